@@ -1,0 +1,39 @@
+package job
+
+import "context"
+
+// Delete removes a job, its input and its output, whatever state it is in. First the
+// document is marked, and from then on the job does not exist for anybody; it is erased
+// last. So a Delete that fails half-way can be repeated, and a worker that is at the job
+// finds out at its next write and discards its work. The job's usage record stays.
+func (s *Service) Delete(ctx context.Context, who Caller, id ID) error {
+	for {
+		j, ok, err := s.gate.find(ctx, who, ActionDelete, id)
+		if err != nil {
+			return err
+		}
+		err = s.remove(ctx, ok, j)
+		if KindOf(err) != Conflict {
+			return err
+		}
+	}
+}
+
+func (s *Service) remove(ctx context.Context, ok grant, j *Job) (err error) {
+	docs, objects := s.gate.documents(ok), s.gate.objects(ok)
+	if !j.Deleted {
+		j.Deleted = true
+		if j.Version, err = docs.Swap(ctx, stamp(j, s.now())); err != nil {
+			return err
+		}
+	}
+	for _, section := range []Section{Input, Output} {
+		if err := objects.Remove(ctx, section, j.ID, ""); err != nil {
+			return err
+		}
+	}
+	return docs.Erase(ctx, j.ID, j.Version)
+}
+
+// errBeingDeleted refuses a key whose job's deletion did not come to its end.
+var errBeingDeleted = Errorf(Conflict, "the job of this Idempotency-Key is being deleted; DELETE it again, or use a new key")

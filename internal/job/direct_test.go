@@ -1,0 +1,260 @@
+package job_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/job/jobtest"
+)
+
+// uploaded puts an image where a direct upload would.
+func (s *system) uploaded(t *testing.T, id job.ID, contentType, image string) {
+	t.Helper()
+	staged, err := s.store.Stage(t.Context(), job.Input, id, contentType, strings.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := staged.Commit(t.Context(), job.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *system) announce(t *testing.T, image string) *job.Job {
+	t.Helper()
+	j, err := s.service.Announce(t.Context(), alice, job.Announcement{ContentType: "image/png", SizeBytes: int64(len(image)), Params: json.RawMessage(`{"a":1}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func TestDirectUploadRunsToItsEnd(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	j := s.announce(t, "IMG one")
+	if j.Upload == nil || j.Upload.Headers["Content-Length"] != "7" || j.Upload.ExpiresAt.Before(s.runner.Now().Add(50*time.Minute)) {
+		t.Fatalf("upload is %+v", j.Upload)
+	}
+	if seen, err := s.service.Status(t.Context(), alice, j.ID); err != nil || seen.Status != job.Pending || seen.Upload == nil {
+		t.Errorf("status is %+v, %v; want pending with its upload", seen, err)
+	}
+	_, err := s.service.Commit(t.Context(), alice, j.ID, nil)
+	wantKind(t, err, job.Conflict) // nothing is there yet
+	s.uploaded(t, j.ID, "image/png", "IMG one")
+	for range 2 { // a commit may be repeated
+		if j, err = s.service.Commit(t.Context(), alice, j.ID, nil); err != nil || j.Upload != nil {
+			t.Fatalf("commit gives %+v, %v", j, err)
+		}
+	}
+	s.drain(t)
+	if got := s.output(t, j.ID); got != "img one" || s.processor.calls.Load() != 1 {
+		t.Errorf("output is %q, processed %d times", got, s.processor.calls.Load())
+	}
+	if j, err = s.service.Commit(t.Context(), alice, j.ID, nil); err != nil || j.Status != job.Completed {
+		t.Errorf("late commit gives %+v, %v", j, err)
+	}
+}
+
+func TestUncommittedUploadIsNotProcessed(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	j := s.announce(t, "IMG one")
+	s.uploaded(t, j.ID, "image/png", "IMG one")
+	if out := s.runner.Run(t.Context(), job.Delivery{Message: job.Message{JobID: j.ID}}); out.Verdict != job.Done || s.processor.calls.Load() != 0 {
+		t.Errorf("outcome is %+v", out)
+	}
+	s.advance(2 * time.Hour)
+	_, err := s.service.Commit(t.Context(), alice, j.ID, nil)
+	wantKind(t, err, job.Conflict)
+}
+
+func TestCommitRefusesWhatASubmitWould(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		image string
+		kind  job.Kind
+	}{
+		"no image":        {"not an image", job.Unsupported},
+		"too many pixels": {"IMG" + strings.Repeat("P", 2000), job.TooLarge},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t)
+			j := s.announce(t, tt.image)
+			s.uploaded(t, j.ID, "image/png", tt.image)
+			_, err := s.service.Commit(t.Context(), alice, j.ID, nil)
+			wantKind(t, err, tt.kind)
+			d := s.document(t, j.ID)
+			if d.Status != job.Failed || d.Message == "" || s.store.Objects(job.Input) != 0 || s.queue.Len() != 0 {
+				t.Errorf("%s (%q), %d inputs, %d messages", d.Status, d.Message, s.store.Objects(job.Input), s.queue.Len())
+			}
+		})
+	}
+}
+
+func TestCommitLooksAtTheImageAndDoesNotReadIt(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	image := "IMG" + strings.Repeat("x", 1<<20-3)
+	j := s.announce(t, image)
+	s.uploaded(t, j.ID, "image/png", image)
+	if _, err := s.service.Commit(t.Context(), alice, j.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.store.Calls(jobtest.OpOpen); n > 8 {
+		t.Errorf("%d reads", n)
+	}
+	s.drain(t)
+}
+
+func TestEveryFailureOfACommit(t *testing.T) {
+	t.Parallel()
+	for _, op := range []jobtest.Op{jobtest.OpLoad, jobtest.OpOpen, jobtest.OpSwap, jobtest.OpSend} {
+		for _, when := range []jobtest.When{jobtest.Before, jobtest.After} {
+			if when == jobtest.After && op == jobtest.OpOpen {
+				continue
+			}
+			t.Run(string(op)+[]string{"/before", "/after"}[when], func(t *testing.T) {
+				t.Parallel()
+				s := newSystem(t)
+				j := s.announce(t, "IMG one")
+				s.uploaded(t, j.ID, "image/png", "IMG one")
+				s.store.Inject(jobtest.Fault{Op: op, Call: 1, When: when})
+				s.queue.Inject(jobtest.Fault{Op: op, Call: 1, When: when})
+				if _, err := s.service.Commit(t.Context(), alice, j.ID, nil); err != nil {
+					if job.MessageOf(err) == "" {
+						t.Errorf("%v says nothing to the client", err)
+					}
+					// What the client is told to do helps.
+					if _, err := s.service.Commit(t.Context(), alice, j.ID, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s.drain(t)
+				if got := s.output(t, j.ID); got != "img one" {
+					t.Errorf("output is %q", got)
+				}
+			})
+		}
+	}
+}
+
+func TestOverTheInlineLimitAnUploadIsOffered(t *testing.T) {
+	t.Parallel()
+	image := "IMG" + strings.Repeat("x", 1<<19)
+	for name, size := range map[string]int64{"announced size": int64(len(image)), "size unknown": 0} {
+		for _, key := range []string{"", "key"} {
+			t.Run(name+"/"+key, func(t *testing.T) {
+				t.Parallel()
+				s := newSystem(t)
+				var id job.ID
+				for range 1 + len(key)/3 { // under a key the offer can be had again
+					j, err := s.service.Submit(t.Context(), alice, job.Submission{
+						Size: size, Image: strings.NewReader(image), Key: key,
+						Rest: func() (json.RawMessage, error) { return json.RawMessage(`{"a":1}`), nil },
+					})
+					wantKind(t, err, job.TooLarge)
+					offer, ok := errors.AsType[*job.OfferError](err)
+					if !ok || offer.Job.Upload == nil || offer.Job.Upload.Headers["Content-Type"] != "image/png" {
+						t.Fatalf("error is %v", err)
+					}
+					if id != "" && j.ID != id {
+						t.Error("another job")
+					}
+					id = j.ID
+				}
+				s.uploaded(t, id, "image/png", image)
+				j, err := s.service.Commit(t.Context(), alice, id, nil)
+				if err != nil || string(j.Params) != `{"a":1}` {
+					t.Fatalf("commit gives %+v, %v", j, err)
+				}
+				s.drain(t)
+				if s.document(t, id).Status != job.Completed {
+					t.Errorf("it is %s", s.document(t, id).Status)
+				}
+			})
+		}
+	}
+	s := newSystem(t)
+	_, err := s.service.Submit(t.Context(), alice, submission("IMG"+strings.Repeat("x", 1<<20)))
+	wantKind(t, err, job.TooLarge)
+	if _, ok := errors.AsType[*job.OfferError](err); ok || s.store.Documents() != 0 {
+		t.Error("an image that no job may weigh is offered an upload")
+	}
+}
+
+func TestAnnouncementsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for name, tt := range map[string]struct {
+		in   job.Announcement
+		kind job.Kind
+	}{
+		"no size":    {job.Announcement{ContentType: "image/png"}, job.Invalid},
+		"too large":  {job.Announcement{ContentType: "image/png", SizeBytes: 1<<20 + 1}, job.TooLarge},
+		"bad params": {job.Announcement{ContentType: "image/png", SizeBytes: 1, Params: json.RawMessage(`{"bad":1}`)}, job.Invalid},
+	} {
+		_, err := s.service.Announce(t.Context(), alice, tt.in)
+		if job.KindOf(err) != tt.kind {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if s.store.Documents() != 0 {
+		t.Error("documents are left")
+	}
+}
+
+// An announcement under the same key that comes between a submit's look at the key and
+// its document must not cost the submit its job.
+func TestAnnouncedWhileTheImageIsRead(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	in := submission("IMG of a bear")
+	in.Key = "k"
+	in.Rest = func() (json.RawMessage, error) {
+		_, err := s.service.Announce(t.Context(), alice, job.Announcement{ContentType: "image/png", SizeBytes: int64(len("IMG of a bear")), Key: "k"})
+		return nil, err
+	}
+	j, err := s.service.Submit(t.Context(), alice, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.drain(t)
+	if got := s.document(t, j.ID); got.Status != job.Completed {
+		t.Errorf("an accepted job is %s: %s", got.Status, got.Message)
+	}
+}
+
+// quota counts what is booked, and refuses submits when it is told to.
+type quota struct {
+	full  bool
+	bytes int64
+}
+
+func (q *quota) Submit(string) error {
+	if q.full {
+		return job.Errorf(job.Exhausted, "too many submits")
+	}
+	return nil
+}
+
+func (q *quota) Bytes(_ string, n int64) error {
+	q.bytes += n
+	return nil
+}
+
+func TestRefusedAnnouncementsAreNotBooked(t *testing.T) {
+	t.Parallel()
+	q := &quota{full: true}
+	s := newSystemWith(t, func(c *job.Config) { c.Quota = q })
+	_, err := s.service.Announce(t.Context(), alice, job.Announcement{ContentType: "image/png", SizeBytes: 100})
+	wantKind(t, err, job.Exhausted)
+	if q.bytes != 0 {
+		t.Errorf("%d bytes of a refused announcement are booked", q.bytes)
+	}
+}

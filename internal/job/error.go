@@ -1,0 +1,117 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind classes an error by what its receiver can do about it. Adapters translate
+// their vendor's errors into kinds in one function each; the transport translates
+// kinds into statuses in one table.
+type Kind uint8
+
+const (
+	// Unknown is every error that nobody classed: an internal fault.
+	Unknown Kind = iota
+	// NotFound: there is no such thing, or the caller may not know of it.
+	NotFound
+	// Conflict: somebody else changed it first; read again and decide anew.
+	Conflict
+	// Invalid: the request or its parameters are wrong; sending it again is no use.
+	Invalid
+	// TooLarge: more bytes or pixels than this service takes.
+	TooLarge
+	// Unsupported: not an image, or not of a kind that the processor takes.
+	Unsupported
+	// Mismatch: an idempotency key came back with other content.
+	Mismatch
+	// Denied: the reference monitor said no, of a thing that the caller may see.
+	Denied
+	// Unauthenticated: who the caller is could not be established.
+	Unauthenticated
+	// Exhausted: over a rate, a quota or this instance's memory; try again later.
+	Exhausted
+	// Timeout: the client did not send what it announced in time.
+	Timeout
+	// Unavailable: a backend does not answer, for now; trying again later may help.
+	Unavailable
+	// Misconfigured: a backend says that bucket, queue or rights are not as they should be.
+	Misconfigured
+	// Corrupt: what is stored cannot be what was written.
+	Corrupt
+	// Canceled: the caller left before the end.
+	Canceled
+)
+
+var kindNames = [...]string{
+	"unknown", "not_found", "conflict", "invalid", "too_large", "unsupported", "mismatch", "denied",
+	"unauthenticated", "exhausted", "timeout", "unavailable", "misconfigured", "corrupt", "canceled",
+}
+
+// String returns the kind's name as logs and metrics show it.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Error is an error with a kind and a sentence that may be shown to the client.
+type Error struct {
+	Kind Kind
+	// Message is one sentence for the client: what is wrong and what to do about it.
+	// It never holds a secret, an internal name or the text of a cause.
+	Message string
+	// RetryAfter is when trying again makes sense; zero when nothing is known.
+	RetryAfter time.Duration
+	// Err is the cause, for the operator's log alone; may be nil.
+	Err error
+}
+
+// Error returns the operator's text: kind, sentence and cause.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Message
+	}
+	if e.Message == "" {
+		return e.Err.Error()
+	}
+	return e.Message + ": " + e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf returns an error of kind k whose sentence is for the client.
+func Errorf(k Kind, format string, args ...any) *Error {
+	return &Error{Kind: k, Message: fmt.Sprintf(format, args...)}
+}
+
+// Wrap returns err as an error of kind k with a sentence for the client.
+func Wrap(k Kind, err error, message string) *Error {
+	return &Error{Kind: k, Message: message, Err: err}
+}
+
+// KindOf returns the kind of the outermost Error in err's chain, else Unknown.
+func KindOf(err error) Kind {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	return Unknown
+}
+
+// MessageOf returns the client's sentence of the outermost Error in err's chain that
+// has one, else the empty string: an error that nobody worded is told to nobody.
+func MessageOf(err error) string {
+	for err != nil {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			return ""
+		}
+		if e.Message != "" {
+			return e.Message
+		}
+		err = e.Err
+	}
+	return ""
+}

@@ -1,0 +1,128 @@
+package job
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Status is where a job stands in its life.
+type Status string
+
+const (
+	Pending    Status = "pending"    // accepted (or awaiting its direct upload), not begun
+	Processing Status = "processing" // claimed by a worker, under a lease
+	Completed  Status = "completed"  // its output is there; final
+	Failed     Status = "failed"     // it has no output; Message says why; final unless an Operator puts it back
+)
+
+// Over reports whether the status is final.
+func (s Status) Over() bool { return s == Completed || s == Failed }
+
+// Known reports whether the status is one of the four.
+func (s Status) Known() bool {
+	return s == Pending || s == Processing || s == Completed || s == Failed
+}
+
+// Media says what some bytes are.
+type Media struct {
+	// ContentType is a media type without parameters, found from the content.
+	ContentType string `json:"content_type"`
+	// SizeBytes is the length in bytes.
+	SizeBytes int64 `json:"size_bytes"`
+	// Width and Height are in pixels, of the first frame, as stored (before any EXIF
+	// orientation); zero when unknown.
+	Width  int `json:"width,omitempty"`
+	Height int `json:"height,omitempty"`
+	// Pixels is the number of pixels of all frames together; zero when unknown.
+	Pixels int64 `json:"pixels,omitempty"`
+	// SHA256 is the lower-case hexadecimal SHA-256 of the bytes; empty when unknown.
+	SHA256 string `json:"sha256,omitempty"`
+	// Tag is the stored object's entity tag, without quotes; empty when unknown.
+	Tag string `json:"etag,omitempty"`
+}
+
+// Progress is how far the processing of a job has come.
+type Progress struct {
+	// Fraction is of 0..1.
+	Fraction float64 `json:"fraction"`
+	// Note is a word on what is being done; may be empty.
+	Note string `json:"note,omitempty"`
+}
+
+// Job is the job document, stored at jobs/{job_id}: the truth about one job.
+// Every change of it is a compare-and-swap on Version.
+type Job struct {
+	ID        ID        `json:"job_id"`
+	Status    Status    `json:"status"`
+	Message   string    `json:"message,omitempty"` // one sentence for the client
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	// Attempts counts the claims that ended neither in success nor in an orderly
+	// hand-back: 1 while the first worker is at it.
+	Attempts int             `json:"attempts"`
+	Input    Media           `json:"input"`
+	Output   *Media          `json:"output,omitempty"`
+	Params   json.RawMessage `json:"params,omitempty"`
+	// Progress is what the processor last said of the current attempt; nil when it says
+	// nothing, and unless processing.
+	Progress *Progress `json:"progress,omitempty"`
+
+	// What follows is internal and never shown to clients.
+
+	// Owner is Principal.Owner of who submitted the job.
+	Owner string `json:"owner"`
+	// Revision is a fresh random token in each write. It tells a writer whose answer
+	// was lost that the document it finds is its own.
+	Revision string `json:"revision"`
+	// LeaseUntil is when the claim of Worker lapses; zero unless processing.
+	LeaseUntil time.Time `json:"lease_until,omitzero"`
+	// Worker names the process that holds the lease.
+	Worker string `json:"worker,omitempty"`
+	// UploadUntil is when the direct upload's URL expires; zero for jobs whose input
+	// came with the submit, and once the upload is committed.
+	UploadUntil time.Time `json:"upload_until,omitzero"`
+	// Unaccepted marks a failed job whose submit was answered with an error: nobody
+	// was promised anything, and a repeat under its idempotency key may try again.
+	Unaccepted bool `json:"unaccepted,omitempty"`
+	// Deleted marks a job whose deletion has begun: for everything but its deletion it
+	// does not exist any more.
+	Deleted bool `json:"deleted,omitempty"`
+	// StartedAt is when the current claim began; zero before the first.
+	StartedAt time.Time `json:"started_at,omitzero"`
+	// EndedAt is when the job became completed or failed.
+	EndedAt time.Time `json:"ended_at,omitzero"`
+	// WorkSeconds is the processing time of all attempts together.
+	WorkSeconds float64 `json:"work_seconds,omitempty"`
+	// Units are billable units that the processor reported; zero when none.
+	Units float64 `json:"units,omitempty"`
+
+	// RedrivenAt is when an operator last put the job back; zero when none has.
+	RedrivenAt time.Time `json:"redriven_at,omitzero"`
+	// BilledAt is the end that the job's usage record is kept under, where that is not
+	// EndedAt: the first, of a job that was put back after it had been billed.
+	BilledAt time.Time `json:"billed_at,omitzero"`
+
+	// Version identifies the stored state that this value was read from or written
+	// as: the store's entity tag. Empty for a document that was never stored.
+	Version string `json:"-"`
+
+	// Upload is how the image can still be put into storage; set only in what
+	// [Service] returns of a job that awaits its direct upload.
+	Upload *Upload `json:"-"`
+}
+
+// end is when the job came to its end, also where its worker does not say.
+func (j *Job) end() time.Time {
+	if j.EndedAt.IsZero() {
+		return j.UpdatedAt
+	}
+	return j.EndedAt
+}
+
+// queuedAt is when the job's message, or the first of several, was sent.
+func (j *Job) queuedAt() time.Time {
+	if j.RedrivenAt.After(j.CreatedAt) {
+		return j.RedrivenAt
+	}
+	return j.CreatedAt
+}

@@ -1,0 +1,143 @@
+package jobtest
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"claimcheck.example/internal/job"
+)
+
+// Op names an operation of a twin.
+type Op string
+
+// The operations of the twins, named after the methods.
+const (
+	OpCreate Op = "Create"
+	OpLoad   Op = "Load"
+	OpSwap   Op = "Swap"
+	OpErase  Op = "Erase"
+	OpJobs   Op = "Jobs"
+
+	OpStage  Op = "Stage"
+	OpCommit Op = "Commit"
+	OpOpen   Op = "Open"
+	OpStat   Op = "Stat"
+	OpRemove Op = "Remove"
+
+	OpSend    Op = "Send"
+	OpReceive Op = "Receive"
+	OpExtend  Op = "Extend"
+	OpDelete  Op = "Delete"
+
+	OpReady Op = "Ready"
+)
+
+// When says at which point of an operation a fault strikes.
+type When uint8
+
+const (
+	// Before: the operation fails and has done nothing.
+	Before When = iota
+	// After: the operation has taken its effect, but its answer is lost. Stage and Open
+	// have no effect without their answer; to them it is the same as Before.
+	After
+	// Block: the operation does nothing and hangs until its context ends.
+	Block
+)
+
+// Fault makes calls of one operation fail.
+type Fault struct {
+	Op Op
+	// Call says which call fails, counted from the injection: 1 is the next. Zero
+	// means every call.
+	Call int
+	When When
+	// Err is what the caller gets; nil stands for an Unavailable error. Block
+	// returns a Canceled error instead.
+	Err error
+}
+
+// Faults counts the calls of a twin and makes them fail as told. Safe for concurrent use.
+type Faults struct {
+	mu      sync.Mutex
+	calls   map[Op]int
+	planned []*plannedFault
+}
+
+type plannedFault struct {
+	Fault
+	seen int
+}
+
+// Inject plans a fault. The returned function takes it back.
+func (f *Faults) Inject(fault Fault) (remove func()) {
+	if fault.Err == nil {
+		fault.Err = job.Errorf(job.Unavailable, "injected: %s does not answer", fault.Op)
+	}
+	p := &plannedFault{Fault: fault}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.planned = append(f.planned, p)
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.planned = slices.DeleteFunc(f.planned, func(q *plannedFault) bool { return q == p })
+	}
+}
+
+// Calls returns how often op was called so far, failed calls included.
+func (f *Faults) Calls(op Op) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[op]
+}
+
+// next counts a call of op and returns the fault that befalls it, if any.
+func (f *Faults) next(op Op) (Fault, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.calls == nil {
+		f.calls = make(map[Op]int)
+	}
+	f.calls[op]++
+	var hit *plannedFault
+	for _, p := range f.planned {
+		if p.Op != op {
+			continue
+		}
+		p.seen++
+		if hit == nil && (p.Call == 0 || p.Call == p.seen) {
+			hit = p
+		}
+	}
+	if hit == nil {
+		return Fault{}, false
+	}
+	return hit.Fault, true
+}
+
+// run performs one call of op under the planned faults.
+func run[T any](ctx context.Context, f *Faults, op Op, apply func() (T, error)) (T, error) {
+	var zero T
+	fault, struck := f.next(op)
+	if err := ctx.Err(); err != nil {
+		return zero, canceled(err)
+	}
+	if struck && (fault.When == Before || fault.When == After && (op == OpStage || op == OpOpen)) {
+		return zero, fault.Err
+	}
+	if struck && fault.When == Block {
+		<-ctx.Done()
+		return zero, canceled(ctx.Err())
+	}
+	v, err := apply()
+	if err == nil && struck {
+		return zero, fault.Err
+	}
+	return v, err
+}
+
+func canceled(err error) error {
+	return job.Wrap(job.Canceled, err, "the request was canceled")
+}

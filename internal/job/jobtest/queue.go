@@ -1,0 +1,211 @@
+package jobtest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// Queue is the twin of job.Queue. It breaks its test when a message is sent for a job
+// whose document or input is not there, or when a call breaks the interface's limits.
+//
+// It delivers in no promised order, and an old receipt is good for nothing.
+type Queue struct {
+	Faults
+	tb    testing.TB
+	store *Store
+	// Wait is how long Receive waits for a message; 20 s at first, as on the wire.
+	Wait time.Duration
+
+	// mu guards what follows.
+	mu       sync.Mutex
+	messages []*message
+	serial   int
+	ahead    time.Duration
+	changed  chan struct{} // closed and replaced whenever a message may have become visible
+}
+
+// maxInvisible is SQS's bound, counted from the delivery.
+const maxInvisible = 12 * time.Hour
+
+type message struct {
+	delivery    job.Delivery
+	deliveredAt time.Time
+	visibleAt   time.Time
+}
+
+// NewQueue returns an empty queue that reports broken invariants to tb. With a store
+// it holds every message against what that store has; nil does without.
+func NewQueue(tb testing.TB, store *Store) *Queue {
+	return &Queue{tb: tb, store: store, Wait: 20 * time.Second, changed: make(chan struct{})}
+}
+
+// PutRaw puts a message into the queue whose body nobody of ours wrote.
+func (q *Queue) PutRaw(body string) {
+	q.put(job.Delivery{Malformed: fmt.Sprintf("not a claim check: %.40q", body)})
+}
+
+// Advance moves the queue's clock forward: what lapses in that time lapses now.
+func (q *Queue) Advance(d time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ahead += d
+	q.wake()
+}
+
+// Len returns how many messages are in the queue, invisible ones included.
+func (q *Queue) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.messages)
+}
+
+// Send implements job.Queue.
+func (q *Queue) Send(ctx context.Context, m job.Message) error {
+	_, err := run(ctx, &q.Faults, OpSend, func() (struct{}, error) {
+		q.checkSend(m)
+		m.Trace = maps.Clone(m.Trace)
+		q.put(job.Delivery{Message: m})
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// checkSend breaks the test when the message's job is not all there yet.
+func (q *Queue) checkSend(m job.Message) {
+	if m.JobID == "" || m.Owner == "" {
+		q.tb.Errorf("jobtest: a message without job or owner: %+v", m)
+	}
+	if q.store == nil {
+		return
+	}
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	if _, ok := q.store.docs[m.JobID]; !ok {
+		q.tb.Errorf("jobtest: a message was sent for job %s, which has no document", m.JobID)
+	}
+	if _, ok := q.store.objects[place{job.Input, m.JobID}]; !ok {
+		q.tb.Errorf("jobtest: a message was sent for job %s, which has no input", m.JobID)
+	}
+}
+
+func (q *Queue) put(d job.Delivery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d.SentAt = q.now()
+	q.messages = append(q.messages, &message{delivery: d})
+	q.wake()
+}
+
+// Receive implements job.Queue.
+func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]job.Delivery, error) {
+	if limit < 1 || limit > 10 {
+		q.tb.Errorf("jobtest: Receive with a limit of %d; 1 to 10 are possible", limit)
+	}
+	return run(ctx, &q.Faults, OpReceive, func() ([]job.Delivery, error) {
+		over := time.NewTimer(q.Wait)
+		defer over.Stop()
+		for {
+			got, changed, next := q.take(limit, visibility)
+			if len(got) > 0 {
+				return got, nil
+			}
+			lapse := time.NewTimer(next)
+			select {
+			case <-ctx.Done():
+				lapse.Stop()
+				return nil, canceled(ctx.Err())
+			case <-over.C:
+				lapse.Stop()
+				return nil, nil
+			case <-changed:
+			case <-lapse.C:
+			}
+			lapse.Stop()
+		}
+	})
+}
+
+// take delivers up to limit visible messages. When there are none it says what to
+// wait for: a change, or the time until the next message becomes visible again.
+func (q *Queue) take(limit int, visibility time.Duration) (got []job.Delivery, changed <-chan struct{}, next time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.now()
+	next = time.Hour
+	for _, m := range q.messages {
+		if m.visibleAt.After(now) {
+			next = min(next, m.visibleAt.Sub(now))
+			continue
+		}
+		if len(got) == limit {
+			break
+		}
+		q.serial++
+		m.deliveredAt, m.visibleAt = now, now.Add(visibility)
+		m.delivery.Received++
+		m.delivery.Receipt = fmt.Sprintf("receipt-%d", q.serial)
+		d := m.delivery
+		d.Trace = maps.Clone(d.Trace)
+		got = append(got, d)
+	}
+	return got, q.changed, next
+}
+
+// Extend implements job.Queue.
+func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) error {
+	_, err := run(ctx, &q.Faults, OpExtend, func() (struct{}, error) {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		i := q.find(receipt)
+		if i < 0 || !q.messages[i].visibleAt.After(q.now()) {
+			return struct{}{}, job.Errorf(job.NotFound, "the receipt is no longer good")
+		}
+		m := q.messages[i]
+		if q.now().Add(d).Sub(m.deliveredAt) > maxInvisible {
+			q.tb.Errorf("jobtest: Extend by %s, %s after the delivery; SQS hides a message for 12 hours at most", d, q.now().Sub(m.deliveredAt))
+		}
+		m.visibleAt = q.now().Add(d)
+		q.wake()
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// Delete implements job.Queue.
+func (q *Queue) Delete(ctx context.Context, receipt string) error {
+	_, err := run(ctx, &q.Faults, OpDelete, func() (struct{}, error) {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if i := q.find(receipt); i >= 0 {
+			q.messages = slices.Delete(q.messages, i, i+1)
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// Ready implements job.Queue.
+func (q *Queue) Ready(ctx context.Context) error {
+	_, err := run(ctx, &q.Faults, OpReady, func() (struct{}, error) { return struct{}{}, nil })
+	return err
+}
+
+// The rest is called with mu held.
+
+func (q *Queue) now() time.Time { return time.Now().Add(q.ahead) }
+
+func (q *Queue) find(receipt string) int {
+	return slices.IndexFunc(q.messages, func(m *message) bool { return m.delivery.Receipt == receipt })
+}
+
+func (q *Queue) wake() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}

@@ -1,0 +1,175 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"hash"
+	"io"
+)
+
+// A submit under an idempotency key goes one step at a time instead of side by side:
+// the input first, created only if absent, then the document, created only if absent.
+// Whoever creates the document has the job, and a document never lies beside somebody
+// else's input. This costs one read before the body and one write's latency.
+
+const errKeyReused = "this Idempotency-Key was used before with another image or other parameters; use a new key for a new job"
+
+// repeat answers a submit whose key names a job already. The body is read, to be
+// compared, but stored nowhere. A job that is still pending gets its message again: its
+// first sender may have died before sending.
+func (s *Service) repeat(ctx context.Context, earlier *Job, in Submission) (*Job, error) {
+	probe := &Job{ID: earlier.ID}
+	sum := newDigest()
+	src := io.TeeReader(&inflow{r: in.Image, max: s.limits.MaxBytes, inline: s.limits.MaxBytes}, sum)
+	n, err := io.Copy(io.Discard, src)
+	if err != nil {
+		return nil, err
+	}
+	probe.Input.SizeBytes, probe.Input.SHA256 = n, sum.hex()
+	if in.Rest != nil {
+		if probe.Params, err = in.Rest(); err != nil {
+			return nil, err
+		}
+	}
+	if !sameSubmission(earlier, probe) {
+		return nil, Errorf(Mismatch, errKeyReused)
+	}
+	if earlier.Status == Pending && earlier.UploadUntil.IsZero() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle)
+		defer cancel()
+		if err := s.queue.Send(ctx, Message{JobID: earlier.ID, Owner: earlier.Owner, Trace: in.Trace}); err != nil {
+			return earlier, Wrap(KindOf(err), err, errNotAccepted)
+		}
+	}
+	return s.told(earlier), nil
+}
+
+// storeKeyed stores input and document of a keyed job. It returns another submit's
+// job when that one was first, or an error; neither means that the job is ours to send.
+func (u *upload) storeKeyed(ctx context.Context, docs Documents, in Submission) (*Job, error) {
+	s, j := u.s, u.job
+	if u.announced != nil {
+		if !sameSubmission(u.announced, j) {
+			return nil, Errorf(Mismatch, errKeyReused)
+		}
+		j.takeOver(u.announced)
+	}
+	_, err := u.staged.Commit(ctx, Condition{Absent: true})
+	if KindOf(err) == Conflict {
+		// Another submit under this key has stored its input: it is about to write the
+		// document, or died before it could. With equal bytes we may go on in its place.
+		same, serr := s.sameInput(ctx, u)
+		switch {
+		case serr != nil:
+			err = serr
+		case !same:
+			return nil, Errorf(Mismatch, errKeyReused)
+		default:
+			err = nil
+		}
+	}
+	if err != nil {
+		return u.refuse(ctx, err)
+	}
+	for {
+		var version string
+		if j.Version == "" {
+			version, err = docs.Create(ctx, j)
+		} else { // it stands there, as not accepted or as awaiting its upload
+			version, err = docs.Swap(ctx, j)
+		}
+		if err == nil {
+			j.Version = version
+			return nil, nil
+		}
+		if KindOf(err) != Conflict {
+			return u.refuse(ctx, err)
+		}
+		earlier, lerr := docs.Load(ctx, j.ID)
+		if lerr != nil {
+			return j, Wrap(KindOf(lerr), lerr, errNotAccepted)
+		}
+		if earlier.Deleted {
+			return nil, errBeingDeleted
+		}
+		if !sameSubmission(earlier, j) {
+			return nil, Errorf(Mismatch, errKeyReused)
+		}
+		if earlier.Unaccepted {
+			return earlier, Errorf(Unavailable, errNotAccepted)
+		}
+		if s.awaitsUpload(earlier) {
+			j.takeOver(earlier) // its image is there already: it is this one
+			continue
+		}
+		if earlier.Status != Pending || !earlier.UploadUntil.IsZero() {
+			return s.told(earlier), nil
+		}
+		*j = *earlier // still pending: send again, a second message does no harm
+		return nil, nil
+	}
+}
+
+// awaitsUpload reports whether the image of j can still be uploaded directly.
+func (s *Service) awaitsUpload(j *Job) bool {
+	return j.Status == Pending && !j.Deleted && s.now().Before(j.UploadUntil)
+}
+
+// takeOver has the next write of j replace a document that awaits its upload.
+func (j *Job) takeOver(announced *Job) {
+	j.Version, j.CreatedAt = announced.Version, announced.CreatedAt
+}
+
+// sameInput reads the stored input and compares it with the staged one.
+func (s *Service) sameInput(ctx context.Context, u *upload) (bool, error) {
+	c, err := s.gate.objects(u.ok).Open(ctx, Input, u.job.ID, OpenOptions{})
+	if err != nil {
+		return false, err
+	}
+	defer c.Body.Close()
+	if c.TotalSize != u.staged.Size() {
+		return false, nil
+	}
+	sum := newDigest()
+	if _, err := io.Copy(sum, c.Body); err != nil {
+		return false, Wrap(Unavailable, err, "")
+	}
+	return sum.hex() == u.job.Input.SHA256, nil
+}
+
+// sameSubmission reports whether two submits under one key ask for the same. The hash of
+// what went into storage directly is unknown; then type and size have to do.
+func sameSubmission(a, b *Job) bool {
+	return a.Input.SizeBytes == b.Input.SizeBytes &&
+		(a.Input.ContentType == b.Input.ContentType || a.Input.ContentType == "" || b.Input.ContentType == "") &&
+		(a.Input.SHA256 == b.Input.SHA256 || a.Input.SHA256 == "" || b.Input.SHA256 == "") &&
+		bytes.Equal(canonical(a.Params), canonical(b.Params))
+}
+
+// canonical returns params with sorted keys and no white space; nil stays nil.
+func canonical(params json.RawMessage) []byte {
+	if len(params) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(params))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return params
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return params
+	}
+	return out
+}
+
+// digest is a running SHA-256.
+type digest struct{ hash.Hash }
+
+func newDigest() digest { return digest{sha256.New()} }
+
+func (d digest) hex() string { return hex.EncodeToString(d.Sum(nil)) }

@@ -1,0 +1,53 @@
+package job
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// Action is what a principal wants to do.
+type Action string
+
+const (
+	ActionSubmit     Action = "submit"     // create a job (also the commit of a direct upload)
+	ActionReadStatus Action = "readStatus" // see a job's document
+	ActionReadOutput Action = "readOutput" // fetch a job's result
+	ActionDelete     Action = "delete"     // remove a job, its input and its output
+	ActionReadUsage  Action = "readUsage"  // see an owner's usage
+	ActionAdminister Action = "administer" // operate on all jobs: redrive, usage of everybody
+)
+
+// Access is one question to the reference monitor.
+type Access struct {
+	Principal Principal
+	Action    Action
+	// Job is the job in question; nil for submit, usage and administer.
+	Job *Job
+	// Owner is whose jobs or usage are in question: the job's owner where there is a
+	// job, else the owner asked about; the principal's own for a submit.
+	Owner string
+	// Source is the client's address as the transport knows it; may be invalid.
+	Source netip.Addr
+	// Time is the moment of the request.
+	Time time.Time
+}
+
+// Decision is the monitor's answer.
+type Decision struct {
+	Allow bool
+	// Policy names the policies that decided; for a denial by default it is empty.
+	Policy string
+	// Visible says, of a denial, whether the principal may know that the job exists.
+	Visible bool
+}
+
+// Monitor is the reference monitor (J. P. Anderson, ESD-TR-73-51, 1972): asked for
+// every action on every resource, not to be bypassed, small enough to be verified.
+//
+// Decide is a pure function of its question and of policies fixed at start: it does
+// no input or output, is safe for concurrent use, and takes microseconds. It denies
+// whenever anything about a decision is in doubt, errors in policies included.
+type Monitor interface {
+	Decide(ctx context.Context, q Access) Decision
+}

@@ -1,0 +1,19 @@
+package job
+
+// Principal is who asks. It is established by the transport's authenticator and
+// passed to every method of [Service].
+type Principal struct {
+	// Issuer and Subject name the principal: the token's iss and sub.
+	Issuer, Subject string
+	// Groups are the token's group names.
+	Groups []string
+	// Email is the token's e-mail address; believe it only when EmailVerified.
+	Email         string
+	EmailVerified bool
+}
+
+// Anonymous is everybody, where the operator allows it: one principal, one owner.
+var Anonymous = Principal{Issuer: "anonymous", Subject: "anonymous"}
+
+// Owner is what a job's document says of who submitted it: "issuer|subject".
+func (p Principal) Owner() string { return p.Issuer + "|" + p.Subject }

@@ -1,0 +1,54 @@
+package job
+
+import (
+	"context"
+	"time"
+)
+
+// Message is the claim check that travels through the queue: which job, never the
+// image and never the truth about it.
+type Message struct {
+	JobID ID
+	// Owner spreads the queue's fairness: the message group of a fair queue.
+	Owner string
+	// Trace is the W3C trace context (traceparent, tracestate); may be nil.
+	Trace map[string]string
+}
+
+// Delivery is a message as received. The same message can be delivered again, to
+// this or another receiver, until it is deleted.
+type Delivery struct {
+	Message
+	// Receipt names this delivery to Extend and Delete.
+	Receipt string
+	// Received counts the deliveries of this message, this one included.
+	Received int
+	// SentAt is when the message entered the queue; zero when unknown.
+	SentAt time.Time
+	// Malformed says why the body is no message of ours; then JobID is empty.
+	Malformed string
+}
+
+// Queue carries messages at least once, in no promised order. Safe for concurrent use.
+//
+// Expected failures have these kinds: Unavailable, Misconfigured, Canceled.
+type Queue interface {
+	// Send returns once the message is durable. After an error the message may have
+	// been sent all the same.
+	Send(ctx context.Context, m Message) error
+
+	// Receive waits up to 20 seconds for messages and returns at most limit (1..10) of
+	// them, none when none came. They stay invisible to others for the visibility.
+	Receive(ctx context.Context, limit int, visibility time.Duration) ([]Delivery, error)
+
+	// Extend makes the message invisible for d from now on; zero makes it visible at
+	// once. NotFound when the receipt is no longer good.
+	Extend(ctx context.Context, receipt string, d time.Duration) error
+
+	// Delete removes the message for good. No error when it is gone already.
+	Delete(ctx context.Context, receipt string) error
+
+	// Ready reports whether the queue exists and may be used, with an error that says
+	// which it is and what to do.
+	Ready(ctx context.Context) error
+}

@@ -1,0 +1,352 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+)
+
+// Submission is one image on its way in.
+type Submission struct {
+	// Size is the image's length in bytes where it was announced; zero when unknown.
+	Size int64
+	// Image is the image, read to its end or to the first error, which comes back as
+	// the client's own when it has a Kind, else as Invalid.
+	Image io.Reader
+	// Rest is called once the image has been read to its end and before anything is
+	// stored; it returns the params that came after (or before) it. Nil: no params.
+	Rest func() (params json.RawMessage, err error)
+	// Key is the idempotency key; empty for none.
+	Key string
+	// Trace is the W3C trace context that travels with the message; may be nil.
+	Trace map[string]string
+}
+
+// errNotAccepted is what a client is told whose job a backend's failure refused.
+const errNotAccepted = "the job was not accepted: a backend of this service failed; submit it again later"
+
+// Submit accepts an image as a job of the caller.
+//
+// It writes nothing until the body has been read to its end and is known to be good.
+// Then the last bytes of the input and the document are stored side by side, then the
+// message is sent; when it returns without error all three are durable. From the last
+// byte on it runs to its end even when ctx is cancelled, within Limits.Settle.
+//
+// The client's own mistakes (Invalid, TooLarge, Unsupported, Mismatch, Timeout) and
+// refusals (Denied, Exhausted) leave nothing behind. An image that is too large for a
+// submit, but not for a job, comes back as an [*OfferError]: a pending job and where to
+// upload the image to. When a backend fails, the
+// returned job is not nil beside the error: its identifier names a document that says
+// failed, wherever the store could still take it.
+func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, error) {
+	ok, err := s.gate.ask(ctx, who, ActionSubmit, who.Owner(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.quota.Submit(who.Owner()); err != nil {
+		return nil, err
+	}
+	j := &Job{Status: Pending, Owner: who.Owner(), CreatedAt: s.now().UTC().Truncate(time.Millisecond)}
+	var announced *Job
+	if in.Key == "" {
+		j.ID = NewID()
+	} else {
+		j.ID = KeyedID(j.Owner, in.Key)
+		earlier, err := s.gate.documents(ok).Load(ctx, j.ID)
+		switch {
+		case err == nil && earlier.Deleted:
+			return nil, errBeingDeleted
+		case err == nil && s.awaitsUpload(earlier):
+			announced = earlier // here comes the image by another way
+		case err == nil && !earlier.Unaccepted:
+			return s.repeat(ctx, earlier, in)
+		case err == nil:
+			j.Version = earlier.Version
+		case KindOf(err) != NotFound:
+			return j, Wrap(KindOf(err), err, errNotAccepted)
+		}
+	}
+	if !s.admit() {
+		return nil, &Error{Kind: Exhausted, Message: "too many uploads at once; try again shortly", RetryAfter: time.Second + rand.N(3*time.Second)}
+	}
+	defer s.release()
+	u := &upload{s: s, ok: ok, job: j, announced: announced, view: s.witness.Watch()}
+	defer u.close()
+	if err := u.receive(ctx, in); err != nil {
+		switch {
+		case errors.Is(err, errOverInline):
+			return u.offer(ctx, in)
+		case !s.ours(err):
+			return nil, err
+		}
+		return u.refuse(ctx, err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle*2/3)
+	defer cancel()
+	accepted, err := u.settle(ctx, in)
+	if err == nil && u.view != nil {
+		u.view.Accepted(accepted)
+	}
+	return accepted, err
+}
+
+// admit takes one of the places for uploads, release gives it back.
+func (s *Service) admit() bool {
+	select {
+	case s.uploads <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Service) release() { <-s.uploads }
+
+// ours tells a backend's failure from the client's mistake or departure.
+func (s *Service) ours(err error) bool {
+	switch KindOf(err) {
+	case Unknown, Unavailable, Misconfigured, Corrupt, Conflict, NotFound:
+		return true
+	}
+	return false
+}
+
+// upload is one submit between its first byte and its answer.
+type upload struct {
+	s         *Service
+	ok        grant
+	job       *Job
+	announced *Job // what awaits this image under the same key; nil for nothing
+	view      View
+	staged    Staged
+	src       *inflow
+}
+
+func (u *upload) close() {
+	if u.staged != nil {
+		u.staged.Discard()
+	}
+	if u.view != nil {
+		u.view.Close()
+	}
+}
+
+// receive reads the submission to its end and judges it. Nothing is visible after it.
+func (u *upload) receive(ctx context.Context, in Submission) error {
+	s, j := u.s, u.job
+	// The head is read in any case: it says what is to be offered.
+	src := &inflow{r: in.Image, max: s.limits.MaxBytes, inline: max(s.limits.InlineBytes, HeadSize)}
+	u.src = src
+	head := make([]byte, HeadSize)
+	n, err := io.ReadFull(src, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	head = head[:n]
+	if err := s.judge(j, head); err != nil {
+		return err
+	}
+	if in.Size > s.limits.InlineBytes {
+		return errOverInline
+	}
+	inspection := s.inspector.Inspect(s.limits.MaxPixels)
+	var sink io.Writer = inspection
+	if u.view != nil {
+		sink = io.MultiWriter(inspection, u.view)
+	}
+	body := io.TeeReader(io.MultiReader(bytes.NewReader(head), src), sink)
+	u.staged, err = u.s.gate.objects(u.ok).Stage(ctx, Input, j.ID, j.Input.ContentType, body)
+	if err != nil {
+		return err
+	}
+	media, err := inspection.Finish()
+	if err != nil {
+		return err
+	}
+	media.ContentType = j.Input.ContentType
+	media.SizeBytes = u.staged.Size()
+	media.SHA256 = u.staged.SHA256()
+	j.Input = media
+	if in.Rest != nil {
+		if j.Params, err = in.Rest(); err != nil {
+			return err
+		}
+	}
+	if err := s.rules.CheckParams(j.Params); err != nil {
+		return err
+	}
+	return s.quota.Bytes(j.Owner, j.Input.SizeBytes)
+}
+
+// judge says from its first bytes whether the image is one to be taken.
+func (s *Service) judge(j *Job, head []byte) error {
+	if len(head) == 0 {
+		return Errorf(Invalid, "the image is empty; send the bytes of an image file")
+	}
+	j.Input.ContentType = s.inspector.Detect(head)
+	if j.Input.ContentType == "" {
+		return Errorf(Unsupported, "the body is not an image, going by its content; send a JPEG, PNG, GIF, WebP, TIFF or BMP file")
+	}
+	if !s.rules.Accepts(j.Input.ContentType) {
+		return Errorf(Unsupported, "this service does not process %s images", j.Input.ContentType)
+	}
+	return nil
+}
+
+// settle makes the job real: input and document side by side, then the message.
+func (u *upload) settle(ctx context.Context, in Submission) (*Job, error) {
+	s, j := u.s, u.job
+	docs := s.gate.documents(u.ok)
+	stamp(j, s.now())
+	j.CreatedAt = j.UpdatedAt
+	if in.Key != "" {
+		if other, err := u.storeKeyed(ctx, docs, in); other != nil || err != nil {
+			return other, err
+		}
+	} else {
+		stored := make(chan error, 1)
+		go func() {
+			_, err := u.staged.Commit(ctx, Condition{})
+			stored <- err
+		}()
+		version, err := docs.Create(ctx, j)
+		if err := errors.Join(err, <-stored); err != nil {
+			return u.refuse(ctx, err)
+		}
+		j.Version = version
+	}
+	if err := s.queue.Send(ctx, Message{JobID: j.ID, Owner: j.Owner, Trace: in.Trace}); err != nil {
+		return u.refuse(ctx, err)
+	}
+	return j, nil
+}
+
+// refuse records that a backend's failure kept the job from being accepted. When it
+// turns out that a worker has the job already, the job is accepted after all.
+func (u *upload) refuse(ctx context.Context, cause error) (*Job, error) {
+	s := u.s
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle/3)
+	defer cancel()
+	refusal := Wrap(KindOf(cause), cause, errNotAccepted)
+	j, err := s.failUnaccepted(ctx, s.gate.documents(u.ok), u.job)
+	if err != nil {
+		refusal.Err = fmt.Errorf("%w; and the document could not be marked as failed: %w", cause, err)
+		return u.job, refusal
+	}
+	if !j.Unaccepted {
+		return j, nil
+	}
+	return j, refusal
+}
+
+// failUnaccepted brings the document of a job that could not be accepted to failed,
+// whether or not an earlier write of it arrived, and returns what is stored in the end:
+// a document in another state when a worker was faster.
+func (s *Service) failUnaccepted(ctx context.Context, docs Documents, j *Job) (*Job, error) {
+	for {
+		failed := *j
+		failed.Status, failed.Message, failed.UploadUntil, failed.Unaccepted = Failed, errNotAccepted, time.Time{}, true
+		stamp(&failed, s.now())
+		var err error
+		if failed.Version == "" {
+			failed.CreatedAt = failed.UpdatedAt
+			failed.Version, err = docs.Create(ctx, &failed)
+		} else {
+			failed.Version, err = docs.Swap(ctx, &failed)
+		}
+		if err == nil {
+			return &failed, nil
+		}
+		if KindOf(err) != Conflict {
+			return nil, err
+		}
+		if j, err = docs.Load(ctx, j.ID); err != nil {
+			return nil, err
+		}
+		if j.Status != Pending {
+			return j, nil
+		}
+	}
+}
+
+// errOverInline is an image that is too large for a submit itself.
+var errOverInline = errors.New("image is over the inline limit")
+
+// OfferError says that an image is too large for a submit but not for a job, which
+// awaits its upload. Its kind is TooLarge.
+type OfferError struct {
+	Job *Job // with its Upload
+	err *Error
+}
+
+func (e *OfferError) Error() string { return e.err.Error() }
+func (e *OfferError) Unwrap() error { return e.err }
+
+// offer makes a job of an image that is too large for the submit. When its size was not
+// announced, the rest of the body is counted.
+func (u *upload) offer(ctx context.Context, in Submission) (*Job, error) {
+	s, j := u.s, u.job
+	if j.Input.SizeBytes = in.Size; in.Size == 0 {
+		u.src.inline = s.limits.MaxBytes // nothing more is kept of it
+		if _, err := io.Copy(io.Discard, u.src); err != nil {
+			return nil, err
+		}
+		j.Input.SizeBytes = u.src.n
+	}
+	if j.Input.SizeBytes > s.limits.MaxBytes {
+		return nil, s.tooLarge()
+	}
+	if in.Rest != nil {
+		var err error
+		if j.Params, err = in.Rest(); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.rules.CheckParams(j.Params); err != nil {
+		return nil, err
+	}
+	if err := s.quota.Bytes(j.Owner, j.Input.SizeBytes); err != nil {
+		return nil, err
+	}
+	j, err := s.announce(ctx, u.ok, j, in.Key)
+	if err != nil {
+		return j, err
+	}
+	return s.offered(j)
+}
+
+// offered words the offer of an upload; a job that awaits none (any more) is returned.
+func (s *Service) offered(j *Job) (*Job, error) {
+	if j.Upload == nil {
+		return j, nil
+	}
+	return j, &OfferError{j, Errorf(TooLarge,
+		"the image has more than %d bytes, the most that a submit itself carries here; PUT it to the upload's url with its headers, then POST to the job's location with /commit behind it", s.limits.InlineBytes)}
+}
+
+// inflow bounds an upload and words its reader's errors.
+type inflow struct {
+	r           io.Reader
+	n           int64
+	max, inline int64
+}
+
+func (f *inflow) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	f.n += int64(n)
+	if f.n > f.max {
+		return 0, Errorf(TooLarge, "the image has more than %d bytes, the most that this service takes", f.max)
+	}
+	if f.n > f.inline {
+		return 0, errOverInline
+	}
+	if err != nil && err != io.EOF && KindOf(err) == Unknown {
+		err = Wrap(Invalid, err, "the body broke off before its end; send it again")
+	}
+	return n, err
+}

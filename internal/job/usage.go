@@ -1,0 +1,111 @@
+package job
+
+import (
+	"context"
+	"iter"
+	"math"
+	"time"
+)
+
+// UsageRecord is what one ended job has used. It is written once, at
+// usage/{owner}/{yyyy-mm-dd}/{job_id}, under the day (UTC) on which the job ended: the
+// first time, where it was put back thereafter.
+type UsageRecord struct {
+	JobID             ID        `json:"job_id"`
+	Owner             string    `json:"owner"`
+	Outcome           Status    `json:"outcome"` // completed or failed
+	CreatedAt         time.Time `json:"created_at"`
+	EndedAt           time.Time `json:"ended_at"`
+	BytesIn           int64     `json:"bytes_in"`
+	BytesOut          int64     `json:"bytes_out"`
+	Pixels            int64     `json:"pixels"` // of the input, all frames; zero when unknown
+	Attempts          int       `json:"attempts"`
+	ProcessingSeconds float64   `json:"processing_seconds"` // of all attempts together
+	Units             float64   `json:"units,omitempty"`    // as the processor reported
+}
+
+// usageOf returns the record of an ended job. It is a function of the document alone, so
+// that whoever writes it writes the same.
+func usageOf(j *Job) UsageRecord {
+	u := UsageRecord{
+		JobID: j.ID, Owner: j.Owner, Outcome: j.Status, CreatedAt: j.CreatedAt, EndedAt: j.BilledAt,
+		BytesIn: j.Input.SizeBytes, Pixels: j.Input.Pixels, Attempts: j.Attempts, ProcessingSeconds: j.WorkSeconds, Units: j.Units,
+	}
+	if u.EndedAt.IsZero() {
+		u.EndedAt = j.end()
+	}
+	if u.Pixels == 0 {
+		u.Pixels = int64(j.Input.Width) * int64(j.Input.Height)
+	}
+	if j.Output != nil {
+		u.BytesOut = j.Output.SizeBytes
+	}
+	return u
+}
+
+// Ledger keeps usage records. Strongly consistent and safe for concurrent use.
+type Ledger interface {
+	// RecordUsage writes the record of a job that ended at the given time. The first
+	// record stays; no error when there is one already.
+	RecordUsage(ctx context.Context, owner string, ended time.Time, id ID, record []byte) error
+	// ReadUsage yields owner's records of the days from..to (UTC, both included), day by
+	// day. It ends at the first error.
+	ReadUsage(ctx context.Context, owner string, from, to time.Time) iter.Seq2[[]byte, error]
+}
+
+// UsageDay is what an owner used on one day (UTC).
+type UsageDay struct {
+	Day               string  `json:"day,omitempty"` // yyyy-mm-dd; empty for a total
+	Jobs              int     `json:"jobs"`
+	Completed         int     `json:"completed"`
+	Failed            int     `json:"failed"`
+	BytesIn           int64   `json:"bytes_in"`
+	BytesOut          int64   `json:"bytes_out"`
+	Pixels            int64   `json:"pixels"`
+	ProcessingSeconds float64 `json:"processing_seconds"`
+	Units             float64 `json:"units"`
+}
+
+// Add counts one job.
+func (d *UsageDay) Add(u UsageRecord) {
+	d.Jobs++
+	if u.Outcome == Completed {
+		d.Completed++
+	} else {
+		d.Failed++
+	}
+	d.BytesIn += u.BytesIn
+	d.BytesOut += u.BytesOut
+	d.Pixels += u.Pixels
+	d.ProcessingSeconds = math.Round((d.ProcessingSeconds+u.ProcessingSeconds)*1e6) / 1e6 // no 0.30000000000000004 on a bill
+	d.Units += u.Units
+}
+
+// Usage is what an owner used over some days.
+type Usage struct {
+	Owner string     `json:"owner"`
+	From  string     `json:"from"`
+	To    string     `json:"to"`
+	Days  []UsageDay `json:"days"` // those on which a job ended, in order
+	Total UsageDay   `json:"total"`
+}
+
+// maxUsageDays bounds one question.
+const maxUsageDays = 366
+
+// Usage sums up what owner used on the days from..to (UTC, both included).
+func (s *Service) Usage(ctx context.Context, who Caller, owner string, from, to time.Time) (*Usage, error) {
+	if _, err := s.gate.ask(ctx, who, ActionReadUsage, owner, nil); err != nil {
+		return nil, err
+	}
+	if to.Before(from) {
+		return nil, Errorf(Invalid, "from is later than to")
+	}
+	if to.Sub(from) > maxUsageDays*24*time.Hour {
+		return nil, Errorf(Invalid, "usage is told for at most %d days at a time", maxUsageDays)
+	}
+	for u, err := range Bill(s.ledger.ReadUsage(ctx, owner, from, to), from, to) {
+		return u, err // all records are of one owner
+	}
+	return newUsage(owner, from, to), nil
+}

@@ -1,0 +1,156 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+)
+
+// product is what one run of the processor has brought forth.
+type product struct {
+	output Media
+	units  float64
+	input  string // the SHA-256 of the image that it was made of, as in Media
+}
+
+// work processes the claimed job and makes its output visible. A processor that panics
+// has failed; what it panicked with is shown to nobody.
+func (r *Runner) work(ctx context.Context, l *lease) (done product, err error) {
+	defer func() {
+		if recover() != nil {
+			err = Wrap(Unknown, fmt.Errorf("processor panicked: %s", debug.Stack()), "processing crashed")
+		}
+	}()
+	j := l.snapshot()
+	in, err := r.Store.Open(ctx, Input, j.ID, OpenOptions{})
+	if KindOf(err) == NotFound {
+		return product{}, Wrap(Invalid, err, "the job's image is no longer in storage")
+	}
+	if err != nil {
+		return product{}, err
+	}
+	defer in.Body.Close()
+	image := &inputReader{r: in.Body, sum: newDigest()}
+	res, err := r.Processor.Process(ctx, Task{
+		ID: j.ID, Input: j.Input, Image: image, Params: j.Params, Attempt: j.Attempts, Progress: l.progress,
+	})
+	if err != nil {
+		return product{}, err
+	}
+	defer res.Body.Close()
+	out := Media{ContentType: res.ContentType, Width: res.Width, Height: res.Height}
+	body := io.Reader(res.Body)
+	if out.ContentType == "" {
+		if out.ContentType, body, err = r.detect(res.Body); err != nil {
+			return product{}, err
+		}
+	}
+	staged, err := r.Store.Stage(ctx, Output, j.ID, out.ContentType, body)
+	if err != nil {
+		return product{}, err
+	}
+	defer staged.Discard()
+	out.SizeBytes, out.SHA256 = staged.Size(), staged.SHA256()
+	if res.Units != nil {
+		done.units = res.Units()
+	}
+	if done.input, err = image.finish(j.Input.SHA256); err != nil {
+		return product{}, err
+	}
+	out.Tag, err = r.publish(ctx, l, staged)
+	done.output = out
+	return done, err
+}
+
+// detect finds out from its first bytes what a result is, and returns the whole of it.
+func (r *Runner) detect(body io.Reader) (contentType string, whole io.Reader, err error) {
+	head := make([]byte, HeadSize)
+	n, err := io.ReadFull(body, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return "", nil, err
+	}
+	head = head[:n]
+	if contentType = r.Detect(head); contentType == "" {
+		contentType = "application/octet-stream"
+	}
+	return contentType, io.MultiReader(bytes.NewReader(head), body), nil
+}
+
+// publish makes the output visible without ever replacing that of a later claim. The
+// first attempt expects no output. A later attempt, or one that finds something there,
+// replaces exactly the output it has seen, and only if it still holds the lease after
+// having seen it: a worker that claims the job after that changes the tag.
+func (r *Runner) publish(ctx context.Context, l *lease, staged Staged) (tag string, err error) {
+	j := l.snapshot()
+	cond := Condition{Absent: true}
+	for {
+		tag, err := staged.Commit(ctx, cond)
+		if KindOf(err) != Conflict {
+			return tag, err
+		}
+		there, err := r.Store.Stat(ctx, Output, j.ID)
+		switch {
+		case KindOf(err) == NotFound:
+			cond = Condition{Absent: true}
+		case err != nil:
+			return "", err
+		default:
+			cond = Condition{Tag: there.Tag}
+		}
+		if err := l.verify(ctx); err != nil {
+			return "", err
+		}
+	}
+}
+
+// inputReader reads the image of a job, and finds out what it comes to. What goes wrong
+// while reading is marked as storage's failure, so that a processor which passes it on
+// does not make it the image's fault. Safe for concurrent use: a processor that is
+// answered early may still be reading.
+type inputReader struct {
+	mu    sync.Mutex // guards all
+	r     io.Reader
+	sum   digest
+	ended bool
+}
+
+func (i *inputReader) Read(p []byte) (int, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.read(p)
+}
+
+func (i *inputReader) read(p []byte) (int, error) {
+	n, err := i.r.Read(p)
+	i.sum.Write(p[:n])
+	i.ended = i.ended || err == io.EOF
+	if err != nil && err != io.EOF && KindOf(err) == Unknown {
+		err = Wrap(Unavailable, err, "storage broke off while the image was read")
+	}
+	return n, err
+}
+
+// finish returns the image's SHA-256, which should be the one that is known of it, if
+// any. A processor need not have read to the end; then what is known is believed, and
+// what is not known is found out.
+func (i *inputReader) finish(known string) (string, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.ended && known != "" {
+		return known, nil
+	}
+	for buf := make([]byte, 32<<10); !i.ended; {
+		if _, err := i.read(buf); err != nil && err != io.EOF {
+			return "", err
+		}
+	}
+	sum := i.sum.hex()
+	if known != "" && sum != known {
+		return "", Wrap(Corrupt, errors.New("input has another SHA-256 than its document says"), "the job's image in storage is not the one that was submitted")
+	}
+	return sum, nil
+}

@@ -1,0 +1,45 @@
+package media_test
+
+import (
+	"bytes"
+	"image"
+	"testing"
+
+	"claimcheck.example/internal/media"
+)
+
+// FuzzScanner holds, for any bytes: nothing panics; the outcome does not depend on how
+// the bytes are cut; what the scanner knows, ReadInfo knows as well; and where a
+// decoder finds a size, so does the scanner, the same one, or it refuses the file.
+func FuzzScanner(f *testing.F) {
+	for _, file := range hostile(f) {
+		if len(file.data) < 8<<10 {
+			f.Add(file.data, uint16(7))
+		}
+	}
+	for _, data := range encoded(f, 31, 17) {
+		f.Add(data, uint16(100))
+	}
+	f.Add(exifUp(6), uint16(1))
+	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
+		whole, wholeErr := scan(data, limit, len(data)+1)
+		parts, partsErr := scan(data, limit, int(cut)+1)
+		if whole != parts || verdictOf(t, wholeErr) != verdictOf(t, partsErr) {
+			t.Fatalf("at once: %+v, %v; %d bytes at a time: %+v, %v", whole, wholeErr, cut+1, parts, partsErr)
+		}
+		read, readErr := media.ReadInfo(bytes.NewReader(data), int64(len(data)), limit)
+		if wholeErr == nil && whole.Pixels > 0 && (readErr != nil || read != whole) {
+			t.Fatalf("scanner: %+v; ReadInfo: %+v, %v", whole, read, readErr)
+		}
+		if wholeErr != nil && verdictOf(t, readErr) != verdictOf(t, wholeErr) {
+			t.Fatalf("scanner: %v; ReadInfo: %v", wholeErr, readErr)
+		}
+		c, format, err := image.DecodeConfig(bytes.NewReader(data))
+		if err != nil || wholeErr != nil {
+			return
+		}
+		if whole.ContentType != "image/"+format || whole.Width != c.Width || whole.Height != c.Height {
+			t.Fatalf("scanner: %+v; decoder: %s, %d x %d", whole, format, c.Width, c.Height)
+		}
+	})
+}

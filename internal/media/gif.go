@@ -1,0 +1,82 @@
+package media
+
+import "encoding/binary"
+
+// gifFile follows the blocks of a GIF file (GIF89a specification, appendix B) to its
+// trailer, and counts every image descriptor.
+type gifFile struct {
+	t     tally
+	state func(g *gifFile, at int64, b []byte) (want, error)
+}
+
+func newGIF(t tally) (format, want) {
+	return &gifFile{t: t, state: (*gifFile).screen}, want{at: 6, size: 7}
+}
+
+func (g *gifFile) tally() *tally                         { return &g.t }
+func (g *gifFile) next(at int64, b []byte) (want, error) { return g.state(g, at, b) }
+
+// colorTable is the length in bytes of the table that follows a descriptor.
+func colorTable(flags byte) int64 {
+	if flags&0x80 == 0 {
+		return 0
+	}
+	return 3 << (flags&7 + 1)
+}
+
+func (g *gifFile) screen(at int64, b []byte) (want, error) {
+	w, h := int64(binary.LittleEndian.Uint16(b)), int64(binary.LittleEndian.Uint16(b[2:]))
+	if err := g.t.canvas(w, h); err != nil {
+		return want{}, err
+	}
+	return g.blockAt(at + int64(len(b)) + colorTable(b[4]))
+}
+
+func (g *gifFile) blockAt(at int64) (want, error) {
+	g.state = (*gifFile).block
+	return want{at: at, size: 1}, nil
+}
+
+func (g *gifFile) block(at int64, b []byte) (want, error) {
+	switch {
+	case b[0] == 0x21: // extension: a label, then sub-blocks
+		return g.subBlocksAt(at + 2)
+	case b[0] == 0x2c:
+		g.state = (*gifFile).descriptor
+		return want{at: at + 1, size: 9}, nil
+	case b[0] == 0x3b && g.t.Frames > 0:
+		g.t.Complete = true
+		return want{}, nil
+	case g.t.Frames > 0:
+		// Nothing that a decoder would go on to read: it has its frames.
+		return want{}, nil
+	}
+	return want{}, g.t.malformed("block %#x before the first frame", b[0])
+}
+
+func (g *gifFile) descriptor(at int64, b []byte) (want, error) {
+	w, h := int64(binary.LittleEndian.Uint16(b[4:])), int64(binary.LittleEndian.Uint16(b[6:]))
+	if w == 0 || h == 0 {
+		return want{}, g.t.malformed("frame of %d x %d", w, h)
+	}
+	// Shown, a frame takes the whole screen; one that is larger takes its own size.
+	if screenW, screenH := int64(g.t.Width), int64(g.t.Height); w*h < screenW*screenH {
+		w, h = screenW, screenH
+	}
+	if err := g.t.frame(w, h); err != nil {
+		return want{}, err
+	}
+	return g.subBlocksAt(at + int64(len(b)) + colorTable(b[8]) + 1) // a byte of LZW code size
+}
+
+func (g *gifFile) subBlocksAt(at int64) (want, error) {
+	g.state = (*gifFile).subBlock
+	return want{at: at, size: 1}, nil
+}
+
+func (g *gifFile) subBlock(at int64, b []byte) (want, error) {
+	if b[0] == 0 {
+		return g.blockAt(at + 1)
+	}
+	return want{at: at + 1 + int64(b[0]), size: 1}, nil
+}

@@ -1,0 +1,374 @@
+package media_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"image"
+	"image/color"
+	"image/gif"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"claimcheck.example/internal/media"
+)
+
+// join concatenates byte slices, strings and numbers, the latter as one byte each.
+func join(parts ...any) []byte {
+	var b []byte
+	for _, p := range parts {
+		switch p := p.(type) {
+		case []byte:
+			b = append(b, p...)
+		case string:
+			b = append(b, p...)
+		case int:
+			b = append(b, byte(p))
+		default:
+			panic("no such part")
+		}
+	}
+	return b
+}
+
+func be16(n int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(n)) }
+func be32(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
+func le16(n int) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(n)) }
+func le24(n int) []byte { return le32(n)[:3] }
+func le32(n int) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(n)) }
+func le64(n int) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(n)) }
+
+const pngSignature = "\x89PNG\r\n\x1a\n"
+
+func pngChunk(kind string, data []byte) []byte { return join(be32(len(data)), kind, data, be32(0)) }
+
+func pngHeader(w, h int) []byte {
+	return join(pngSignature, pngChunk("IHDR", join(be32(w), be32(h), 8, 2, 0, 0, 0)))
+}
+
+func jpegSegment(code int, data []byte) []byte { return join(0xff, code, be16(len(data)+2), data) }
+
+func jpegFrame(w, h int) []byte {
+	return jpegSegment(0xc0, join(8, be16(h), be16(w), 1, 1, 0x11, 0))
+}
+
+func jpegScan() []byte {
+	return join(jpegSegment(0xda, join(1, 1, 0, 0, 63, 0)), "entropy\xff\x00coded\xff\xd0data")
+}
+
+func riff(chunks ...[]byte) []byte {
+	body := bytes.Join(chunks, nil)
+	return join("RIFF", le32(4+len(body)), "WEBP", body)
+}
+
+func webpChunk(kind string, data []byte) []byte {
+	return join(kind, le32(len(data)), data, make([]byte, len(data)%2))
+}
+
+func vp8x(flags, w, h int) []byte {
+	return webpChunk("VP8X", join(flags, 0, 0, 0, le24(w-1), le24(h-1)))
+}
+
+func vp8l(w, h int) []byte {
+	return webpChunk("VP8L", join(0x2f, le32(w-1|(h-1)<<14), 0))
+}
+
+func vp8(w, h int) []byte {
+	return webpChunk("VP8 ", join(0, 0, 0, 0x9d, 0x01, 0x2a, le16(w), le16(h), 0, 0))
+}
+
+func anmf(w, h int, stream []byte) []byte {
+	return webpChunk("ANMF", join(le24(0), le24(0), le24(w-1), le24(h-1), le24(100), 0, stream))
+}
+
+// directory is a TIFF directory of one page, 2+2*12+4 bytes.
+func directory(w, h, next int) []byte {
+	return join(le16(2), le16(256), le16(4), le32(1), le32(w), le16(257), le16(4), le32(1), le32(h), le32(next))
+}
+
+const directorySize = 30
+
+func tiffHeader(first int) []byte { return join("II*\x00", le32(first)) }
+
+// exifUp is an EXIF block that states an orientation.
+func exifUp(orientation int) []byte {
+	return join("MM\x00*", be32(8), be16(1), be16(274), be16(3), be32(1), be16(orientation), be16(0), be32(0))
+}
+
+// animation is an animated GIF of so many frames, each a single pixel of its canvas.
+func animation(t testing.TB, w, h, frames int) []byte {
+	t.Helper()
+	g := &gif.GIF{Config: image.Config{Width: w, Height: h, ColorModel: color.Palette{color.Black, color.White}}}
+	for range frames {
+		g.Image = append(g.Image, image.NewPaletted(image.Rect(0, 0, 1, 1), color.Palette{color.Black, color.White}))
+		g.Delay = append(g.Delay, 1)
+	}
+	var b bytes.Buffer
+	if err := gif.EncodeAll(&b, g); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// verdict is what a test expects of a file.
+type verdict int
+
+const (
+	good verdict = iota
+	notImage
+	malformed
+	tooMany
+)
+
+func verdictOf(t testing.TB, err error) verdict {
+	t.Helper()
+	if err == nil {
+		return good
+	}
+	if errors.Is(err, media.ErrNotImage) {
+		return notImage
+	}
+	if _, ok := errors.AsType[*media.MalformedError](err); ok {
+		return malformed
+	}
+	if _, ok := errors.AsType[*media.TooManyPixelsError](err); ok {
+		return tooMany
+	}
+	t.Fatalf("an error of no known type: %v", err)
+	return 0
+}
+
+// hostile are files that nobody should send, and a few odd ones that are all right.
+func hostile(t testing.TB) map[string]struct {
+	data []byte
+	want verdict
+} {
+	t.Helper()
+	type file = struct {
+		data []byte
+		want verdict
+	}
+	fctl := pngChunk("fcTL", make([]byte, 26))
+	manyDirs := tiffHeader(8)
+	for i := range 1_000_000 {
+		manyDirs = append(manyDirs, directory(1, 1, 8+(i+1)*directorySize)...)
+	}
+	wholeJPEG := join(0xff, 0xd8, jpegFrame(640, 480), jpegScan(), 0xff, 0xd9)
+	return map[string]file{
+		"one byte":                   {[]byte{0xff}, notImage},
+		"text named jpg":             {[]byte("this is no picture at all"), notImage},
+		"html":                       {[]byte("<!DOCTYPE html><html><script>alert(1)</script>"), notImage},
+		"svg":                        {[]byte(`<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>`), notImage},
+		"text that begins like bmp":  {[]byte("BM stands for bitmap, says this text, which is none."), notImage},
+		"script behind gif's name":   {[]byte("GIF89a=1;alert('a long enough script')//"), tooMany},
+		"script within a gif":        {join("GIF89a", le16(1), le16(1), 0, 0, 0, "=1;alert(1)//"), malformed},
+		"zip behind a jpeg":          {join(wholeJPEG, "PK\x03\x04 and so on"), good},
+		"png of 50,000 x 50,000":     {join(pngHeader(50_000, 50_000), pngChunk("IDAT", make([]byte, 3000)), pngChunk("IEND", nil)), tooMany},
+		"png of the greatest size":   {join(pngHeader(0x7fffffff, 0x7fffffff)), tooMany},
+		"png beyond it":              {join(pngHeader(0x80000000, 1)), malformed},
+		"png of no width":            {join(pngHeader(0, 10)), malformed},
+		"png without a picture":      {join(pngHeader(10, 10), pngChunk("IEND", nil)), malformed},
+		"png cut in its header":      {[]byte(pngSignature + "\x00\x00"), malformed},
+		"png of a giant chunk":       {join(pngHeader(10, 10), be32(-1), "IDAT"), malformed},
+		"png with another beginning": {join(pngSignature, pngChunk("IDAT", make([]byte, 13))), malformed},
+		"apng over the limit":        {join(pngHeader(5000, 5000), fctl, pngChunk("IDAT", nil), fctl, fctl, pngChunk("IEND", nil)), tooMany},
+		"apng at the limit":          {join(pngHeader(5000, 5000), fctl, pngChunk("IDAT", nil), fctl, pngChunk("IEND", nil)), good},
+		"apng of hidden default":     {join(pngHeader(5000, 5000), pngChunk("IDAT", nil), fctl, fctl, pngChunk("IEND", nil)), tooMany},
+		"gif over the limit":         {animation(t, 1000, 1000, 51), tooMany},
+		"gif at the limit":           {animation(t, 1000, 1000, 50), good},
+		"gif of no size":             {join("GIF89a", le16(0), le16(5), 0, 0, 0, ";"), malformed},
+		"gif without a picture":      {join("GIF89a", le16(5), le16(5), 0, 0, 0, ";"), malformed},
+		"gif of a huge frame":        {join("GIF89a", le16(1), le16(1), 0, 0, 0, ",", le32(0), le16(65535), le16(65535), 0, 8, 0, ";"), tooMany},
+		"gif of an empty frame":      {join("GIF89a", le16(1), le16(1), 0, 0, 0, ",", le32(0), le16(0), le16(1), 0, 8, 0, ";"), malformed},
+		"webp animation over":        {riff(vp8x(2, 5000, 5000), anmf(5000, 5000, vp8l(5000, 5000)), anmf(1, 1, vp8l(1, 1)), anmf(1, 1, vp8l(1, 1))), tooMany},
+		"webp animation at limit":    {riff(vp8x(2, 5000, 5000), anmf(5000, 5000, vp8l(5000, 5000)), anmf(1, 1, vp8(1, 1))), good},
+		"webp of a lying canvas":     {riff(vp8x(0, 1, 1), vp8(16383, 16383)), malformed},
+		"webp of a lying frame":      {riff(vp8x(2, 10, 10), anmf(1, 1, vp8l(16383, 16383))), malformed},
+		"webp chunk out of a frame":  {riff(vp8x(2, 10, 10), webpChunk("ANMF", join(make([]byte, 6), le24(9), le24(9), make([]byte, 4), "VP8L", le32(1000)))), malformed},
+		"webp of two pictures":       {riff(vp8(10, 10), vp8(16383, 16383)), malformed},
+		"webp of no size":            {riff(vp8(0, 0)), malformed},
+		"webp of nothing":            {riff(), malformed},
+		"tiff of a million pages":    {manyDirs, malformed},
+		"tiff in a loop of one":      {join(tiffHeader(8), directory(1, 1, 8)), malformed},
+		"tiff in a loop of three":    {join(tiffHeader(8), directory(1, 1, 8+directorySize), directory(1, 1, 8+2*directorySize), directory(1, 1, 8)), malformed},
+		"tiff of no directory":       {tiffHeader(0), malformed},
+		"tiff of an empty directory": {join(tiffHeader(8), le16(0), le32(0)), malformed},
+		"tiff beyond its end":        {tiffHeader(1 << 30), malformed},
+		"tiff of no height":          {join(tiffHeader(8), directory(10, 0, 0)), malformed},
+		"tiff pages over the limit":  {join(tiffHeader(8), directory(5000, 5000, 8+directorySize), directory(5000, 5001, 0)), tooMany},
+		"tiff with its second first": {join(tiffHeader(8+directorySize), directory(20, 20, 0), directory(10, 10, 8)), good},
+		"big tiff":                   {join("II+\x00", le16(8), le16(0), le64(16), le64(2), le16(256), le16(16), le64(1), le64(10), le16(257), le16(3), le64(1), le64(10), le64(0)), good},
+		"big tiff of giant size":     {join("II+\x00", le16(8), le16(0), le64(16), le64(2), le16(256), le16(16), le64(1), le64(-1), le16(257), le16(16), le64(1), le64(-1), le64(0)), malformed},
+		"bmp of no width":            {join("BM", make([]byte, 12), le32(40), le32(0), le32(10), make([]byte, 40)), malformed},
+		"bmp over the limit":         {join("BM", make([]byte, 12), le32(40), le32(50_000), le32(-50_000), make([]byte, 40)), tooMany},
+		"bmp of the lowest height":   {join("BM", make([]byte, 12), le32(40), le32(1), le32(-1<<31), make([]byte, 40)), malformed},
+		"jpeg":                       {wholeJPEG, good},
+		"jpeg cut in its scan":       {wholeJPEG[:len(wholeJPEG)-5], good},
+		"jpeg cut before its size":   {wholeJPEG[:6], malformed},
+		"jpeg of no height":          {join(0xff, 0xd8, jpegFrame(640, 0)), malformed},
+		"jpeg over the limit":        {join(0xff, 0xd8, jpegFrame(65000, 65000)), tooMany},
+		"jpeg of two sizes":          {join(0xff, 0xd8, jpegFrame(1, 1), jpegFrame(65000, 65000)), malformed},
+		"jpeg that ends at once":     {join(0xff, 0xd8, 0xff, 0xd9), malformed},
+		"jpeg scan before its size":  {join(0xff, 0xd8, jpegScan()), malformed},
+		"jpeg of a short segment":    {join(0xff, 0xd8, 0xff, 0xe0, be16(1), jpegFrame(1, 1)), malformed},
+		"jpeg behind 10 MB of apps":  {join(0xff, 0xd8, bytes.Repeat(jpegSegment(0xe5, make([]byte, 65533)), 160), jpegFrame(640, 480), jpegScan(), 0xff, 0xd9), good},
+		"heic over the limit":        {join(be32(16), "ftypheic", be32(0), be32(12), "meta", be32(0), be32(8), "iprp", be32(8), "ipco", be32(20), "ispe", be32(0), be32(50_000), be32(50_000)), tooMany},
+		"heic with a short box":      {join(be32(16), "ftypheic", be32(0), be32(7), "meta", be32(0)), malformed},
+		"jxl over the limit":         {join(0xff, 0x0a, 0x06, 0, 0, 0xff, 0x02, make([]byte, 20)), tooMany},
+	}
+}
+
+func TestHostileFiles(t *testing.T) {
+	t.Parallel()
+	for name, file := range hostile(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			info, err := scan(file.data, limit, 1000)
+			if got := verdictOf(t, err); got != file.want {
+				t.Errorf("scanner: got verdict %d of %+v, %v, want %d", got, info, err, file.want)
+			}
+			info, err = media.ReadInfo(bytes.NewReader(file.data), int64(len(file.data)), limit)
+			if got := verdictOf(t, err); got != file.want {
+				t.Errorf("ReadInfo: got verdict %d of %+v, %v, want %d", got, info, err, file.want)
+			}
+		})
+	}
+}
+
+func TestScannerCountsEveryFrame(t *testing.T) {
+	t.Parallel()
+	fctl := pngChunk("fcTL", make([]byte, 26))
+	tests := []struct {
+		name string
+		data []byte
+		want media.Info
+	}{
+		{"gif", animation(t, 40, 30, 7), media.Info{ContentType: media.GIF, Width: 40, Height: 30, Frames: 7, Pixels: 7 * 1200, Complete: true}},
+		{"apng", join(pngHeader(40, 30), fctl, pngChunk("IDAT", nil), fctl, pngChunk("fdAT", nil), pngChunk("IEND", nil)),
+			media.Info{ContentType: media.PNG, Width: 40, Height: 30, Frames: 2, Pixels: 2400, Complete: true}},
+		{"webp", riff(vp8x(2, 40, 30), anmf(40, 30, vp8(40, 30)), anmf(4, 3, vp8l(4, 3)), anmf(4, 3, vp8l(4, 3))),
+			media.Info{ContentType: media.WebP, Width: 40, Height: 30, Frames: 3, Pixels: 3600, Complete: true}},
+		{"tiff", join(tiffHeader(8), directory(40, 30, 8+directorySize), directory(4, 3, 0)),
+			media.Info{ContentType: media.TIFF, Width: 40, Height: 30, Frames: 2, Pixels: 1212, Complete: true}},
+	}
+	for _, tt := range tests {
+		got, err := scan(tt.data, limit, 3)
+		if err != nil || got != tt.want {
+			t.Errorf("%s: got %+v, %v, want %+v", tt.name, got, err, tt.want)
+		}
+		// Cut off, it is what could be seen of it.
+		got, err = scan(tt.data[:len(tt.data)-1], limit, 3)
+		if err != nil || got.Complete || got.Width != 40 {
+			t.Errorf("%s cut off: got %+v, %v", tt.name, got, err)
+		}
+	}
+}
+
+func TestOrientation(t *testing.T) {
+	t.Parallel()
+	for o := range 10 {
+		want := o
+		if o > 8 {
+			want = 0
+		}
+		exif := exifUp(o)
+		for name, data := range map[string][]byte{
+			"jpeg": join(0xff, 0xd8, jpegSegment(0xe1, join("Exif\x00\x00", exif)), jpegFrame(4, 3), jpegScan(), 0xff, 0xd9),
+			"png":  join(pngHeader(4, 3), pngChunk("IDAT", nil), pngChunk("eXIf", exif), pngChunk("IEND", nil)),
+			"webp": riff(vp8x(8, 4, 3), vp8(4, 3), webpChunk("EXIF", exif)),
+			"tiff": join(tiffHeader(8), le16(3), le16(256), le16(3), le32(1), le32(4), le16(257), le16(3), le32(1), le32(3),
+				le16(274), le16(3), le32(1), le32(o), le32(0)),
+		} {
+			if got, err := scan(data, limit, 5); err != nil || got.Orientation != want {
+				t.Errorf("%s of orientation %d: got %d, %v", name, o, got.Orientation, err)
+			}
+		}
+	}
+}
+
+// A directory behind which a stream cannot go back leaves the pixels unknown; a reader
+// that can be read at any place sees it.
+func TestDirectoriesThatReferBack(t *testing.T) {
+	t.Parallel()
+	const gap = 10_000
+	second, first := media.HeadSize+100, media.HeadSize+100+gap
+	data := slices.Concat(tiffHeader(first), make([]byte, second-8), directory(20, 10, 0))
+	data = slices.Concat(data, make([]byte, first-len(data)), directory(40, 30, second))
+	got, err := scan(data, limit, 100)
+	want := media.Info{ContentType: media.TIFF, Width: 40, Height: 30}
+	if err != nil || got != want {
+		t.Errorf("scanner: got %+v, %v, want %+v", got, err, want)
+	}
+	got, err = media.ReadInfo(bytes.NewReader(data), int64(len(data)), limit)
+	want = media.Info{ContentType: media.TIFF, Width: 40, Height: 30, Frames: 2, Pixels: 1400, Complete: true}
+	if err != nil || got != want {
+		t.Errorf("ReadInfo: got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+// The head of a large object is enough for ReadInfo to tell its size.
+func TestReadInfoOfAHead(t *testing.T) {
+	t.Parallel()
+	data := join(pngHeader(40, 30), pngChunk("IDAT", make([]byte, 100_000)), pngChunk("IEND", nil))
+	got, err := media.ReadInfo(bytes.NewReader(data[:media.HeadSize]), int64(len(data)), limit)
+	want := media.Info{ContentType: media.PNG, Width: 40, Height: 30, Frames: 1, Pixels: 1200}
+	if err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestHEIFAndJPEGXL(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		data []byte
+		want media.Info
+	}{
+		{"heic with a thumbnail", join(be32(16), "ftypheic", be32(0), be32(100), "meta", be32(0), be32(9), "hdlr", 0, be32(60), "iprp", be32(48), "ipco",
+			be32(20), "ispe", be32(0), be32(400), be32(300), be32(20), "ispe", be32(0), be32(40), be32(30)),
+			media.Info{ContentType: media.HEIC, Width: 400, Height: 300, Frames: 1, Pixels: 120_000}},
+		// small, height (1+1)*8, ratio 1:1
+		{"jxl", join(0xff, 0x0a, 1|1<<1|1<<6, 0, make([]byte, 20)), media.Info{ContentType: media.JXL, Width: 16, Height: 16}},
+		{"jxl in a box", join(be32(12), "JXL ", be32(0x0d0a870a), be32(20), "ftypjxl ", be32(0), "jxl ", be32(30), "jxlc", 0xff, 0x0a, 1|1<<1|1<<6, 0, make([]byte, 20)),
+			media.Info{ContentType: media.JXL, Width: 16, Height: 16}},
+	}
+	for _, tt := range tests {
+		if got, err := scan(tt.data, limit, 3); err != nil || got != tt.want {
+			t.Errorf("%s: got %+v, %v, want %+v", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+// A scanner's memory does not grow with the file.
+func TestScannerMemory(t *testing.T) {
+	data := join(0xff, 0xd8, bytes.Repeat(jpegSegment(0xe1, make([]byte, 65533)), 1600), jpegFrame(640, 480), jpegScan(), 0xff, 0xd9)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	info, err := scan(data, limit, 1000)
+	runtime.ReadMemStats(&after)
+	if err != nil || info.Width != 640 {
+		t.Fatalf("got %+v, %v", info, err)
+	}
+	// All that was ever allocated, a buffer's growth included.
+	if got := after.TotalAlloc - before.TotalAlloc; got > 512<<10 {
+		t.Errorf("%d bytes of file took %d bytes of memory", len(data), got)
+	}
+}
+
+func BenchmarkScanner(b *testing.B) {
+	files := encoded(b, 4000, 3000)
+	files["image/gif of many sub-blocks"] = join("GIF89a", le16(1), le16(1), 0, 0, 0, ",", le32(0), le16(1), le16(1), 0, 8, strings.Repeat("\x01x", 1<<20), 0, ";")
+	for name, data := range files {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := scan(data, limit, 32<<10); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,165 @@
+package awslocal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"path/filepath"
+	"strings"
+
+	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend"
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/s3api"
+	"github.com/versity/versitygw/s3api/middlewares"
+)
+
+const (
+	maxCopyBytes   = 5 << 30 // of one CopyObject, S3's limit
+	maxParts       = 10_000  // of one upload, S3's limit
+	maxConnections = 1024
+)
+
+// s3Server is versitygw behind an http.Handler. The gateway insists on listening by
+// itself, cannot say on which port it did, and does not drain at its end: so it listens
+// on a Unix socket beside its data, and the front does what is missing.
+type s3Server struct {
+	gateway   *s3api.S3ApiServer
+	backend   backend.Backend
+	transport *http.Transport
+	proxy     *httputil.ReverseProxy
+	observe   func(Call)
+	served    chan error // the gateway's end
+}
+
+// startS3 starts the gateway over dir and returns when it listens. It makes dir the
+// working directory.
+func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
+	if err := (meta.XattrMeta{}).Test(dir); err != nil {
+		return nil, fmt.Errorf("data folder %s: its file system has no extended attributes, which hold the objects' metadata: %w", dir, err)
+	}
+	disk, err := posix.New(dir, meta.XattrMeta{}, posix.PosixOpts{
+		CopyObjectThreshold: maxCopyBytes,
+		ForceNoObjLockFile:  true, // one process owns the folder
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open S3 data folder: %w", err)
+	}
+	var be backend.Backend = disk
+	if !o.NoSync {
+		be = &synced{Backend: disk, root: dir}
+	}
+	listening := make(chan struct{})
+	gateway, err := s3api.New(be,
+		middlewares.RootUserConfig{Access: o.AccessKey, Secret: o.SecretKey}, o.Region,
+		auth.NewIAMServiceSingle(auth.Account{Access: o.AccessKey, Secret: o.SecretKey, Role: auth.RoleAdmin}),
+		nil, nil, nil, nil,
+		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithMpMaxParts(maxParts),
+		s3api.WithConcurrencyLimiter(maxConnections, maxConnections),
+		s3api.WithOnListen(func() { close(listening) }))
+	if err != nil {
+		be.Shutdown()
+		return nil, fmt.Errorf("set up S3: %w", err)
+	}
+	// The path is relative to the working directory like everything of the gateway's,
+	// since an absolute one can be longer than a socket's address may be.
+	socket := filepath.Join("..", "s3.sock")
+	s := &s3Server{
+		gateway: gateway,
+		backend: be,
+		observe: o.Observe,
+		served:  make(chan error, 1),
+		transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", socket)
+			},
+			MaxIdleConnsPerHost: maxConnections,
+			DisableCompression:  true,
+		},
+	}
+	s.proxy = &httputil.ReverseProxy{
+		Transport: s.transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", "s3.local"
+			r.Out.Host = r.In.Host // part of what is signed
+		},
+		ModifyResponse: stripChunkedEncoding,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			o.Logger.Debug("S3 request broke off", "method", r.Method, "error", err)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		},
+	}
+	go func() { s.served <- gateway.ServeMultiPort([]string{socket}) }()
+	select {
+	case <-listening:
+		// That comes before the gateway knows its listener, and a gateway that is told to
+		// shut down in between serves for ever. An answer says that it knows.
+		if err := s.answers(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("start S3: %w", err), s.close())
+		}
+		return s, nil
+	case err := <-s.served:
+		be.Shutdown()
+		return nil, fmt.Errorf("start S3: %w", err)
+	case <-ctx.Done():
+		return nil, errors.Join(fmt.Errorf("start S3: %w", context.Cause(ctx)), s.close())
+	}
+}
+
+// answers waits for an answer of the gateway, whatever it says.
+func (s *s3Server) answers(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://s3.local/", nil)
+	if err != nil {
+		return err
+	}
+	a, err := s.transport.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	return a.Body.Close()
+}
+
+func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.observe(s3Call(r))
+	s.proxy.ServeHTTP(metadataWriter{w}, r)
+}
+
+// metadataWriter writes the names of user metadata in lower case, as S3 does: the SDK
+// for Python hands them out as they come.
+type metadataWriter struct{ http.ResponseWriter }
+
+func (w metadataWriter) WriteHeader(status int) {
+	header := w.Header()
+	for name, values := range header {
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			delete(header, name)
+			header[strings.ToLower(name)] = values
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController flush.
+func (w metadataWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// stripChunkedEncoding removes the transfer's own coding from what clients said of the
+// content: S3 does not store it, the gateway does.
+func stripChunkedEncoding(r *http.Response) error {
+	if r.Header.Get("Content-Encoding") == "aws-chunked" {
+		r.Header.Del("Content-Encoding")
+	}
+	return nil
+}
+
+// close ends the gateway. Its requests are over before: the front is shut down first.
+func (s *s3Server) close() error {
+	s.transport.CloseIdleConnections()
+	err := s.gateway.ShutDown()
+	<-s.served
+	s.backend.Shutdown()
+	return err
+}

@@ -1,0 +1,218 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"claimcheck.example/internal/job"
+)
+
+// tokenMeta is the metadata key (x-amz-meta-upload) under which an object says by
+// which upload it was written.
+const tokenMeta = "upload"
+
+// unsignedPayload in place of a payload's hash leaves the payload out of the signature.
+// The payload's CRC-32 is a signed header. It is the SDK's own default over TLS.
+const unsignedPayload = "UNSIGNED-PAYLOAD"
+
+var errEnded = errors.New("s3store: commit of an upload that was discarded")
+
+// Commit implements job.Staged: one PutObject, or the last part and
+// CompleteMultipartUpload.
+func (u *upload) Commit(ctx context.Context, c job.Condition) (string, error) {
+	if u.done {
+		if u.tag == "" {
+			return "", errEnded
+		}
+		return u.tag, nil
+	}
+	var tag string
+	var err error
+	if u.id == "" {
+		tag, err = u.put(ctx, c)
+	} else {
+		tag, err = u.complete(ctx, c)
+	}
+	if err != nil {
+		if c.Tag != "" && job.KindOf(err) == job.NotFound { // If-Match on what is gone
+			err = job.Wrap(job.Conflict, err, sayConflict)
+		}
+		if !undecided(err) || ctx.Err() != nil {
+			return "", err
+		}
+		if tag, err = u.decide(ctx, c, err); err != nil {
+			return "", err
+		}
+	}
+	u.tag, u.done = tag, true
+	u.release()
+	return tag, nil
+}
+
+// Discard implements job.Staged.
+func (u *upload) Discard() {
+	if u.done {
+		return
+	}
+	u.done = true
+	u.release()
+	if u.id == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(u.base, u.store.opts.AbortTimeout)
+	defer cancel()
+	// Whatever this leaves is the bucket's lifecycle rule to remove.
+	_, _ = u.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: &u.store.bucket, Key: &u.key, UploadId: &u.id,
+	})
+}
+
+// release gives the buffer back.
+func (u *upload) release() {
+	if u.buf != nil {
+		u.memory.give(u.buf)
+		u.buf = nil
+	}
+}
+
+// put sends the whole object. SHA-256 and CRC-32 are handed over, so that the SDK
+// does not read the body for them.
+func (u *upload) put(ctx context.Context, c job.Condition) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, u.store.opts.PartTimeout)
+	defer cancel()
+	in := &s3.PutObjectInput{
+		Bucket:        &u.store.bucket,
+		Key:           &u.key,
+		Body:          bytes.NewReader(u.buf[:u.n]),
+		ContentLength: aws.Int64(int64(u.n)),
+		ContentType:   &u.contentType,
+		ChecksumCRC32: encodeCRC(u.crc),
+		Metadata:      map[string]string{tokenMeta: u.token},
+	}
+	in.IfNoneMatch, in.IfMatch = headers(c)
+	out, err := u.store.client.PutObject(ctx, in, withPayloadHash(u.sum))
+	if err != nil {
+		return "", u.store.translate(ctx, "PutObject "+u.key, err)
+	}
+	return unquoted(out.ETag), nil
+}
+
+// begin opens the multipart upload.
+func (u *upload) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, u.store.opts.CallTimeout)
+	defer cancel()
+	out, err := u.store.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+		Bucket:            &u.store.bucket,
+		Key:               &u.key,
+		ContentType:       &u.contentType,
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
+		ChecksumType:      types.ChecksumTypeFullObject,
+		Metadata:          map[string]string{tokenMeta: u.token},
+	})
+	if err != nil {
+		return u.store.translate(ctx, "CreateMultipartUpload "+u.key, err)
+	}
+	u.id = aws.ToString(out.UploadId)
+	return nil
+}
+
+// sendPart sends one part. It may run beside the reading of the next.
+func (u *upload) sendPart(ctx context.Context, number int32, data []byte, crc uint32) (types.CompletedPart, error) {
+	ctx, cancel := context.WithTimeout(ctx, u.store.opts.PartTimeout)
+	defer cancel()
+	out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket:        &u.store.bucket,
+		Key:           &u.key,
+		UploadId:      &u.id,
+		PartNumber:    &number,
+		Body:          bytes.NewReader(data),
+		ContentLength: aws.Int64(int64(len(data))),
+		ChecksumCRC32: encodeCRC(crc),
+	}, withPayloadHash(unsignedPayload))
+	if err != nil {
+		return types.CompletedPart{}, u.store.translate(ctx, "UploadPart "+u.key, err)
+	}
+	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: encodeCRC(crc)}, nil
+}
+
+// complete sends the last part, once, and makes the parts an object.
+func (u *upload) complete(ctx context.Context, c job.Condition) (string, error) {
+	if u.buf != nil {
+		part, err := u.sendPart(ctx, int32(len(u.parts)+1), u.buf[:u.n], u.crc)
+		if err != nil {
+			return "", err
+		}
+		u.parts = append(u.parts, part)
+		u.release()
+	}
+	ctx, cancel := context.WithTimeout(ctx, u.store.opts.PartTimeout)
+	defer cancel()
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket:          &u.store.bucket,
+		Key:             &u.key,
+		UploadId:        &u.id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
+		ChecksumType:    types.ChecksumTypeFullObject,
+		ChecksumCRC32:   encodeCRC(u.whole),
+		MpuObjectSize:   &u.size,
+	}
+	in.IfNoneMatch, in.IfMatch = headers(c)
+	out, err := u.store.client.CompleteMultipartUpload(ctx, in)
+	if err != nil {
+		return "", u.store.translate(ctx, "CompleteMultipartUpload "+u.key, err)
+	}
+	return unquoted(out.ETag), nil
+}
+
+// decide finds out what became of a commit that ended with doubt: an object that
+// carries this upload's token is its work.
+func (u *upload) decide(ctx context.Context, c job.Condition, doubt error) (string, error) {
+	there, token, err := u.store.head(ctx, u.key)
+	switch {
+	case err == nil && token == u.token:
+		return there.Tag, nil
+	case err == nil && c.Absent, err == nil && c.Tag != "" && there.Tag != c.Tag:
+		return "", job.Wrap(job.Conflict, doubt, sayConflict)
+	case job.KindOf(err) == job.NotFound && c.Absent && job.KindOf(doubt) == job.Conflict:
+		// A conflict with a write that did not last; nothing stands in the way now.
+		return "", job.Wrap(job.Unavailable, doubt, sayUnavailable)
+	}
+	return "", doubt
+}
+
+// headers returns a condition as If-None-Match and If-Match.
+func headers(c job.Condition) (ifNoneMatch, ifMatch *string) {
+	if c.Absent {
+		ifNoneMatch = aws.String("*")
+	}
+	if c.Tag != "" {
+		ifMatch = quoted(c.Tag)
+	}
+	return ifNoneMatch, ifMatch
+}
+
+// encodeCRC returns a CRC-32 as S3's headers have it: base64 of the big-endian bytes.
+func encodeCRC(crc uint32) *string {
+	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc)))
+}
+
+// withPayloadHash signs a request with this hash of its payload, instead of reading
+// the payload to compute it.
+func withPayloadHash(hash string) func(*s3.Options) {
+	set := middleware.InitializeMiddlewareFunc("claimcheck:PayloadHash",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			return next.HandleInitialize(v4.SetPayloadHash(ctx, hash), in)
+		})
+	return s3.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(set, middleware.After)
+	})
+}

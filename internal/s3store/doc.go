@@ -1,0 +1,25 @@
+// Package s3store is job.Store on S3.
+//
+// Keys written, all in one bucket:
+//
+//	jobs/{job_id}                              the job document, application/json
+//	input/{job_id}                             the image as it came
+//	output/{job_id}                            the result
+//	usage/{owner}/{yyyy-mm-dd}/{job_id}        a usage record, application/json
+//
+// Rights needed (IAM actions): s3:PutObject, s3:GetObject, s3:DeleteObject and
+// s3:AbortMultipartUpload on the objects, and s3:ListBucket on the bucket: for
+// [Store.Ready] and [Store.Usage], and because S3 answers 403 instead of 404 for what
+// does not exist when the asker may not list.
+//
+// Documents change by compare-and-swap on their entity tag. The SDK repeats a write
+// whose answer was lost, and the repetition of a write that took effect loses against
+// itself; so each write carries a token (a document its revision, an object the
+// metadata x-amz-meta-upload), and whoever is told that he lost looks whose token is
+// there before he believes it.
+//
+// Uploads are streamed through buffers of one [Memory] that all stores of a process
+// share, so that memory is bounded whatever the number and the size of the uploads.
+// Unfinished multipart uploads are aborted; those of a process that died are left to
+// the bucket's AbortIncompleteMultipartUpload lifecycle rule.
+package s3store

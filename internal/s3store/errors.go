@@ -1,0 +1,122 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"claimcheck.example/internal/job"
+)
+
+// What clients are told; the cause is for the operator's log.
+const (
+	sayUnavailable   = "storage does not answer at the moment; try again shortly"
+	sayMisconfigured = "storage is not set up as it should be; the operator has to mend it"
+	sayConflict      = "somebody else changed it first; read it again"
+	sayNotFound      = "there is no such thing in storage"
+	sayRange         = "the range lies outside of the object"
+	sayCanceled      = "the request was canceled"
+	sayTooLarge      = "this is larger than storage takes"
+)
+
+// translate turns an error of the SDK into one of the domain's, whose cause names the
+// operation and tells the operator what to do. An error that is one already, and nil,
+// stay as they are. It is the only place that knows S3's error codes.
+//
+// A request that was canceled is Canceled; one that ran out of time is Unavailable,
+// since it is storage that took the time.
+func (s *Store) translate(ctx context.Context, operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*job.Error](err); ok {
+		return err
+	}
+	cause := func(hint string) error {
+		if hint == "" {
+			return fmt.Errorf("s3 %s: %w", operation, err)
+		}
+		return fmt.Errorf("s3 %s: %s: %w", operation, hint, err)
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return job.Wrap(job.Canceled, cause(""), sayCanceled)
+	}
+	code, status := codeOf(err)
+	switch code {
+	case "NoSuchKey", "NotFound":
+		return job.Wrap(job.NotFound, cause(""), sayNotFound)
+	case "NoSuchBucket":
+		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf("bucket %q does not exist; create it or correct S3_BUCKET", s.bucket)), sayMisconfigured)
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken":
+		return job.Wrap(job.Misconfigured, cause("the AWS credentials are wrong or expired"), sayMisconfigured)
+	case "RequestTimeTooSkewed":
+		return job.Wrap(job.Misconfigured, cause("this machine's clock is wrong"), sayMisconfigured)
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf("bucket %q is in another region; correct AWS_REGION", s.bucket)), sayMisconfigured)
+	case "EntityTooLarge":
+		return job.Wrap(job.TooLarge, cause(""), sayTooLarge)
+	case "SlowDown", "RequestTimeout", "NoSuchUpload":
+		return job.Wrap(job.Unavailable, cause(""), sayUnavailable)
+	}
+	switch {
+	case status == http.StatusNotFound:
+		return job.Wrap(job.NotFound, cause(""), sayNotFound)
+	case status == http.StatusPreconditionFailed, status == http.StatusConflict:
+		return job.Wrap(job.Conflict, cause(""), sayConflict)
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		return job.Wrap(job.Invalid, cause(""), sayRange)
+	case status == http.StatusMovedPermanently:
+		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf("bucket %q is in another region; correct AWS_REGION", s.bucket)), sayMisconfigured)
+	case status == http.StatusForbidden, status == http.StatusUnauthorized:
+		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf(
+			"access to bucket %q is denied; grant s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects and s3:ListBucket on it", s.bucket)), sayMisconfigured)
+	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests, status == 0:
+		// Zero: no answer came at all, because of the network, the time, the retry
+		// quota, or credentials that could not be fetched.
+		return job.Wrap(job.Unavailable, cause(""), sayUnavailable)
+	}
+	return cause("")
+}
+
+// translateBucket is translate for HeadBucket, whose answers have no body and so no
+// error code.
+func (s *Store) translateBucket(ctx context.Context, err error) error {
+	hint := ""
+	switch _, status := codeOf(err); status {
+	case http.StatusNotFound:
+		hint = "bucket %q does not exist; create it or correct S3_BUCKET"
+	case http.StatusForbidden:
+		hint = "access to bucket %q is denied; grant s3:ListBucket on it and what docs/iam says on its objects, or correct the AWS credentials"
+	case http.StatusBadRequest:
+		hint = "the request for bucket %q is refused; AWS_REGION is another than the bucket's, or the AWS credentials are wrong or expired"
+	default:
+		return s.translate(ctx, "HeadBucket", err)
+	}
+	return job.Wrap(job.Misconfigured, fmt.Errorf("s3 HeadBucket: "+hint+": %w", s.bucket, err), sayMisconfigured)
+}
+
+// codeOf returns the API's error code and HTTP status, "" and 0 when there was no answer.
+func codeOf(err error) (code string, status int) {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		code = e.ErrorCode()
+	}
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		status = e.HTTPStatusCode()
+	}
+	return code, status
+}
+
+// undecided reports whether a write that ended with err may have taken effect: an
+// answer that says no may be the answer to the SDK's own repetition of it, and no
+// answer says nothing.
+func undecided(err error) bool {
+	switch job.KindOf(err) {
+	case job.Conflict, job.Unavailable, job.NotFound:
+		return true
+	}
+	return false
+}

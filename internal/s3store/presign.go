@@ -1,0 +1,35 @@
+package s3store
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"claimcheck.example/internal/job"
+)
+
+// PresignInput implements job.Presigner. The URL may stop to be good before ttl is over:
+// it dies with the session of the credentials that signed it.
+func (s *Store) PresignInput(ctx context.Context, id job.ID, contentType string, size int64, ttl time.Duration) (*job.Upload, error) {
+	expires := time.Now().Add(ttl)
+	key := objectKey(job.Input, id)
+	req, err := s.presign.PresignPutObject(ctx, &s3.PutObjectInput{
+		Bucket:        &s.bucket,
+		Key:           &key,
+		ContentType:   &contentType,
+		ContentLength: &size,
+		IfNoneMatch:   aws.String("*"),
+	}, s3.WithPresignExpires(ttl))
+	if err != nil {
+		return nil, s.translate(ctx, "presign "+key, err)
+	}
+	headers := make(map[string]string, len(req.SignedHeader))
+	for name := range req.SignedHeader {
+		if name != "Host" { // every client sends it by itself
+			headers[name] = req.SignedHeader.Get(name)
+		}
+	}
+	return &job.Upload{Method: req.Method, URL: req.URL, Headers: headers, ExpiresAt: expires}, nil
+}

@@ -1,0 +1,76 @@
+package s3store
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"claimcheck.example/internal/job"
+)
+
+// Options of a Store. The zero value is good for production.
+type Options struct {
+	// Memory is what uploads are buffered in; nil for one of the store's own, of
+	// default size.
+	Memory *Memory
+	// CallTimeout bounds a call that carries no image, its retries included; 20 s by
+	// default.
+	CallTimeout time.Duration
+	// IdleTimeout is how long one read of an object's body may take; 30 s by default.
+	// A body has no limit in total, since its reader's pace is not S3's.
+	IdleTimeout time.Duration
+	// PartTimeout bounds the sending of one part or of a small object, retries
+	// included; 60 s by default.
+	PartTimeout time.Duration
+	// AbortTimeout bounds the clearing away of an upload that is given up; 10 s by default.
+	AbortTimeout time.Duration
+}
+
+// Store is job.Store on one S3 bucket. It is safe for concurrent use.
+type Store struct {
+	client  *s3.Client
+	presign *s3.PresignClient
+	bucket  string
+	opts    Options
+}
+
+var _ job.Store = (*Store)(nil)
+
+// New returns a store on bucket. The client should be made with [ClientOptions].
+func New(client *s3.Client, bucket string, opts Options) *Store {
+	if opts.Memory == nil {
+		opts.Memory = NewMemory(MemoryOptions{})
+	}
+	orDefault(&opts.CallTimeout, 20*time.Second)
+	orDefault(&opts.IdleTimeout, 30*time.Second)
+	orDefault(&opts.PartTimeout, 60*time.Second)
+	orDefault(&opts.AbortTimeout, 10*time.Second)
+	return &Store{client: client, presign: s3.NewPresignClient(client), bucket: bucket, opts: opts}
+}
+
+func orDefault(d *time.Duration, value time.Duration) {
+	if *d <= 0 {
+		*d = value
+	}
+}
+
+// Ready asks for the bucket itself: one HEAD, which needs s3:ListBucket.
+func (s *Store) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
+	defer cancel()
+	_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.bucket})
+	return s.translateBucket(ctx, err)
+}
+
+func documentKey(id job.ID) string { return "jobs/" + string(id) }
+
+func objectKey(section job.Section, id job.ID) string { return string(section) + "/" + string(id) }
+
+// quoted returns a tag as the If-Match header wants it.
+func quoted(tag string) *string { return aws.String(`"` + tag + `"`) }
+
+// newToken returns a random name for one write.
+func newToken() string { return rand.Text() }

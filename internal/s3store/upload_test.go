@@ -1,0 +1,304 @@
+package s3store_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/job/jobtest"
+	"claimcheck.example/internal/s3store"
+)
+
+const part = 5 << 20
+
+// TestRequests counts what an upload asks of S3, step by step.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name              string
+		size              int64
+		staged, committed map[string]int
+	}{
+		{"empty", 0, map[string]int{}, map[string]int{"S3 PutObject": 1}},
+		{"one part", part, map[string]int{}, map[string]int{"S3 PutObject": 1}},
+		{
+			"a byte more", part + 1,
+			map[string]int{"S3 CreateMultipartUpload": 1, "S3 UploadPart": 1},
+			map[string]int{"S3 CreateMultipartUpload": 1, "S3 UploadPart": 2, "S3 CompleteMultipartUpload": 1},
+		},
+		{
+			"three parts", 3 * part,
+			map[string]int{"S3 CreateMultipartUpload": 1, "S3 UploadPart": 2},
+			map[string]int{"S3 CreateMultipartUpload": 1, "S3 UploadPart": 3, "S3 CompleteMultipartUpload": 1},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			env := awstest.Start(t)
+			memory := s3store.NewMemory(s3store.MemoryOptions{})
+			s := s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: memory})
+			g, err := s.Stage(t.Context(), job.Input, job.NewID(), "image/png", jobtest.Bytes(1, tt.size))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Discard()
+			if got := env.Count(); !maps.Equal(got, tt.staged) {
+				t.Errorf("Stage asked for %v, want %v", got, tt.staged)
+			}
+			if _, err := g.Commit(t.Context(), job.Condition{Absent: true}); err != nil {
+				t.Fatal(err)
+			}
+			g.Discard()
+			if got := env.Count(); !maps.Equal(got, tt.committed) {
+				t.Errorf("the upload asked for %v, want %v", got, tt.committed)
+			}
+			wantUnused(t, memory)
+		})
+	}
+}
+
+// TestNothingIsLeft ends uploads of several parts in every way but by success.
+func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the client hung up")
+	tests := map[string]func(t *testing.T, s *s3store.Store){
+		"the reader fails": func(t *testing.T, s *s3store.Store) {
+			_, err := s.Stage(t.Context(), job.Input, job.NewID(), "image/png", io.MultiReader(jobtest.Bytes(1, 2*part+1), failing{broken}))
+			if err != broken {
+				t.Errorf("got %v, want the reader's error", err)
+			}
+		},
+		"the context ends": func(t *testing.T, s *s3store.Store) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			_, err := s.Stage(ctx, job.Input, job.NewID(), "image/png",
+				io.MultiReader(jobtest.Bytes(1, 2*part+1), calling(cancel), jobtest.Bytes(2, 2*part)))
+			wantKind(t, err, job.Canceled)
+		},
+		"it is discarded": func(t *testing.T, s *s3store.Store) {
+			ctx, cancel := context.WithCancel(t.Context())
+			g, err := s.Stage(ctx, job.Input, job.NewID(), "image/png", jobtest.Bytes(1, 2*part+1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cancel() // Discard does its work all the same
+			g.Discard()
+			if _, err := g.Commit(t.Context(), job.Condition{}); err == nil {
+				t.Error("Commit after Discard succeeded")
+			}
+		},
+		"it has lost": func(t *testing.T, s *s3store.Store) {
+			id := job.NewID()
+			for range 2 {
+				g, err := s.Stage(t.Context(), job.Input, id, "image/png", jobtest.Bytes(1, part+1))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer g.Discard()
+				_, _ = g.Commit(t.Context(), job.Condition{Absent: true})
+			}
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := awstest.Start(t)
+			memory := s3store.NewMemory(s3store.MemoryOptions{})
+			t.Run("", func(t *testing.T) {
+				test(t, s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: memory}))
+			})
+			left, err := env.S3.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &env.Bucket})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(left.Uploads) != 0 {
+				t.Errorf("%d unfinished multipart uploads are left", len(left.Uploads))
+			}
+			if env.Count()["S3 CreateMultipartUpload"] == 0 {
+				t.Error("there was no multipart upload to begin with")
+			}
+			wantUnused(t, memory)
+		})
+	}
+}
+
+// TestFewBuffers runs many uploads through hardly any memory: they must get through
+// one after another, and never wait in a circle.
+func TestFewBuffers(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	memory := s3store.NewMemory(s3store.MemoryOptions{Small: 2, SmallBytes: 1000, Large: 1, Wait: time.Minute})
+	s := s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: memory})
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			g, err := s.Stage(t.Context(), job.Input, job.NewID(), "image/png", jobtest.Bytes(uint64(i), part+part/2))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer g.Discard()
+			if _, err := g.Commit(t.Context(), job.Condition{Absent: true}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	wantUnused(t, memory)
+}
+
+func TestExhausted(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	memory := s3store.NewMemory(s3store.MemoryOptions{Small: 2, SmallBytes: 1000, Large: 1, Wait: 20 * time.Millisecond})
+	s := s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: memory})
+	stage := func(ctx context.Context, size int64) (job.Staged, error) {
+		return s.Stage(ctx, job.Input, job.NewID(), "image/png", jobtest.Bytes(1, size))
+	}
+	hold := func(size int64) job.Staged {
+		t.Helper()
+		g, err := stage(t.Context(), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(g.Discard)
+		return g
+	}
+	large := hold(1001)
+	_, err := stage(t.Context(), 1001)
+	wantExhausted(t, err)
+	hold(1)
+	small := hold(1)
+	_, err = stage(t.Context(), 1)
+	wantExhausted(t, err)
+
+	small.Discard()
+	hold(1)
+	large.Discard()
+	if got, want := env.Count(), map[string]int{}; !maps.Equal(got, want) {
+		t.Errorf("S3 was asked for %v, want nothing", got)
+	}
+
+	patient := s3store.NewMemory(s3store.MemoryOptions{Small: 1, Wait: time.Hour})
+	s = s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: patient})
+	hold(1)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = stage(ctx, 1)
+	wantKind(t, err, job.Canceled)
+}
+
+func wantExhausted(t *testing.T, err error) {
+	t.Helper()
+	wantKind(t, err, job.Exhausted)
+	e, _ := errors.AsType[*job.Error](err)
+	if e.RetryAfter < time.Second || e.RetryAfter > time.Minute {
+		t.Errorf("got RetryAfter %v, want some seconds", e.RetryAfter)
+	}
+}
+
+// TestStageLazyReaders stages what comes byte by byte, or not at all.
+func TestStageLazyReaders(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	s := s3store.New(newClient(env), env.Bucket, s3store.Options{})
+	g, err := s.Stage(t.Context(), job.Input, job.NewID(), "image/png", oneByOne{strings.NewReader("0123456789")})
+	if err != nil || g.Size() != 10 {
+		t.Fatalf("got %v, %v; want ten bytes", g, err)
+	}
+	g.Discard()
+	if _, err = s.Stage(t.Context(), job.Input, job.NewID(), "image/png", idle{}); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("got %v of a reader that never reads, want io.ErrNoProgress", err)
+	}
+}
+
+// TestEndWithLastBytes stages sizes around the buffers' from readers that tell of their
+// end together with the last bytes.
+func TestEndWithLastBytes(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	memory := s3store.NewMemory(s3store.MemoryOptions{SmallBytes: 1000})
+	s := s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: memory})
+	for _, size := range []int64{999, 1000, 1001, part, part + 1} {
+		g, err := s.Stage(t.Context(), job.Input, job.NewID(), "image/png", iotest.DataErrReader(jobtest.Bytes(1, size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g.Size() != size {
+			t.Errorf("staged %d bytes, want %d", g.Size(), size)
+		}
+		g.Discard()
+	}
+}
+
+// TestStuckPart breaks off while a part is being sent that S3 does not take: nobody
+// waits for it.
+func TestStuckPart(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the client hung up")
+	w := &wire{act: func(r *http.Request) (*http.Response, error) {
+		if r.URL.Query().Has("partNumber") {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		return nil, nil
+	}}
+	memory := s3store.NewMemory(s3store.MemoryOptions{})
+	s := faulty(awstest.Start(t), w, s3store.Options{Memory: memory, PartTimeout: time.Hour})
+	_, err := s.Stage(t.Context(), job.Input, job.NewID(), "image/png", io.MultiReader(jobtest.Bytes(1, part+1), failing{broken}))
+	if err != broken {
+		t.Errorf("got %v, want the reader's error", err)
+	}
+	wantUnused(t, memory)
+}
+
+func TestTooManyParts(t *testing.T) {
+	t.Parallel()
+	wantKind(t, s3store.ShipLast(t.Context()), job.TooLarge)
+}
+
+type oneByOne struct{ r io.Reader }
+
+// Read returns one byte, and the end together with the last.
+func (o oneByOne) Read(p []byte) (int, error) {
+	n, err := o.r.Read(p[:1])
+	if s := o.r.(*strings.Reader); s.Len() == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+type idle struct{}
+
+func (idle) Read([]byte) (int, error) { return 0, nil }
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// calling is a reader of no bytes that calls a function.
+type calling func()
+
+func (c calling) Read([]byte) (int, error) {
+	c()
+	return 0, io.EOF
+}
+
+func wantUnused(t *testing.T, memory *s3store.Memory) {
+	t.Helper()
+	if small, large := memory.InUse(); small != 0 || large != 0 {
+		t.Errorf("%d small and %d large buffers were not given back", small, large)
+	}
+}

@@ -1,0 +1,168 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"claimcheck.example/internal/job"
+)
+
+// usageReaders is how many usage records are read at once.
+const usageReaders = 16
+
+// RecordUsage writes a job's usage record under the day of at (UTC), once: when there
+// is one already it stays, and that is no error. So the bill is right however often
+// the end of a job is told, as long as at is always the same.
+func (s *Store) RecordUsage(ctx context.Context, owner string, at time.Time, id job.ID, record []byte) error {
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
+	defer cancel()
+	key := usagePrefix(owner) + at.UTC().Format(time.DateOnly) + "/" + string(id)
+	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket:      &s.bucket,
+		Key:         &key,
+		Body:        bytes.NewReader(record),
+		ContentType: aws.String("application/json"),
+		IfNoneMatch: aws.String("*"),
+	})
+	err = s.translate(caller, "PutObject "+key, err)
+	if job.KindOf(err) == job.Conflict {
+		return nil
+	}
+	return err
+}
+
+// ReadUsage implements job.Ledger. A page of up to 1000 records is listed, then read,
+// before the first of it is yielded.
+func (s *Store) ReadUsage(ctx context.Context, owner string, from, to time.Time) iter.Seq2[[]byte, error] {
+	return s.readUsage(ctx, usagePrefix(owner), from, to)
+}
+
+// ReadUsageOfAll is ReadUsage for one owner after the other, in the order of their keys.
+func (s *Store) ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		owners := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
+			Bucket: &s.bucket, Prefix: aws.String(usageSection), Delimiter: aws.String("/"),
+		})
+		for owners.HasMorePages() {
+			page, err := owners.NextPage(ctx)
+			if err != nil {
+				yield(nil, s.translate(ctx, "ListObjectsV2 "+usageSection, err))
+				return
+			}
+			for _, p := range page.CommonPrefixes {
+				for record, err := range s.readUsage(ctx, aws.ToString(p.Prefix), from, to) {
+					if !yield(record, err) || err != nil {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// readUsage reads what is under the prefix of one owner.
+func (s *Store) readUsage(ctx context.Context, prefix string, from, to time.Time) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		last := to.UTC().Format(time.DateOnly)
+		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
+			Bucket: &s.bucket,
+			Prefix: &prefix,
+			// Before every key of the first day: a day's keys go on with a slash.
+			StartAfter: aws.String(prefix + from.UTC().Format(time.DateOnly)),
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(nil, s.translate(ctx, "ListObjectsV2 "+prefix, err))
+				return
+			}
+			var keys []string
+			over := false
+			for _, o := range page.Contents {
+				day, _, _ := strings.Cut(strings.TrimPrefix(aws.ToString(o.Key), prefix), "/")
+				if over = day > last; over {
+					break
+				}
+				keys = append(keys, aws.ToString(o.Key))
+			}
+			records, err := s.readRecords(ctx, keys)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, r := range records {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if over {
+				return
+			}
+		}
+	}
+}
+
+// readRecords returns the objects with these keys, in their order.
+func (s *Store) readRecords(ctx context.Context, keys []string) ([][]byte, error) {
+	records := make([][]byte, len(keys))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(usageReaders)
+	for i, key := range keys {
+		group.Go(func() error {
+			caller := ctx
+			ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
+			defer cancel()
+			out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
+			if err != nil {
+				return s.translate(caller, "GetObject "+key, err)
+			}
+			defer out.Body.Close()
+			records[i], err = io.ReadAll(io.LimitReader(out.Body, maxDocument))
+			return s.translate(caller, "GetObject "+key, err)
+		})
+	}
+	return records, group.Wait()
+}
+
+// usageSection is what the keys of all usage records begin with.
+const usageSection = "usage/"
+
+// usagePrefix returns what the keys of an owner's usage records begin with.
+func usagePrefix(owner string) string { return usageSection + escapeOwner(owner) + "/" }
+
+// maxSegment bounds the escaped owner, in bytes. Between slashes a key may have 255
+// bytes where keys are paths of a file system.
+const maxSegment = 200
+
+// escapeOwner returns owner as one segment of a key: letters, digits and -_.@ as they
+// are (the first character no dot), other bytes as =XX in hexadecimal. An owner that
+// would be too long, and the empty one, becomes ~ and its SHA-256. No two owners share
+// a segment: = and ~ are never left as they are.
+func escapeOwner(owner string) string {
+	var b strings.Builder
+	for i := range len(owner) {
+		c := owner[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_@", c) >= 0 || c == '.' && i > 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "=%02X", c)
+		}
+	}
+	if b.Len() == 0 || b.Len() > maxSegment {
+		sum := sha256.Sum256([]byte(owner))
+		return "~" + hex.EncodeToString(sum[:])
+	}
+	return b.String()
+}

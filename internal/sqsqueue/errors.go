@@ -1,0 +1,77 @@
+package sqsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"claimcheck.example/internal/job"
+)
+
+// What clients are told; the cause is for the operator's log.
+const (
+	sayUnavailable   = "the queue does not answer at the moment; try again shortly"
+	sayMisconfigured = "the queue is not set up as it should be; the operator has to mend it"
+	sayReceipt       = "the receipt is no longer good"
+	sayCanceled      = "the request was canceled"
+)
+
+// translate turns an error of the SDK into one of the domain's, whose cause names the
+// operation and tells the operator what to do. It is the only place that knows SQS's
+// error codes.
+//
+// A request that was canceled is Canceled; one that ran out of time is Unavailable,
+// since it is the queue that took the time.
+func (q *Queue) translate(ctx context.Context, operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	cause := func(hint string) error {
+		if hint == "" {
+			return fmt.Errorf("sqs %s: %w", operation, err)
+		}
+		return fmt.Errorf("sqs %s: %s: %w", operation, hint, err)
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return job.Wrap(job.Canceled, cause(""), sayCanceled)
+	}
+	var code string
+	var status int
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		code = e.ErrorCode()
+	}
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		status = e.HTTPStatusCode()
+	}
+	switch code {
+	case "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "InvalidAddress":
+		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf("queue %s does not exist; create it or correct SQS_QUEUE_URL", q.url)), sayMisconfigured)
+	case "ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight":
+		return job.Wrap(job.NotFound, cause(""), sayReceipt)
+	case "InvalidParameterValue":
+		// SQS says so of a receipt whose message is gone, and of 12 hours being over.
+		if operation == "ChangeMessageVisibility" || operation == "DeleteMessage" {
+			return job.Wrap(job.NotFound, cause(""), sayReceipt)
+		}
+	case "AccessDenied", "AccessDeniedException", "InvalidSecurity", "KmsAccessDenied", "KMS.AccessDeniedException":
+		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf(
+			"access to queue %s is denied; grant sqs:SendMessage, sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes", q.url)), sayMisconfigured)
+	case "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException", "ExpiredToken", "ExpiredTokenException":
+		return job.Wrap(job.Misconfigured, cause("the AWS credentials are wrong or expired"), sayMisconfigured)
+	case "OverLimit", "RequestThrottled", "ThrottlingException", "KmsThrottled":
+		return job.Wrap(job.Unavailable, cause(""), sayUnavailable)
+	}
+	switch {
+	case status == http.StatusForbidden, status == http.StatusUnauthorized:
+		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf("access to queue %s is denied", q.url)), sayMisconfigured)
+	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests, status == 0:
+		// Zero: no answer came at all, because of the network, the time, the retry
+		// quota, or credentials that could not be fetched.
+		return job.Wrap(job.Unavailable, cause(""), sayUnavailable)
+	}
+	return cause("")
+}

@@ -1,0 +1,94 @@
+package sqsqueue
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"claimcheck.example/internal/job"
+)
+
+// maxBody bounds a body that is decoded, in bytes; ours have some fifty.
+const maxBody = 4 << 10
+
+// traceKeys are the attributes of the W3C trace context.
+var traceKeys = []string{"traceparent", "tracestate"}
+
+// claim is a message's body.
+type claim struct {
+	JobID string `json:"job_id"`
+}
+
+func encodeBody(id job.ID) string {
+	return `{"job_id":"` + string(id) + `"}`
+}
+
+// decodeBody returns the job that a body names. The error says what is wrong with a
+// body that is none of ours, without repeating more than a little of it. Keys beside
+// job_id are let pass.
+func decodeBody(body string) (job.ID, error) {
+	if len(body) > maxBody {
+		return "", fmt.Errorf("a body of %d bytes", len(body))
+	}
+	var c claim
+	if err := json.Unmarshal([]byte(body), &c); err != nil {
+		return "", errors.New(`the body is not of the form {"job_id": "..."}`)
+	}
+	id, err := job.ParseID(c.JobID)
+	if err != nil {
+		return "", fmt.Errorf("job_id %.40q is not a UUID in canonical form", c.JobID)
+	}
+	return id, nil
+}
+
+// encodeTrace returns the trace context as attributes; nil when there is none. SQS
+// refuses empty values.
+func encodeTrace(trace map[string]string) map[string]types.MessageAttributeValue {
+	var out map[string]types.MessageAttributeValue
+	for _, k := range traceKeys {
+		if v := trace[k]; v != "" {
+			if out == nil {
+				out = make(map[string]types.MessageAttributeValue, len(traceKeys))
+			}
+			out[k] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &v}
+		}
+	}
+	return out
+}
+
+func decodeTrace(attributes map[string]string) map[string]string {
+	var out map[string]string
+	for _, k := range traceKeys {
+		if v := attributes[k]; v != "" {
+			if out == nil {
+				out = make(map[string]string, len(traceKeys))
+			}
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// maxGroup is how long a message group may be, in characters.
+const maxGroup = 128
+
+// groupOf returns the message group of an owner: the owner itself where SQS allows its
+// characters (ASCII letters, digits and punctuation) and length, else its SHA-256. Two
+// owners never share a group by accident; an owner that looks like the hash of another
+// shares its turn in the queue, and nothing more.
+func groupOf(owner string) string {
+	fits := owner != "" && len(owner) <= maxGroup
+	for i := 0; fits && i < len(owner); i++ {
+		fits = '!' <= owner[i] && owner[i] <= '~'
+	}
+	if fits {
+		return owner
+	}
+	sum := sha256.Sum256([]byte(owner))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,119 @@
+package processor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/media"
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+)
+
+// decoder decodes the first frame of a file.
+type decoder func(io.Reader) (image.Image, error)
+
+// decoders, by what package media says the file is.
+var decoders = map[string]decoder{
+	media.JPEG: jpeg.Decode,
+	media.PNG:  png.Decode,
+	media.GIF:  gif.Decode,
+	media.WebP: decodeWebP,
+	media.TIFF: tiff.Decode,
+	media.BMP:  bmp.Decode,
+}
+
+// picture decodes data, whose size is known to be within bounds, and returns it the
+// right way up.
+func (d decoder) picture(ctx context.Context, data []byte, info media.Info, keep keep) (*picture, error) {
+	m, err := d.decode(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	space := "RGB "
+	if _, ok := m.(*image.CMYK); ok {
+		space = "CMYK"
+	}
+	p := fromImage(m)
+	if p.gray {
+		space = "GRAY"
+	}
+	if r := image.Rect(0, 0, info.Width, info.Height); m.Bounds() != r && m.Bounds().In(r) {
+		p = p.onCanvas(m.Bounds(), r)
+	}
+	meta := readMetadata(info.ContentType, data)
+	p = p.managed(bytes.Clone(meta.icc), keep.icc, space)
+	if keep.exif && meta.exif != nil {
+		p.exif = uprightEXIF(meta.exif)
+	}
+	return p.upright(info.Orientation), nil
+}
+
+// decode gives a decoder's errors their kind. A decoder that panics has met a file
+// that nobody tried on it: the file's fault as far as this job goes.
+func (d decoder) decode(ctx context.Context, data []byte) (m image.Image, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			m, err = nil, job.Wrap(job.Invalid, fmt.Errorf("decoder panicked: %v", v), "The image is damaged.")
+		}
+	}()
+	m, err = d(&contextFile{ctx: ctx, Reader: bytes.NewReader(data)})
+	if err == nil {
+		return m, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	if unsupported(err) {
+		return nil, job.Wrap(job.Unsupported, err, "The image uses a feature of its format that the built-in processor does not know.")
+	}
+	return nil, job.Wrap(job.Invalid, err, "The image is damaged or cut off.")
+}
+
+func unsupported(err error) bool {
+	if _, ok := errors.AsType[jpeg.UnsupportedError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[png.UnsupportedError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tiff.UnsupportedError](err); ok {
+		return true
+	}
+	return errors.Is(err, bmp.ErrUnsupported)
+}
+
+// contextFile is a file in memory that can no longer be read when the context ends, so
+// that decoders, which know no contexts, end as well.
+type contextFile struct {
+	ctx context.Context
+	*bytes.Reader
+}
+
+func (f *contextFile) Read(p []byte) (int, error) {
+	if err := context.Cause(f.ctx); err != nil {
+		return 0, err
+	}
+	return f.Reader.Read(p)
+}
+
+func (f *contextFile) ReadByte() (byte, error) {
+	if err := context.Cause(f.ctx); err != nil {
+		return 0, err
+	}
+	return f.Reader.ReadByte()
+}
+
+func (f *contextFile) ReadAt(p []byte, at int64) (int, error) {
+	if err := context.Cause(f.ctx); err != nil {
+		return 0, err
+	}
+	return f.Reader.ReadAt(p, at)
+}

@@ -1,0 +1,82 @@
+package processor
+
+import (
+	"fmt"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// limits bound each process of a command.
+type limits struct {
+	memory uint64 // bytes of address space
+	cpu    uint64 // seconds
+	file   uint64 // bytes of any file it writes
+}
+
+// startLimited starts the program in a process group of its own, with the limits in force from its first instruction:
+// it is traced into stopping when it has been loaded, given its limits, and let go.
+func startLimited(cmd *exec.Cmd, l limits) error {
+	// All calls on a traced process must come from the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// It ends with this process even when that is killed; before the trace ends it would
+	// be stopped for ever else.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Ptrace: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	pid := cmd.Process.Pid
+	err := func() error {
+		var status syscall.WaitStatus
+		for {
+			_, err := syscall.Wait4(pid, &status, 0, nil)
+			if err == nil {
+				break
+			}
+			if err != syscall.EINTR {
+				return fmt.Errorf("wait for stop: %w", err)
+			}
+		}
+		if !status.Stopped() {
+			return fmt.Errorf("did not stop: wait status %#x", status)
+		}
+		for _, limit := range []struct {
+			what  int
+			value uint64
+		}{{unix.RLIMIT_AS, l.memory}, {unix.RLIMIT_CPU, l.cpu}, {unix.RLIMIT_FSIZE, l.file}, {unix.RLIMIT_CORE, 0}} {
+			if err := unix.Prlimit(pid, limit.what, &unix.Rlimit{Cur: limit.value, Max: limit.value}, nil); err != nil {
+				return fmt.Errorf("set limit %d: %w", limit.what, err)
+			}
+		}
+		return syscall.PtraceDetach(pid)
+	}()
+	if err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	return err
+}
+
+// killGroup ends all processes of the group that pid leads. There may be none.
+func killGroup(pid int) {
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
+}
+
+// awaitExit returns when the process has ended, and leaves it to be collected.
+func awaitExit(pid int) {
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+}
+
+// reapGroup collects what is left of a group that has been killed, where this process is
+// who inherits orphans, such as the first of a container. It is nobody's child else.
+func reapGroup(pid int) {
+	for {
+		if _, err := syscall.Wait4(-pid, nil, 0, nil); err != nil && err != syscall.EINTR {
+			return
+		}
+	}
+}

@@ -1,0 +1,27 @@
+//go:build !linux
+
+package processor
+
+import (
+	"errors"
+	"os/exec"
+)
+
+// limits bound each process of a command.
+type limits struct{ memory, cpu, file uint64 }
+
+// startLimited refuses: without limits and groups a command could not be contained.
+func startLimited(*exec.Cmd, limits) error {
+	return errors.New("commands are run on Linux only")
+}
+
+func killGroup(int) {}
+func awaitExit(int) {}
+func reapGroup(int) {}
+
+type scratch struct{ dir string }
+
+func sweep()                        {}
+func newScratch() (*scratch, error) { return nil, errors.New("commands are run on Linux only") }
+func (*scratch) killStrays()        {}
+func (*scratch) remove() error      { return nil }

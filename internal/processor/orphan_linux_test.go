@@ -1,0 +1,118 @@
+package processor_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor"
+)
+
+// asWorker has the test's binary be a worker that runs this command line, instead.
+const asWorker = "CLAIMCHECK_TEST_WORKER"
+
+func TestMain(m *testing.M) {
+	if line := os.Getenv(asWorker); line != "" {
+		beWorker(line)
+	}
+	// A folder that only this process's runs have theirs in.
+	dir, err := os.MkdirTemp("", "claimcheck-processor-test-")
+	if err == nil {
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// inheriting has the worker inherit the orphans among its descendants, and tell in the
+// end which children it has.
+const inheriting = "CLAIMCHECK_TEST_INHERITING"
+
+func beWorker(line string) {
+	err := func() error {
+		tell := os.Getenv(inheriting) != ""
+		if tell {
+			if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+				return err
+			}
+		}
+		p, err := processor.New(line, processor.Options{Timeout: time.Minute})
+		if err != nil {
+			return err
+		}
+		r, err := p.Process(context.Background(), job.Task{Image: strings.NewReader(""), Progress: func(float64, string) {}})
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(os.Stdout, r.Body); err != nil {
+			return err
+		}
+		if err := r.Body.Close(); err != nil || !tell {
+			return err
+		}
+		children, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+		fmt.Printf("children: %s\n", children)
+		return err
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// TestCommandEndsWithItsWorker kills a worker: the program that it ran is gone too.
+func TestCommandEndsWithItsWorker(t *testing.T) {
+	t.Parallel()
+	worker := exec.Command(os.Args[0])
+	worker.Env = append(os.Environ(), asWorker+`=exec:sh -c "echo $$; exec sleep 60"`)
+	out, err := worker.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Fscan(out, &pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Fatalf("the program does not run: %v", err)
+	}
+	if err := worker.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = worker.Wait()
+	deadline := time.After(10 * time.Second)
+	for tick := time.NewTicker(5 * time.Millisecond); ; {
+		// A zombie, until whoever inherited it looks, has ended too.
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			t.Fatalf("the program outlives its worker: %s", stat)
+		}
+	}
+}

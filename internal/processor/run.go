@@ -1,0 +1,295 @@
+package processor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// commandRun is one run of a program, and the body of its result.
+type commandRun struct {
+	ctx     context.Context // ends with the job, or when the time is up
+	cancel  context.CancelFunc
+	timeout time.Duration
+	scratch *scratch
+
+	cmd    *exec.Cmd
+	stderr tail
+	told   *progressPipe
+	stdin  chan error // how the copying of the input ended; nil when there is none
+	exited chan struct{}
+	status error // of the program; to be read when exited is closed
+	inErr  error // of the input; likewise
+
+	output io.ReadCloser
+	left   int64 // bytes of output that may still come
+	some   bool  // output has come
+	once   sync.Once
+}
+
+// start starts the program. Input is nil when it is in a file; toFile says that the
+// output is one.
+func (r *commandRun) start(cmd *exec.Cmd, input io.Reader, toFile bool, opts Options, progress func(float64, string)) error {
+	r.cmd = cmd
+	cmd.Stderr = &r.stderr
+	cmd.WaitDelay = grace
+	told, err := newProgressPipe(cmd)
+	if err != nil {
+		return fmt.Errorf("processor progress: %w", err)
+	}
+	r.told = told
+	var stdin io.WriteCloser
+	if input != nil {
+		if stdin, err = cmd.StdinPipe(); err != nil {
+			told.listen(progress)
+			return fmt.Errorf("processor input: %w", err)
+		}
+	}
+	var write *os.File
+	if !toFile {
+		read, w, err := os.Pipe()
+		if err != nil {
+			told.listen(progress)
+			return fmt.Errorf("processor output: %w", err)
+		}
+		r.output, write = read, w
+		cmd.Stdout = w
+	}
+	err = startLimited(cmd, limits{
+		memory: uint64(opts.MaxMemory),
+		cpu:    uint64(opts.Timeout/time.Second) + 1,
+		file:   uint64(max(opts.Image.MaxOutputBytes, opts.Image.MaxInputBytes)),
+	})
+	if write != nil {
+		write.Close() // the program has its own
+	}
+	told.listen(progress)
+	if err != nil {
+		return job.Wrap(job.Misconfigured, fmt.Errorf("start processor: %w", err), "The processor could not be started.")
+	}
+	if input != nil {
+		r.stdin = make(chan error, 1)
+		go func() { r.stdin <- feed(r.ctx, stdin, input) }()
+	}
+	r.exited = make(chan struct{})
+	go r.watch()
+	return nil
+}
+
+// feed copies the input. A program that does not want all of it is no failure.
+func feed(ctx context.Context, w io.WriteCloser, input io.Reader) error {
+	defer w.Close()
+	src := &failingReader{r: &contextReader{ctx: ctx, r: input}}
+	_, _ = io.Copy(w, src) // a failure to write is the program's to explain
+	return src.failed()
+}
+
+// failingReader remembers the error that reading ended with, to tell it from one of
+// writing.
+type failingReader struct {
+	r   io.Reader
+	err atomic.Pointer[error]
+}
+
+func (f *failingReader) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && err != io.EOF {
+		f.err.Store(&err)
+	}
+	return n, err
+}
+
+// failed returns the error, nil when there was none so far.
+func (f *failingReader) failed() error {
+	if err := f.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// watch waits for the program's end, or for the time's, and then ends its group. The
+// group is killed while the program's own process still waits to be collected, so that
+// its number cannot be anybody else's yet.
+func (r *commandRun) watch() {
+	defer close(r.exited)
+	ended := make(chan struct{})
+	go func() {
+		awaitExit(r.cmd.Process.Pid)
+		close(ended)
+	}()
+	inFailed := r.stdin
+	var fed bool
+	for waiting := true; waiting; {
+		select {
+		case <-ended:
+			waiting = false
+		case <-r.ctx.Done():
+			waiting = false
+		case r.inErr = <-inFailed:
+			fed, inFailed = true, nil
+			waiting = r.inErr == nil
+		}
+	}
+	killGroup(r.cmd.Process.Pid)
+	<-ended
+	r.scratch.killStrays()
+	r.status = r.cmd.Wait()
+	reapGroup(r.cmd.Process.Pid)
+	r.told.close()
+	if f, ok := r.output.(*os.File); ok {
+		// A process that has left the group may hold the other end for ever.
+		_ = f.SetReadDeadline(time.Now().Add(grace))
+	}
+	if r.stdin != nil && !fed {
+		r.inErr = <-r.stdin
+	}
+}
+
+// wait waits for the program's end and says how it was.
+func (r *commandRun) wait() error {
+	<-r.exited
+	return r.verdict(nil)
+}
+
+// verdict is what the run's end means; err is what went wrong on our side.
+func (r *commandRun) verdict(err error) error {
+	if cause := context.Cause(r.ctx); cause != nil {
+		if errors.Is(cause, errTime) {
+			return job.Wrap(job.Unavailable, r.detail(cause), fmt.Sprintf("The processor did not finish within %s.", r.timeout))
+		}
+		return cause
+	}
+	if err == nil {
+		err = r.inErr
+	}
+	if err != nil || r.status == nil || errors.Is(r.status, exec.ErrWaitDelay) {
+		return err
+	}
+	exit, ok := errors.AsType[*exec.ExitError](r.status)
+	if !ok {
+		return fmt.Errorf("processor: %w", r.detail(r.status))
+	}
+	const dataErr, tempFail = 65, 75 // sysexits.h
+	switch exit.ExitCode() {
+	case dataErr:
+		message := r.stderr.lastLine()
+		if message == "" {
+			message = "The processor refused the image."
+		}
+		return job.Wrap(job.Invalid, r.detail(r.status), message)
+	case tempFail:
+		return job.Wrap(job.Unavailable, r.detail(r.status), "The processor cannot work right now.")
+	}
+	return job.Wrap(job.Unknown, r.detail(r.status), fmt.Sprintf("The processor failed (%s).", exit))
+}
+
+// detail adds the end of standard error, for the operator.
+func (r *commandRun) detail(err error) error {
+	if text := r.stderr.text(); text != "" {
+		return fmt.Errorf("%w: %s", err, text)
+	}
+	return err
+}
+
+// Read reads the result. Its end comes when the program has ended well.
+func (r *commandRun) Read(p []byte) (int, error) {
+	n, err := r.output.Read(p)
+	if r.left -= int64(n); r.left < 0 {
+		r.cancel()
+		return 0, job.Errorf(job.TooLarge, "The processor's result has more bytes than this service hands out.")
+	}
+	r.some = r.some || n > 0
+	if err == nil || n > 0 {
+		return n, nil
+	}
+	if err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, err
+	}
+	if err := r.wait(); err != nil {
+		return 0, err
+	}
+	if !r.some {
+		return 0, job.Wrap(job.Unknown, r.detail(io.ErrUnexpectedEOF), "The processor gave no result.")
+	}
+	return 0, io.EOF
+}
+
+// Close ends the program, if it still runs, and removes its directory.
+func (r *commandRun) Close() (err error) {
+	r.once.Do(func() {
+		r.cancel()
+		if r.exited != nil {
+			<-r.exited
+		}
+		if r.output != nil {
+			r.output.Close()
+		}
+		err = r.scratch.remove()
+	})
+	return err
+}
+
+// unitsFile is where a program says what it is billed.
+const unitsFile = "units"
+
+// units reads what the program says; zero, when that is no number of units.
+func (r *commandRun) units() float64 {
+	f, err := openResult(filepath.Join(r.scratch.dir, unitsFile))
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 64))
+	if units := billable(strings.TrimSpace(string(text))); units != nil && err == nil {
+		return units()
+	}
+	return 0
+}
+
+// tail keeps the end of what is written to it. Safe for concurrent use.
+type tail struct {
+	mu  sync.Mutex // guards buf
+	buf []byte
+}
+
+const tailSize = 2 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, p[max(0, len(p)-tailSize):]...)
+	if over := len(t.buf) - tailSize; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
+	}
+	return len(p), nil
+}
+
+// text is what was kept, without control characters other than line ends.
+func (t *tail) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r != '\n' && (r < ' ' || r == 0x7f) {
+			return ' '
+		}
+		return r
+	}, string(bytes.ToValidUTF8(t.buf, []byte("?")))))
+}
+
+// lastLine is a sentence for the client.
+func (t *tail) lastLine() string {
+	text := t.text()
+	line := []rune(strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:]))
+	return string(line[:min(len(line), 300)])
+}

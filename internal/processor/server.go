@@ -1,0 +1,198 @@
+package processor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+
+	"claimcheck.example/internal/job"
+)
+
+// Server is an HTTP server that is sent each image by POST, with the content type that
+// was found and the params as JSON in the header X-Params, and answers with the
+// result. X-Job-Id names the job and X-Attempt counts its tries. The header
+// X-Billable-Units of the answer tells what it cost.
+//
+// A status of 4xx says that the image or the params are at fault: never again. 408,
+// 425, 429 and 5xx say later, after Retry-After. Redirects are not followed.
+type Server struct {
+	url    string
+	client *http.Client
+	opts   Options
+}
+
+func newServer(address string, opts Options) (*Server, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("processor address is no URL with a host") // it may hold a secret
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true
+	return &Server{url: address, opts: opts, client: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Accepts implements job.Rules: the server is to judge.
+func (s *Server) Accepts(string) bool { return true }
+
+// CheckParams implements job.Rules: the server is to judge.
+func (s *Server) CheckParams(params json.RawMessage) error {
+	if len(params) == 0 {
+		return nil
+	}
+	_, err := object("params", params)
+	return err
+}
+
+// Process implements job.Processor.
+func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, errTime)
+	body := &failingReader{r: t.Image}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, io.NopCloser(body))
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("processor request: %w", err)
+	}
+	if t.Input.SizeBytes > 0 {
+		req.ContentLength = t.Input.SizeBytes
+	}
+	req.Header.Set("Content-Type", t.Input.ContentType)
+	req.Header.Set("X-Job-Id", t.ID.String())
+	req.Header.Set("X-Attempt", strconv.Itoa(t.Attempt))
+	if len(t.Params) > 0 {
+		req.Header.Set("X-Params", ascii(t.Params))
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		defer cancel()
+		return nil, s.failure(ctx, err, body.failed())
+	}
+	if resp.StatusCode/100 != 2 {
+		defer cancel()
+		defer resp.Body.Close()
+		return nil, refused(resp)
+	}
+	contentType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil || !strings.HasPrefix(contentType, "image/") {
+		contentType = "" // the bytes shall tell
+	}
+	units := billable(resp.Header.Get("X-Billable-Units"))
+	return &job.Result{
+		ContentType: contentType,
+		Body:        &serverBody{s: s, ctx: ctx, cancel: cancel, body: resp.Body, left: s.opts.Image.MaxOutputBytes},
+		Units:       units,
+	}, nil
+}
+
+// failure words an exchange that broke off; input is what reading our side ended with.
+func (s *Server) failure(ctx context.Context, err, input error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		if errors.Is(cause, errTime) {
+			return job.Wrap(job.Unavailable, err, fmt.Sprintf("The processor did not finish within %s.", s.opts.Timeout))
+		}
+		return cause
+	}
+	if input != nil {
+		return input
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the address, which may hold a secret
+	}
+	return job.Wrap(job.Unavailable, err, "The processor does not answer right now.")
+}
+
+// refused gives an answer that is no result its kind.
+func refused(resp *http.Response) error {
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what there is, for the operator
+	cause := fmt.Errorf("processor answered %d: %q", resp.StatusCode, head)
+	message := fmt.Sprintf("The processor refused the image (status %d).", resp.StatusCode)
+	switch code := resp.StatusCode; {
+	case code == http.StatusRequestEntityTooLarge:
+		return job.Wrap(job.TooLarge, cause, message)
+	case code == http.StatusUnsupportedMediaType:
+		return job.Wrap(job.Unsupported, cause, message)
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
+		return &job.Error{Kind: job.Unavailable, Err: cause, Message: "The processor cannot work right now.",
+			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	case code >= 400:
+		return job.Wrap(job.Invalid, cause, message)
+	}
+	return job.Wrap(job.Misconfigured, cause, "The processor gave no result.")
+}
+
+// retryAfter reads a Retry-After header, in seconds or as a date; zero when it is none.
+func retryAfter(header string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// billable reads a number of units, nil when it is none.
+func billable(header string) func() float64 {
+	units, err := strconv.ParseFloat(header, 64)
+	if err != nil || !(units >= 0) || math.IsInf(units, 0) {
+		return nil
+	}
+	return func() float64 { return units }
+}
+
+// ascii is compact JSON in which all else is escaped, as a header needs it.
+func ascii(raw json.RawMessage) string {
+	var compact bytes.Buffer
+	if json.Compact(&compact, raw) != nil {
+		return "{}" // params are JSON
+	}
+	var b strings.Builder
+	for _, r := range compact.String() {
+		if r < 0x7f {
+			b.WriteRune(r)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, u)
+		}
+	}
+	return b.String()
+}
+
+// serverBody is the answer's body, bounded in time and size.
+type serverBody struct {
+	s      *Server
+	ctx    context.Context
+	cancel context.CancelFunc
+	body   io.ReadCloser
+	left   int64
+}
+
+func (b *serverBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, job.Errorf(job.TooLarge, "The processor's result has more bytes than this service hands out.")
+	}
+	if err != nil && err != io.EOF {
+		err = b.s.failure(b.ctx, err, nil)
+	}
+	return n, err
+}
+
+func (b *serverBody) Close() error {
+	b.cancel()
+	return b.body.Close()
+}

@@ -1,0 +1,105 @@
+package processor_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor"
+)
+
+func TestServer(t *testing.T) {
+	t.Parallel()
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "image/png; q=1")
+		w.Header().Set("X-Billable-Units", "2.5")
+		io.WriteString(w, r.Method+" "+r.Header.Get("Content-Type")+" "+r.Header.Get("X-Params")+" ")
+		io.Copy(w, r.Body)
+	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			w.Header().Set("Location", "http://127.0.0.1:1/")
+			w.WriteHeader(code)
+			io.WriteString(w, "internal detail")
+		}
+	}
+	tests := []struct {
+		name    string
+		handler http.HandlerFunc
+		kind    job.Kind
+		after   time.Duration
+	}{
+		{"bad request", status(400), job.Invalid, 0},
+		{"too large", status(413), job.TooLarge, 0},
+		{"unsupported", status(415), job.Unsupported, 0},
+		{"unprocessable", status(422), job.Invalid, 0},
+		{"too many", status(429), job.Unavailable, 7 * time.Second},
+		{"broken", status(500), job.Unavailable, 7 * time.Second},
+		{"overload", status(503), job.Unavailable, 7 * time.Second},
+		{"redirect", status(307), job.Misconfigured, 0},
+		{"breaks off", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "half")
+			panic(http.ErrAbortHandler)
+		}, job.Unavailable, 0},
+		{"endless", func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+					return
+				}
+			}
+		}, job.TooLarge, 0},
+		{"hangs", func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		}, job.Unavailable, 0},
+	}
+	opts := processor.Options{Timeout: time.Second, Image: processor.ImageOptions{MaxOutputBytes: 1 << 20}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewServer(tt.handler)
+			defer srv.Close()
+			p, err := processor.New(srv.URL, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = run(t, p, []byte("picture"), "")
+			if job.KindOf(err) != tt.kind || job.MessageOf(err) == "" || strings.Contains(job.MessageOf(err), "detail") {
+				t.Errorf("got %v (%v), want %v", err, job.KindOf(err), tt.kind)
+			}
+			if e, ok := err.(*job.Error); ok && e.RetryAfter != tt.after {
+				t.Errorf("got to retry after %v, want %v", e.RetryAfter, tt.after)
+			}
+		})
+	}
+	t.Run("echo", func(t *testing.T) {
+		t.Parallel()
+		srv := httptest.NewServer(http.HandlerFunc(echo))
+		defer srv.Close()
+		p, err := processor.New("http:"+srv.URL, processor.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Process(t.Context(), job.Task{
+			Input: job.Media{ContentType: "image/gif", SizeBytes: 7}, Image: strings.NewReader("picture"),
+			Params: []byte("{\n\"a\": \"é𝄞\"}"), Progress: func(float64, string) {},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		got, err := io.ReadAll(r.Body)
+		if want := `POST image/gif {"a":"\u00e9\ud834\udd1e"} picture`; err != nil || string(got) != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+		if r.ContentType != "image/png" || r.Units() != 2.5 {
+			t.Errorf("got %s of %v units", r.ContentType, r.Units())
+		}
+	})
+}

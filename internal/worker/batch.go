@@ -1,0 +1,65 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// handBack is how long before its deadline a batch lets go of its jobs: what the writes
+// of that and the verdicts may take. Of a short time it is a quarter.
+const handBack = 15 * time.Second
+
+// Carry carries out deliveries that somebody else has received and will delete, all but
+// those that it returns: they are to be delivered again. Shortly before the deadline of
+// ctx it lets go of what still runs. A job that had all of the time has failed an
+// attempt, or one that needs more than there ever is would go round for days; one that
+// began later is handed back, and counts none.
+func (w *Worker) Carry(ctx context.Context, deliveries []job.Delivery) (again []job.Delivery) {
+	early, endEarly := context.WithCancelCause(context.WithoutCancel(ctx))
+	late, endLate := context.WithCancelCause(context.WithoutCancel(ctx))
+	end := func() {
+		endEarly(job.ErrOutOfTime)
+		endLate(job.ErrStopping)
+	}
+	defer end()
+	var start time.Time // jobs that begin before this have all of the time
+	if deadline, ok := ctx.Deadline(); ok {
+		whole := time.Until(deadline)
+		start = time.Now().Add(whole / 10)
+		timer := time.AfterFunc(whole-min(handBack, whole/4), end)
+		defer timer.Stop()
+	}
+	var mu sync.Mutex // guards again
+	var running sync.WaitGroup
+	slots := make(chan struct{}, w.c.Concurrency)
+	for _, d := range deliveries {
+		running.Go(func() {
+			out := job.Outcome{Verdict: job.Later, Err: job.ErrStopping}
+			select {
+			case slots <- struct{}{}:
+				work := late
+				if time.Now().Before(start) {
+					work = early
+				}
+				if work.Err() == nil {
+					out = w.c.Run(work, d)
+				}
+				<-slots
+			case <-late.Done(): // it has not begun
+			}
+			w.log(ctx, d, out)
+			if out.Verdict != job.Later {
+				return
+			}
+			mu.Lock()
+			again = append(again, d)
+			mu.Unlock()
+			w.settle(ctx, d, out)
+		})
+	}
+	running.Wait()
+	return again
+}

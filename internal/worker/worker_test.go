@@ -1,0 +1,154 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/job/jobtest"
+	"claimcheck.example/internal/worker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve runs a worker over q until stop is called, which waits for its end.
+func serve(t *testing.T, q job.Queue, concurrency int, grace time.Duration, run func(context.Context, job.Delivery) job.Outcome) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	w := worker.New(worker.Config{Queue: q, Run: run, Concurrency: concurrency, Visibility: time.Minute, Grace: grace, Logger: slog.New(slog.DiscardHandler)})
+	go func() { done <- w.Serve(ctx) }()
+	return sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func queueOf(t *testing.T, n int) *jobtest.Queue {
+	t.Helper()
+	q := jobtest.NewQueue(t, nil)
+	q.Wait = 10 * time.Millisecond
+	for range n {
+		if err := q.Send(t.Context(), job.Message{JobID: job.NewID(), Owner: "a|b"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return q
+}
+
+// until polls until ok holds.
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for tick := time.NewTicker(time.Millisecond); !ok(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it does not come to that")
+		}
+	}
+}
+
+func TestVerdictsAreTold(t *testing.T) {
+	t.Parallel()
+	for verdict, left := range map[job.Verdict]int{job.Done: 0, job.Never: 0, job.Later: 3} {
+		q := queueOf(t, 3)
+		var seen atomic.Int64
+		stop := serve(t, q, 2, time.Second, func(context.Context, job.Delivery) job.Outcome {
+			seen.Add(1)
+			return job.Outcome{Verdict: verdict, After: time.Hour}
+		})
+		until(t, func() bool { return seen.Load() == 3 && q.Calls(jobtest.OpDelete)+q.Calls(jobtest.OpExtend) == 3 })
+		stop()
+		if got := q.Len(); got != left {
+			t.Errorf("%s leaves %d messages, want %d", verdict, got, left)
+		}
+	}
+}
+
+func TestNoMoreAtOnceThanAllowed(t *testing.T) {
+	t.Parallel()
+	q := queueOf(t, 30)
+	var now, most, all atomic.Int64
+	stop := serve(t, q, 4, time.Second, func(context.Context, job.Delivery) job.Outcome {
+		n := now.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		now.Add(-1)
+		all.Add(1)
+		return job.Outcome{Verdict: job.Done}
+	})
+	until(t, func() bool { return all.Load() == 30 })
+	stop()
+	if most.Load() > 4 {
+		t.Errorf("%d at once", most.Load())
+	}
+}
+
+func TestStopInTwoPhases(t *testing.T) {
+	t.Parallel()
+	q := queueOf(t, 2)
+	started := make(chan struct{}, 2)
+	var interrupted atomic.Int64
+	stop := serve(t, q, 2, 20*time.Millisecond, func(ctx context.Context, _ job.Delivery) job.Outcome {
+		started <- struct{}{}
+		<-ctx.Done()
+		if errors.Is(context.Cause(ctx), job.ErrStopping) {
+			interrupted.Add(1)
+		}
+		return job.Outcome{Verdict: job.Later}
+	})
+	<-started
+	<-started
+	stop()
+	if interrupted.Load() != 2 || q.Len() != 2 {
+		t.Errorf("%d were told why, %d messages are back", interrupted.Load(), q.Len())
+	}
+	if ds, err := q.Receive(t.Context(), 2, time.Minute); err != nil || len(ds) != 2 {
+		t.Errorf("at once there are %d to be had, %v", len(ds), err)
+	}
+}
+
+func TestRunningWorkEndsWithinTheGrace(t *testing.T) {
+	t.Parallel()
+	q := queueOf(t, 1)
+	started, release := make(chan struct{}), make(chan struct{})
+	stop := serve(t, q, 1, time.Minute, func(ctx context.Context, _ job.Delivery) job.Outcome {
+		close(started)
+		<-release
+		if ctx.Err() != nil {
+			t.Error("it was interrupted")
+		}
+		return job.Outcome{Verdict: job.Done}
+	})
+	<-started
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	close(release)
+	<-stopped
+	if q.Len() != 0 {
+		t.Error("its end was not told")
+	}
+}
+
+func TestQueueThatFailsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	q := queueOf(t, 1)
+	q.Inject(jobtest.Fault{Op: jobtest.OpReceive, Call: 1})
+	var ran atomic.Bool
+	stop := serve(t, q, 1, time.Second, func(context.Context, job.Delivery) job.Outcome {
+		ran.Store(true)
+		return job.Outcome{Verdict: job.Done}
+	})
+	until(t, func() bool { return ran.Load() && q.Len() == 0 })
+	stop()
+}

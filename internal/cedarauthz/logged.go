@@ -1,0 +1,89 @@
+package cedarauthz
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// maxLoggedGroups bounds the groups in one log record.
+const maxLoggedGroups = 20
+
+// Logged returns a monitor that asks m and writes each decision as one log record,
+// "access decision": who, what, which, allow or deny, by which policy and why, how
+// long. A denial also tells what the principal had to show: groups and address. It
+// is written at level info, as an error when a policy could not be evaluated.
+//
+// No e-mail address and nothing of the token is ever written.
+func Logged(m job.Monitor, log *slog.Logger) job.Monitor {
+	return &loggedMonitor{monitor: m, log: log}
+}
+
+type loggedMonitor struct {
+	monitor job.Monitor
+	log     *slog.Logger
+}
+
+// explainer is a monitor that can also say why.
+type explainer interface {
+	decide(q job.Access) (job.Decision, reason)
+}
+
+// Decide implements [job.Monitor].
+func (l *loggedMonitor) Decide(ctx context.Context, q job.Access) job.Decision {
+	var (
+		d   job.Decision
+		why reason
+	)
+	begin := time.Now()
+	if e, ok := l.monitor.(explainer); ok {
+		d, why = e.decide(q)
+	} else {
+		d = l.monitor.Decide(ctx, q)
+	}
+	took := time.Since(begin)
+
+	level := slog.LevelInfo
+	if why.failed {
+		level = slog.LevelError
+	}
+	if l.log.Enabled(ctx, level) {
+		l.log.LogAttrs(ctx, level, "access decision", attrs(q, d, why, took)...)
+	}
+	return d
+}
+
+func attrs(q job.Access, d job.Decision, why reason, took time.Duration) []slog.Attr {
+	decision := "deny"
+	if d.Allow {
+		decision = "allow"
+	}
+	as := make([]slog.Attr, 0, 16)
+	as = append(as,
+		slog.String("decision", decision),
+		slog.String("principal", q.Principal.Owner()),
+		slog.String("action", string(q.Action)),
+		slog.String("owner", q.Owner),
+	)
+	if q.Job != nil {
+		as = append(as, slog.String("job_id", string(q.Job.ID)), slog.String("job_status", string(q.Job.Status)))
+	}
+	as = append(as,
+		slog.String("policy", d.Policy),
+		slog.String("reason", why.text),
+		slog.Int64("duration_us", took.Microseconds()),
+	)
+	if d.Allow {
+		return as
+	}
+	as = append(as,
+		slog.Bool("visible", d.Visible),
+		slog.Any("groups", q.Principal.Groups[:min(len(q.Principal.Groups), maxLoggedGroups)]),
+	)
+	if q.Source.IsValid() {
+		as = append(as, slog.String("address", q.Source.String()))
+	}
+	return as
+}

@@ -1,0 +1,195 @@
+// Package cedarauthz is the reference monitor: it answers who may do what by Cedar
+// policies (https://docs.cedarpolicy.com).
+//
+// The built-in policies and the schema they are checked against are the two files
+// policies.cedar and schema.cedarschema beside this one. An operator may replace the
+// policies by a file of his own, never the schema. Policies are parsed and validated
+// once, before the first request; after that nothing can change them.
+//
+// Some rules are code and hold under every policy (see [Monitor.Decide]); what they
+// leave open is the policies' to decide, and what no policy permits is denied.
+//
+// # Threats
+//
+// A policy file is as powerful as the program: who can write it decides who sees
+// which image. It is read once, at the start; the start's log line should show
+// [Monitor.Digest], so that an exchanged file shows.
+//
+// Cedar itself skips a policy whose evaluation fails, so that a broken forbid would
+// allow. Here every failure denies. Validation finds most of them before they can
+// happen; what is left (an overflow, say) fails closed and is logged as an error.
+package cedarauthz
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/cedar-policy/cedar-go"
+
+	"claimcheck.example/internal/job"
+)
+
+// Options say which policies are in force.
+type Options struct {
+	// PolicyFile names a file of Cedar policies that replaces the built-in ones; empty
+	// for the built-in. At most 1 MiB.
+	PolicyFile string
+	// Policies is the text of Cedar policies in place of a file; nil for none.
+	Policies []byte
+	// AdminGroup is the group whose members are administrators; empty for none. Group
+	// names are each issuer's own: with several issuers write "issuer|group", which no
+	// other issuer can claim. A name without "|" is believed of every issuer.
+	AdminGroup string
+}
+
+// Monitor decides by Cedar policies. It implements [job.Monitor].
+type Monitor struct {
+	policies   *policySet
+	adminGroup string
+}
+
+// New parses the policies and validates them against the schema. Its error is a
+// sentence for the operator that names the file, the line and the mistake.
+func New(o Options) (*Monitor, error) {
+	set, err := loadPolicies(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Monitor{policies: set, adminGroup: o.AdminGroup}, nil
+}
+
+// Digest is the SHA-256 of the policies' text in lower-case hexadecimal.
+func (m *Monitor) Digest() string { return m.policies.digest }
+
+// Origin says where the policies come from: the file's name, or "built-in".
+func (m *Monitor) Origin() string { return m.policies.origin }
+
+// Decide answers q. It does no input or output and is safe for concurrent use.
+//
+// These hold whatever the policies say:
+//
+//   - A principal without issuer or subject gets nothing.
+//   - A question that contradicts itself or lacks a part (no time, no job to read, an
+//     owner who is not the job's, an action that nobody knows) is answered no.
+//   - The anonymous principal reaches no one else's jobs and never administers: who
+//     did not say who he is cannot be trusted with what others own.
+//   - When the evaluation of any policy fails, the answer is no.
+//
+// A policy's denial about a job is Visible when the same principal may read the job's
+// status; one about no job has nothing to hide and always is.
+func (m *Monitor) Decide(_ context.Context, q job.Access) job.Decision {
+	d, _ := m.decide(q)
+	return d
+}
+
+// decide is Decide with the reason, which is for the operator's log alone.
+func (m *Monitor) decide(q job.Access) (job.Decision, reason) {
+	if why := guard(q); why != "" {
+		return job.Decision{Visible: q.Job == nil}, reason{text: why}
+	}
+	req, ents := m.translate(q)
+	d, why := m.ask(req, &ents)
+	if d.Allow {
+		return d, why
+	}
+	switch {
+	case q.Job == nil:
+		d.Visible = true
+	case q.Action != job.ActionReadStatus:
+		req.Action = actionUID(job.ActionReadStatus)
+		seen, _ := m.ask(req, &ents)
+		d.Visible = seen.Allow
+	}
+	return d, why
+}
+
+// ask puts one request to the policies.
+func (m *Monitor) ask(req cedar.Request, ents *entities) (job.Decision, reason) {
+	decision, diag := cedar.Authorize(m.policies, ents, req)
+	if len(diag.Errors) > 0 {
+		return job.Decision{Policy: erroredNames(diag.Errors)}, reason{text: diag.Errors[0].Message, failed: true}
+	}
+	d := job.Decision{Allow: decision == cedar.Allow, Policy: reasonNames(diag.Reasons)}
+	switch {
+	case d.Allow:
+		return d, reason{text: "permitted"}
+	case d.Policy != "":
+		return d, reason{text: "forbidden"}
+	default:
+		return d, reason{text: "no policy permits it"}
+	}
+}
+
+// reason is why a decision is what it is.
+type reason struct {
+	text string
+	// failed: a policy could not be evaluated, which the operator has to mend.
+	failed bool
+}
+
+// guard returns why q is denied whatever the policies say; empty when they may speak.
+func guard(q job.Access) string {
+	switch {
+	case q.Principal.Issuer == "" || q.Principal.Subject == "":
+		return "the principal has no issuer or no subject"
+	case q.Time.IsZero():
+		return "the question has no time"
+	case q.Job != nil && q.Job.ID == "":
+		return "the job has no identifier"
+	case q.Job != nil && q.Owner != q.Job.Owner:
+		return "the question's owner is not the job's"
+	}
+
+	switch q.Action {
+	case job.ActionReadStatus, job.ActionReadOutput, job.ActionDelete:
+		if q.Job == nil {
+			return "the question names no job"
+		}
+	case job.ActionReadUsage, job.ActionAdminister:
+		if q.Job != nil {
+			return "the question names a job, which this action is not about"
+		}
+	case job.ActionSubmit:
+	default:
+		return "the action is unknown"
+	}
+
+	if anonymous(q.Principal) && (q.Action == job.ActionAdminister || q.Owner != q.Principal.Owner()) {
+		return "an anonymous principal reaches nothing of others"
+	}
+	return ""
+}
+
+func anonymous(p job.Principal) bool { return p.Issuer == job.Anonymous.Issuer }
+
+// admin reports whether p is in the administrators' group.
+func (m *Monitor) admin(p job.Principal) bool {
+	if m.adminGroup == "" || anonymous(p) {
+		return false
+	}
+	if strings.Contains(m.adminGroup, "|") {
+		group, ok := strings.CutPrefix(m.adminGroup, p.Issuer+"|")
+		return ok && slices.Contains(p.Groups, group)
+	}
+	return slices.Contains(p.Groups, m.adminGroup)
+}
+
+func reasonNames(rs []cedar.DiagnosticReason) string {
+	if len(rs) == 1 {
+		return string(rs[0].PolicyID)
+	}
+	names := make([]string, len(rs))
+	for i, r := range rs {
+		names[i] = string(r.PolicyID)
+	}
+	return strings.Join(names, ", ")
+}
+
+func erroredNames(es []cedar.DiagnosticError) string {
+	names := make([]string, len(es))
+	for i, e := range es {
+		names[i] = string(e.PolicyID)
+	}
+	return strings.Join(names, ", ")
+}

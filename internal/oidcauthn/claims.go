@@ -1,0 +1,82 @@
+package oidcauthn
+
+import (
+	"errors"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-jose/go-jose/v4/json"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"claimcheck.example/internal/job"
+)
+
+// maxSubjectBytes is OpenID Connect's own bound (Core 1.0, section 2).
+const maxSubjectBytes = 255
+
+// claims is the part of a token's payload whose names are fixed.
+type claims struct {
+	jwt.Claims
+	Email         string    `json:"email"`
+	EmailVerified looseBool `json:"email_verified"`
+}
+
+// looseBool is a boolean that some providers write as a string.
+type looseBool bool
+
+// UnmarshalJSON takes true and "true" for true, everything else for false.
+func (b *looseBool) UnmarshalJSON(text []byte) error {
+	*b = string(text) == "true" || string(text) == `"true"`
+	return nil
+}
+
+// checkClaims judges whose token it is, for whom, of whom and for how long.
+func (a *Authenticator) checkClaims(c *claims) error {
+	if _, ok := a.keys[c.Issuer]; !ok {
+		return refuse("the token's issuer %.200q is not allowed", c.Issuer)
+	}
+	err := c.ValidateWithLeeway(jwt.Expected{AnyAudience: a.audiences, Time: a.clock()}, a.leeway)
+	switch {
+	case errors.Is(err, jwt.ErrInvalidAudience):
+		return refuse("the token of %s is for %.200s, not for this service", c.Issuer, fmt.Sprintf("%q", c.Audience))
+	case errors.Is(err, jwt.ErrExpired):
+		return job.Wrap(job.Unauthenticated, err, sentenceExpired)
+	case err != nil:
+		return refuse("the token of %s: %w", c.Issuer, err)
+	case c.Expiry == nil:
+		return refuse("the token of %s never expires", c.Issuer)
+	}
+	return checkSubject(c)
+}
+
+// checkSubject takes what can stand in logs and in the names of stored things, and
+// what one subject alone can be written as.
+func checkSubject(c *claims) error {
+	if c.Subject == "" || len(c.Subject) > maxSubjectBytes {
+		return refuse("the token of %s has a subject of %d bytes, not of 1 to %d", c.Issuer, len(c.Subject), maxSubjectBytes)
+	}
+	for _, r := range c.Subject {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return refuse("the token of %s has a subject with the character %U", c.Issuer, r)
+		}
+	}
+	return nil
+}
+
+// parseGroups takes a list of strings, one string, or nothing.
+func parseGroups(text json.RawMessage) ([]string, error) {
+	if text == nil {
+		return nil, nil
+	}
+	var list []string
+	err := json.Unmarshal(text, &list)
+	if err == nil {
+		return list, nil
+	}
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		return []string{one}, nil
+	}
+	return nil, err
+}

@@ -1,0 +1,171 @@
+package oidcauthn
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"claimcheck.example/internal/job"
+)
+
+// fetchTimeout bounds one fetch of keys, discovery included.
+const fetchTimeout = 5 * time.Second
+
+// keySource fetches the keys of one issuer.
+type keySource interface {
+	fetch(ctx context.Context) ([]jose.JSONWebKey, error)
+}
+
+// keySet caches the keys of one issuer.
+//
+// They are fetched when the first token asks for them, when they are older than
+// lifetime, and when a token names a key that is not among them: providers rotate
+// their keys, and a new one shows first in a token. However many tokens ask, only one
+// fetch runs at a time and at most one in an interval. That bound is what a flood of
+// made-up key names runs into, and it needs no memory of the names.
+//
+// While a provider cannot be reached its keys stay good for retention. A signature
+// that a known key did not make is never a reason to fetch.
+type keySet struct {
+	source    keySource
+	lifetime  time.Duration
+	retention time.Duration
+	interval  time.Duration
+	clock     func() time.Time
+	log       *slog.Logger
+
+	mu sync.Mutex // guards what follows
+	// cached is replaced as a whole, never changed; nil before the first success.
+	cached *keys
+	// tried is the end of the last fetch, failure its error; zero before the first.
+	tried   time.Time
+	failure error
+	// running is closed when the fetch that runs has ended; nil when none does.
+	running chan struct{}
+}
+
+// keys are the keys of one fetch.
+type keys struct {
+	list    []jose.JSONWebKey
+	fetched time.Time
+}
+
+// verify reports whether a key of the issuer made t's signature. Its errors are those
+// of [Authenticator.Authenticate].
+func (s *keySet) verify(ctx context.Context, t *token) error {
+	ks, err := s.get(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if ks.signed(t) {
+		return nil
+	}
+	if ks.knows(t.header.Kid) {
+		return refuse("the signature is not that of key %.80q of %s", t.header.Kid, t.claims.Issuer)
+	}
+	newer, err := s.get(ctx, ks)
+	if err != nil {
+		return err
+	}
+	if newer.signed(t) {
+		return nil
+	}
+	return refuse("the signature is of key %.80q, and %s has no such key that made it", t.header.Kid, t.claims.Issuer)
+}
+
+// get returns keys that are good now and, if they can be had, others than not. When
+// the provider failed to say whether it has others, that is Unavailable.
+func (s *keySet) get(ctx context.Context, not *keys) (*keys, error) {
+	for {
+		s.mu.Lock()
+		now := s.clock()
+		cached := s.cached
+		usable := cached != nil && now.Before(cached.fetched.Add(s.retention))
+		fresh := usable && now.Before(cached.fetched.Add(s.lifetime))
+		due := s.tried.IsZero() || !now.Before(s.tried.Add(s.interval))
+		running := s.running
+
+		switch {
+		case fresh && cached != not:
+			s.mu.Unlock()
+			return cached, nil
+		case running != nil && usable && cached != not:
+			// Old keys are better than waiting for a provider that may be down.
+			s.mu.Unlock()
+			return cached, nil
+		case running != nil:
+			s.mu.Unlock()
+			select {
+			case <-running:
+			case <-ctx.Done():
+				return nil, job.Wrap(job.Canceled, context.Cause(ctx), "")
+			}
+		case due:
+			s.running = make(chan struct{})
+			s.mu.Unlock()
+			s.refresh(ctx)
+		case usable && (cached != not || s.failure == nil):
+			s.mu.Unlock()
+			return cached, nil
+		default:
+			failure, wait := s.failure, s.tried.Add(s.interval).Sub(now)
+			s.mu.Unlock()
+			return nil, &job.Error{Kind: job.Unavailable, Message: sentenceLater, RetryAfter: wait, Err: failure}
+		}
+	}
+}
+
+// refresh fetches the keys once and lets those who wait go on. A caller who leaves
+// does not end it: others wait for it too.
+func (s *keySet) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	defer cancel()
+	begin := s.clock()
+	list, err := s.source.fetch(ctx)
+	now := s.clock()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tried, s.failure = now, err
+	if err == nil {
+		s.cached = &keys{list: list, fetched: begin}
+	}
+	close(s.running)
+	s.running = nil
+
+	switch {
+	case err == nil:
+		s.log.InfoContext(ctx, "signing keys fetched", "keys", len(list), "duration_ms", now.Sub(begin).Milliseconds())
+	case s.cached != nil:
+		s.log.WarnContext(ctx, "signing keys not fetched; the old ones stay", "error", err, "fetched", s.cached.fetched, "until", s.cached.fetched.Add(s.retention))
+	default:
+		s.log.ErrorContext(ctx, "signing keys not fetched, and there are no old ones", "error", err)
+	}
+}
+
+// knows reports whether there is a key of that name. A token without one is never
+// known: it may be of any key.
+func (ks *keys) knows(kid string) bool {
+	return kid != "" && slices.ContainsFunc(ks.list, func(k jose.JSONWebKey) bool { return k.KeyID == kid })
+}
+
+// signed reports whether one of the keys that t names, all if it names none, made its
+// signature. A key that says what it is for is used for nothing else.
+func (ks *keys) signed(t *token) bool {
+	for _, k := range ks.list {
+		if t.header.Kid != "" && k.KeyID != t.header.Kid {
+			continue
+		}
+		if k.Algorithm != "" && k.Algorithm != string(t.header.Alg) {
+			continue
+		}
+		if t.signed.Claims(k.Key) == nil {
+			return true
+		}
+	}
+	return false
+}

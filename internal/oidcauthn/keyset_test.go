@@ -1,0 +1,299 @@
+package oidcauthn_test
+
+import (
+	"context"
+	"crypto/elliptic"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/oidcauthn"
+)
+
+func down(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "out of order", http.StatusServiceUnavailable)
+}
+
+// keyTest is an authenticator of one provider, with a clock that the test moves.
+type keyTest struct {
+	*testing.T
+	*idp
+	clock clock
+	a     *oidcauthn.Authenticator
+	log   *syncBuffer
+}
+
+func newKeyTest(t *testing.T, ks ...signingKey) *keyTest {
+	t.Helper()
+	kt := &keyTest{T: t, idp: newIDP(t, ks...)}
+	logger, log := debugLog()
+	kt.log = log
+	kt.a = newAuthenticator(t, oidcauthn.Options{
+		Issuers: []string{kt.URL}, Clock: kt.clock.now, Logger: logger,
+		KeyLifetime: time.Hour, KeyRetention: 24 * time.Hour, RefetchInterval: 15 * time.Second,
+	})
+	return kt
+}
+
+// send authenticates with a token of k that is good now.
+func (kt *keyTest) send(k signingKey) error {
+	kt.Helper()
+	c := kt.claims(map[string]any{"exp": kt.clock.now().Add(time.Minute).Unix()})
+	_, err := kt.a.Authenticate(withToken(kt.T, k.sign(kt.T, c, nil)))
+	return err
+}
+
+// want checks the kind of an error, Unknown standing for none, and how often the keys
+// have been fetched since the beginning.
+func (kt *keyTest) want(err error, kind job.Kind, fetches int64) {
+	kt.Helper()
+	if job.KindOf(err) != kind {
+		kt.Errorf("kind = %v, want %v: %v", job.KindOf(err), kind, err)
+	}
+	if got := kt.fetches.Load(); got != fetches {
+		kt.Errorf("%d fetches, want %d", got, fetches)
+	}
+}
+
+const none = job.Unknown
+
+func TestKeysAreFetchedOnceAndRenewed(t *testing.T) {
+	t.Parallel()
+	k := rsaKey(0, "k")
+	kt := newKeyTest(t, k)
+	for range 5 {
+		kt.want(kt.send(k), none, 1)
+	}
+	kt.clock.advance(time.Hour - time.Second)
+	kt.want(kt.send(k), none, 1)
+	kt.clock.advance(time.Second)
+	kt.want(kt.send(k), none, 2)
+	if got := kt.discoveries.Load(); got != 2 {
+		t.Errorf("%d discoveries, want 2", got)
+	}
+}
+
+// Providers show a new key first in a token: it is taken at once, without a restart,
+// and the old one goes when the provider no longer has it.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	old, young := rsaKey(0, "old"), rsaKey(1, "young")
+	kt := newKeyTest(t, old)
+	kt.want(kt.send(old), none, 1)
+	kt.clock.advance(time.Minute)
+
+	kt.publish(old, young)
+	kt.want(kt.send(young), none, 2)
+	kt.want(kt.send(old), none, 2)
+
+	kt.clock.advance(time.Minute)
+	kt.publish(young)
+	kt.want(kt.send(old), none, 2) // withdrawn, but not known yet
+	kt.clock.advance(time.Hour)
+	kt.want(kt.send(old), job.Unauthenticated, 3)
+	kt.want(kt.send(young), none, 3)
+}
+
+// A provider that does not name its keys rotates like any other.
+func TestRotationWithoutNames(t *testing.T) {
+	t.Parallel()
+	old, young := rsaKey(0, ""), rsaKey(1, "")
+	kt := newKeyTest(t, old)
+	kt.want(kt.send(old), none, 1)
+	kt.clock.advance(time.Minute)
+	kt.publish(young)
+	kt.want(kt.send(young), none, 2)
+}
+
+func TestUnknownKeyNamesAreBounded(t *testing.T) {
+	t.Parallel()
+	k, evil := rsaKey(0, "k"), ecKey(t, "", jose.ES256, elliptic.P256())
+	kt := newKeyTest(t, k)
+	kt.want(kt.send(k), none, 1)
+	kt.clock.advance(time.Minute)
+	for i := range 1000 {
+		evil.kid = fmt.Sprintf("made-up-%d", i)
+		kt.want(kt.send(evil), job.Unauthenticated, 2)
+	}
+	// Good tokens do not notice, and a new key is found after the interval at the latest.
+	kt.want(kt.send(k), none, 2)
+	young := rsaKey(2, "young")
+	kt.publish(k, young)
+	kt.want(kt.send(young), job.Unauthenticated, 2)
+	kt.clock.advance(15 * time.Second)
+	kt.want(kt.send(young), none, 3)
+}
+
+func TestBadSignaturesNeverFetch(t *testing.T) {
+	t.Parallel()
+	k, evil := rsaKey(0, "k"), rsaKey(1, "k")
+	kt := newKeyTest(t, k)
+	kt.want(kt.send(k), none, 1)
+	kt.clock.advance(time.Minute)
+	for range 100 {
+		kt.want(kt.send(evil), job.Unauthenticated, 1)
+	}
+}
+
+func TestStampede(t *testing.T) {
+	t.Parallel()
+	const crowd = 100
+	k := rsaKey(0, "k")
+	kt := newKeyTest(t, k)
+	kt.hold = make(chan struct{})
+	token := k.sign(t, kt.claims(nil), nil)
+
+	errs := make(chan error, crowd)
+	var ready sync.WaitGroup
+	ready.Add(crowd)
+	for range crowd {
+		go func() {
+			ready.Done()
+			_, err := kt.a.Authenticate(withToken(t, token))
+			errs <- err
+		}()
+	}
+	ready.Wait()
+	close(kt.hold)
+	for range crowd {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	kt.want(nil, none, 1)
+}
+
+// Before the first keys a provider that is down makes its tokens wait, not be refused;
+// it is not asked for each of them.
+func TestProviderDownAtTheStart(t *testing.T) {
+	t.Parallel()
+	k := rsaKey(0, "k")
+	kt := newKeyTest(t, k)
+	kt.setAnswer(down)
+	for range 10 {
+		err := kt.send(k)
+		kt.want(err, job.Unavailable, 0)
+		if e, ok := err.(*job.Error); !ok || e.RetryAfter <= 0 || e.RetryAfter > 15*time.Second || e.Message == "" {
+			t.Errorf("error = %#v, want a sentence and when to try again", err)
+		}
+	}
+	if got := kt.discoveries.Load(); got != 1 {
+		t.Errorf("%d discoveries, want 1", got)
+	}
+	if !strings.Contains(kt.log.String(), "status 503") {
+		t.Errorf("the log does not say why: %s", kt.log)
+	}
+	kt.setAnswer(nil)
+	kt.clock.advance(15 * time.Second)
+	kt.want(kt.send(k), none, 1)
+}
+
+// A provider that is down does not take down those whose keys are here, and those of
+// other providers never notice.
+func TestProviderDownLater(t *testing.T) {
+	t.Parallel()
+	k, young := rsaKey(0, "k"), rsaKey(1, "young")
+	kt := newKeyTest(t, k)
+	kt.want(kt.send(k), none, 1)
+	kt.setAnswer(down)
+	for range 23 {
+		kt.clock.advance(time.Hour)
+		kt.want(kt.send(k), none, 1)
+	}
+	if !strings.Contains(kt.log.String(), "the old ones stay") {
+		t.Errorf("the log does not say so: %s", kt.log)
+	}
+	// A key that nobody knows may be a new one: later, not never.
+	kt.want(kt.send(young), job.Unavailable, 1)
+	// Old keys do not stay for ever.
+	kt.clock.advance(time.Hour)
+	kt.want(kt.send(k), job.Unavailable, 1)
+	kt.setAnswer(nil)
+	kt.clock.advance(time.Minute)
+	kt.want(kt.send(k), none, 2)
+}
+
+func TestOneProviderDownOfTwo(t *testing.T) {
+	t.Parallel()
+	k := rsaKey(0, "k")
+	sick, well := newIDP(t, k), newIDP(t, k)
+	sick.setAnswer(down)
+	a := newAuthenticator(t, oidcauthn.Options{Issuers: []string{sick.URL, well.URL}})
+	if _, err := a.Authenticate(withToken(t, k.sign(t, sick.claims(nil), nil))); job.KindOf(err) != job.Unavailable {
+		t.Errorf("error = %v, want unavailable", err)
+	}
+	if _, err := a.Authenticate(withToken(t, k.sign(t, well.claims(nil), nil))); err != nil {
+		t.Error(err)
+	}
+}
+
+// Renewal of old keys keeps the one who does it, and nobody else, waiting.
+func TestRenewalHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := rsaKey(0, "k")
+		release := make(chan struct{})
+		var requests int
+		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if requests++; requests > 1 {
+				<-release
+			}
+			return answer(string(mustJSON(t, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{k.public()}}))), nil
+		})}
+		const issuer = "https://idp.example"
+		a := newAuthenticator(t, oidcauthn.Options{
+			Issuers: []string{issuer}, JWKSURLs: map[string]string{issuer: issuer}, HTTPClient: client, Clock: time.Now,
+		})
+		authenticate := func(ctx context.Context, k signingKey) error {
+			c := map[string]any{"iss": issuer, "sub": "ann", "aud": audience, "exp": time.Now().Add(time.Minute).Unix()}
+			_, err := a.Authenticate(withToken(t, k.sign(t, c, nil)).WithContext(ctx))
+			return err
+		}
+		if err := authenticate(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+
+		renewed := make(chan error, 1)
+		go func() { renewed <- authenticate(t.Context(), k) }()
+		synctest.Wait()
+		if err := authenticate(t.Context(), k); err != nil {
+			t.Errorf("during the renewal: %v", err)
+		}
+		// Who has to wait for it may leave.
+		left, leave := context.WithCancel(t.Context())
+		unknown := make(chan error, 1)
+		go func() { unknown <- authenticate(left, rsaKey(1, "unknown")) }()
+		synctest.Wait()
+		leave()
+		if err := <-unknown; job.KindOf(err) != job.Canceled {
+			t.Errorf("who left: %v, want canceled", err)
+		}
+		close(release)
+		if err := <-renewed; err != nil {
+			t.Errorf("the renewal: %v", err)
+		}
+		if requests != 2 {
+			t.Errorf("%d requests, want 2", requests)
+		}
+	})
+}
+
+// The caller whose request fetches may leave; those who wait for the keys get them.
+func TestFetchOutlivesItsCaller(t *testing.T) {
+	t.Parallel()
+	k := rsaKey(0, "k")
+	kt := newKeyTest(t, k)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := withToken(t, k.sign(t, kt.claims(nil), nil)).WithContext(ctx)
+	_, err := kt.a.Authenticate(r)
+	kt.want(err, none, 1)
+}

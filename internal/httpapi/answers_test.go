@@ -1,0 +1,288 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/httpapi"
+	"claimcheck.example/internal/job"
+)
+
+// completed is a system with one completed job.
+func completed(t *testing.T, vars ...string) (s *apptest.System, location string) {
+	t.Helper()
+	s = apptest.Start(t, vars...)
+	s.StartWorker(t)
+	ct, body := apptest.Form(t, small(t))
+	a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Prefer", "wait=20")
+	if a.StatusCode != http.StatusCreated || a.Header.Get("Preference-Applied") != "wait=20" {
+		t.Fatalf("submit: %s: %s", a.Status, a.Bytes)
+	}
+	return s, s.URL + "/jobs/" + a.JSON(t)["job_id"].(string)
+}
+
+func TestOutputIsSafeToOpen(t *testing.T) {
+	t.Parallel()
+	_, location := completed(t)
+	a := apptest.Get(t, location+"/output")
+	id := location[strings.LastIndexByte(location, '/')+1:]
+	for name, want := range map[string]string{
+		"Content-Type":            "image/png",
+		"X-Content-Type-Options":  "nosniff",
+		"Content-Security-Policy": "sandbox; default-src 'none'",
+		"Content-Disposition":     `inline; filename="` + id + `.png"`,
+		"Cache-Control":           "private, no-cache",
+		"Accept-Ranges":           "bytes",
+	} {
+		if got := a.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestRangesAndPreconditions(t *testing.T) {
+	t.Parallel()
+	_, location := completed(t)
+	whole := apptest.Get(t, location+"/output")
+	size, etag := len(whole.Bytes), whole.Header.Get("ETag")
+	tests := map[string]struct {
+		header       []string
+		status       int
+		body         []byte
+		contentRange string
+	}{
+		"first bytes":             {[]string{"Range", "bytes=0-3"}, 206, whole.Bytes[:4], fmt.Sprintf("bytes 0-3/%d", size)},
+		"last bytes":              {[]string{"Range", "bytes=-4"}, 206, whole.Bytes[size-4:], fmt.Sprintf("bytes %d-%d/%d", size-4, size-1, size)},
+		"from the middle":         {[]string{"Range", "bytes=10-"}, 206, whole.Bytes[10:], fmt.Sprintf("bytes 10-%d/%d", size-1, size)},
+		"outside":                 {[]string{"Range", "bytes=999999-"}, 416, nil, fmt.Sprintf("bytes */%d", size)},
+		"several ranges":          {[]string{"Range", "bytes=0-1,3-4"}, 200, whole.Bytes, ""},
+		"another unit":            {[]string{"Range", "lines=0-1"}, 200, whole.Bytes, ""},
+		"if it is still the same": {[]string{"Range", "bytes=0-3", "If-Range", etag}, 206, whole.Bytes[:4], fmt.Sprintf("bytes 0-3/%d", size)},
+		"if it were another":      {[]string{"Range", "bytes=0-3", "If-Range", `"other"`}, 200, whole.Bytes, ""},
+		"if of a date":            {[]string{"Range", "bytes=0-3", "If-Range", "Mon, 23 Nov 2026 00:17:14 GMT"}, 200, whole.Bytes, ""},
+		"known already":           {[]string{"If-None-Match", etag}, 304, nil, ""},
+		"known among others":      {[]string{"If-None-Match", `"x", W/` + etag}, 304, nil, ""},
+		"known as another":        {[]string{"If-None-Match", `"x"`}, 200, whole.Bytes, ""},
+	}
+	for name, tt := range tests {
+		a := apptest.Get(t, location+"/output", tt.header...)
+		if a.StatusCode != tt.status || tt.body != nil && !bytes.Equal(a.Bytes, tt.body) || a.Header.Get("Content-Range") != tt.contentRange {
+			t.Errorf("%s: %s, Content-Range %q, %d bytes", name, a.Status, a.Header.Get("Content-Range"), len(a.Bytes))
+		}
+		if tt.status == 304 && (len(a.Bytes) > 0 || a.Header.Get("ETag") != etag) {
+			t.Errorf("%s: %d bytes, ETag %q", name, len(a.Bytes), a.Header.Get("ETag"))
+		}
+	}
+	status := apptest.Get(t, location)
+	if a := apptest.Get(t, location, "If-None-Match", status.Header.Get("ETag")); a.StatusCode != 304 || len(a.Bytes) > 0 {
+		t.Errorf("status known already: %s", a.Status)
+	}
+}
+
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	t.Parallel()
+	s, location := completed(t)
+	for _, url := range []string{location, location + "/output", s.URL + "/health", s.URL + "/ready", s.URL + "/usage", s.URL + "/jobs/nothing"} {
+		get, head := apptest.Get(t, url), apptest.Do(t, http.MethodHead, url, nil)
+		if head.StatusCode != get.StatusCode || len(head.Bytes) != 0 {
+			t.Errorf("%s: HEAD is %s with %d bytes, GET is %s", url, head.Status, len(head.Bytes), get.Status)
+		}
+		for _, name := range []string{"Content-Type", "Content-Length", "ETag", "Location"} {
+			if head.Header.Get(name) != get.Header.Get(name) {
+				t.Errorf("%s: %s of HEAD is %q, of GET %q", url, name, head.Header.Get(name), get.Header.Get(name))
+			}
+		}
+	}
+}
+
+func TestMethodsAndPathsThatAreNone(t *testing.T) {
+	t.Parallel()
+	s, location := completed(t)
+	for _, tt := range []struct{ method, url, allow string }{
+		{http.MethodGet, s.URL + "/jobs", "OPTIONS, POST"},
+		{http.MethodPut, location, "DELETE, GET, HEAD, OPTIONS"},
+		{http.MethodPost, location + "/output", "GET, HEAD, OPTIONS"},
+		{"BREW", s.URL + "/usage", "GET, HEAD, OPTIONS"},
+	} {
+		if a := apptest.Do(t, tt.method, tt.url, nil); a.StatusCode != 405 || a.Header.Get("Allow") != tt.allow || a.JSON(t)["detail"] == "" {
+			t.Errorf("%s %s: %s, Allow %q: %s", tt.method, tt.url, a.Status, a.Header.Get("Allow"), a.Bytes)
+		}
+		if a := apptest.Do(t, http.MethodOptions, tt.url, nil); a.StatusCode != 204 || a.Header.Get("Allow") != tt.allow {
+			t.Errorf("OPTIONS %s: %s, Allow %q", tt.url, a.Status, a.Header.Get("Allow"))
+		}
+	}
+	for _, path := range []string{"/job", "/jobs/", location[len(s.URL):] + "/output/x", "/robots.txt", "/healthz"} {
+		if a := apptest.Get(t, s.URL+path); a.StatusCode != 404 || a.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %s: %s", path, a.Status, a.Bytes)
+		}
+	}
+}
+
+func TestLinksAreWhatTheClientCanReach(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		vars, header []string
+		want         string
+	}{
+		"the request's host":      {nil, []string{"Host", "jobs.example"}, "http://jobs.example/jobs/"},
+		"behind TLS":              {nil, []string{"Host", "jobs.example", "X-Forwarded-Proto", "https"}, "https://jobs.example/jobs/"},
+		"behind something odd":    {nil, []string{"Host", "jobs.example", "X-Forwarded-Proto", "javascript"}, "http://jobs.example/jobs/"},
+		"the public URL":          {[]string{"PUBLIC_URL=https://api.example/v1/"}, []string{"Host", "jobs.example"}, "https://api.example/v1/jobs/"},
+		"the public URL over all": {[]string{"PUBLIC_URL=https://api.example"}, []string{"X-Forwarded-Proto", "http"}, "https://api.example/jobs/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := apptest.Start(t, tt.vars...)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/jobs", bytes.NewReader(small(t)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := 0; i < len(tt.header); i += 2 {
+				req.Header.Set(tt.header[i], tt.header[i+1])
+			}
+			req.Host = req.Header.Get("Host")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := resp.Header.Get("Location"); !strings.HasPrefix(got, tt.want) {
+				t.Errorf("Location is %s, want %s…", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	preflight := []string{"Access-Control-Request-Method", "POST", "Origin"}
+	s := apptest.Start(t, "CORS_ORIGINS=https://app.example", "AUTH_HEADER=X-Serverless-Authorization")
+	a := apptest.Do(t, http.MethodOptions, s.URL+"/jobs", nil, append(preflight, "https://app.example")...)
+	if a.StatusCode != 204 || a.Header.Get("Access-Control-Allow-Origin") != "https://app.example" || !strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "X-Serverless-Authorization, ") {
+		t.Errorf("allowed origin: %s, %v", a.Status, a.Header)
+	}
+	if a := apptest.Do(t, http.MethodOptions, s.URL+"/jobs", nil, append(preflight, "https://evil.example")...); a.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("another origin: %v", a.Header)
+	}
+	if a := apptest.Get(t, s.URL+"/jobs/x", "Origin", "https://app.example"); !strings.Contains(a.Header.Get("Access-Control-Expose-Headers"), "RateLimit") || a.Header.Get("Vary") != "Origin" {
+		t.Errorf("an answer: %v", a.Header)
+	}
+	closed := apptest.Start(t)
+	if a := apptest.Do(t, http.MethodOptions, closed.URL+"/jobs", nil, append(preflight, "https://app.example")...); a.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("without configuration: %v", a.Header)
+	}
+}
+
+func TestWaitingForTheEnd(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(small(t)), "Content-Type", "image/png", "Prefer", "respond-async, wait=1")
+	if a.StatusCode != http.StatusAccepted || a.Header.Get("Preference-Applied") != "wait=1" {
+		t.Fatalf("no worker: %s, %v", a.Status, a.Header)
+	}
+	location := a.Header.Get("Location")
+	if a := apptest.Get(t, location, "Prefer", "wait=soon"); a.StatusCode != 200 || a.Header.Get("Preference-Applied") != "" {
+		t.Errorf("a preference that is none: %s, %v", a.Status, a.Header)
+	}
+	s.StartWorker(t)
+	start := time.Now()
+	if a := apptest.Get(t, location, "Prefer", `wait="60"`); a.StatusCode != http.StatusCreated || a.JSON(t)["status"] != "completed" {
+		t.Errorf("with a worker: %s: %s", a.Status, a.Bytes)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it waited %s for a job that was done", took)
+	}
+}
+
+func TestDeletedJobIsGone(t *testing.T) {
+	t.Parallel()
+	s, location := completed(t)
+	if a := apptest.Do(t, http.MethodDelete, location, nil); a.StatusCode != http.StatusNoContent || len(a.Bytes) != 0 {
+		t.Fatalf("delete: %s: %s", a.Status, a.Bytes)
+	}
+	for method, url := range map[string]string{http.MethodGet: location, http.MethodHead: location + "/output", http.MethodDelete: location} {
+		if a := apptest.Do(t, method, url, nil); a.StatusCode != http.StatusNotFound {
+			t.Errorf("%s %s: %s", method, url, a.Status)
+		}
+	}
+	usage := apptest.Get(t, s.URL+"/usage").JSON(t)
+	if jobs := usage["total"].(map[string]any)["jobs"]; jobs != 1.0 {
+		t.Errorf("usage after the delete is %v", usage)
+	}
+}
+
+func TestReadyNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ vars, want []string }{
+		"no bucket":         {[]string{"S3_BUCKET=no-such-bucket"}, []string{"no-such-bucket", "S3_BUCKET"}},
+		"no queue":          {[]string{"SQS_QUEUE_URL=http://127.0.0.1:1/000000000000/no-such-queue"}, []string{"no-such-queue", "SQS_QUEUE_URL"}},
+		"neither is there":  {[]string{"S3_BUCKET=no-such-bucket", "SQS_QUEUE_URL=http://127.0.0.1:1/000000000000/no-such-queue"}, []string{"no-such-bucket", "no-such-queue"}},
+		"all is as it must": {nil, nil},
+	} {
+		s := apptest.Start(t, tt.vars...)
+		a := apptest.Get(t, s.URL+"/ready")
+		if (a.StatusCode == 200) != (tt.want == nil) {
+			t.Errorf("%s: %s: %s", name, a.Status, a.Bytes)
+		}
+		for _, w := range tt.want {
+			if !bytes.Contains(a.Bytes, []byte(w)) {
+				t.Errorf("%s: %q does not name %s", name, a.Bytes, w)
+			}
+		}
+	}
+}
+
+// panicking authenticates nobody.
+type panicking struct{}
+
+func (panicking) Authenticate(*http.Request) (job.Principal, error) { panic("secret value") }
+func (panicking) Challenge(error) string                            { return "" }
+
+func TestPanicIsA500AndItsValueIsNotLogged(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h, _ := httpapi.New(httpapi.Options{Auth: panicking{}, Logger: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now})
+	server := httptest.NewServer(h)
+	a := apptest.Get(t, server.URL+"/usage?token=hush")
+	server.Close()
+	if a.StatusCode != 500 || a.JSON(t)["detail"] == "" {
+		t.Errorf("answer is %s: %s", a.Status, a.Bytes)
+	}
+	if !strings.Contains(log.String(), "panic in a handler") || strings.Contains(log.String(), "secret value") || strings.Contains(log.String(), "hush") {
+		t.Errorf("log is %s", log.String())
+	}
+}
+
+// TestOutputThatBreaksOffIsNoWholeOne cuts storage off in the middle of an output: the
+// client must notice.
+func TestOutputThatBreaksOffIsNoWholeOne(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t, "PROCESSOR=exec:cat")
+	s.StartWorker(t)
+	image := append(small(t), make([]byte, 4<<20)...)
+	a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(image), "Content-Type", "image/png", "Prefer", "wait=20")
+	location := a.Header.Get("Location")
+	s.Backend.Fail(func(r apptest.Request) apptest.Fault {
+		if strings.HasPrefix(r.Key, "output/") {
+			return apptest.CutAnswer
+		}
+		return apptest.Pass
+	})
+	resp, err := http.Get(location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(io.Discard, resp.Body)
+	if err == nil {
+		t.Errorf("%d of %d bytes came as a whole answer: %s", n, len(image), resp.Status)
+	}
+}

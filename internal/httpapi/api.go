@@ -1,0 +1,204 @@
+// Package httpapi is the HTTP transport of job.Service: one table of routes, one strict
+// decoder of submits, one table from error kinds to statuses. It decides nothing about
+// jobs. Its handler is a plain http.Handler that every front door can carry: net/http
+// over HTTP/1 and h2c, the functions framework, AWS Lambda's Function URLs.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// Authenticator finds out who a request comes from.
+type Authenticator interface {
+	// Authenticate returns the principal, or an error of kind Unauthenticated (or
+	// Unavailable, when that cannot be found out now). It reads headers alone.
+	Authenticate(r *http.Request) (job.Principal, error)
+	// Challenge is the WWW-Authenticate value that goes with such an error.
+	Challenge(err error) string
+}
+
+// Quota tells what limits hold, as the headers of the IETF's draft have it
+// (draft-ietf-httpapi-ratelimit-headers); empty strings when there are none.
+type Quota interface {
+	Policy() string
+	Left(owner string) string
+}
+
+// Observer hears what became of submits.
+type Observer interface {
+	Accepted(ctx context.Context, j *job.Job)
+	Refused(ctx context.Context, why job.Kind)
+}
+
+type nobody struct{}
+
+func (nobody) Accepted(context.Context, *job.Job) {}
+func (nobody) Refused(context.Context, job.Kind)  {}
+
+// Anonymous takes everybody for the anonymous principal.
+type Anonymous struct{}
+
+func (Anonymous) Authenticate(*http.Request) (job.Principal, error) { return job.Anonymous, nil }
+func (Anonymous) Challenge(error) string                            { return "" }
+
+// Options are what a handler is made of. Service, Auth and Logger are needed.
+type Options struct {
+	Service *job.Service
+	Auth    Authenticator
+	Logger  *slog.Logger
+	// PublicURL begins every URL that is handed out; nil: the request's own host.
+	PublicURL *url.URL
+	// MaxImageBytes lets a body that announces more be refused unread.
+	MaxImageBytes int64
+	// IdleTimeout bounds each wait for the next bytes of a body, or for the client to
+	// take the next bytes of an answer.
+	IdleTimeout time.Duration
+	// CORSOrigins may call from a browser; "*" is everyone.
+	CORSOrigins []string
+	// AuthHeader is the header that bears tokens, for the browsers of those; empty:
+	// Authorization.
+	AuthHeader string
+	// Quota tells clients of their limits; nil: there are none to tell of.
+	Quota Quota
+	// Observer hears what became of submits; nil: nobody listens.
+	Observer Observer
+	// RequestAttr describes a request to a log that has words of its own for that; nil:
+	// there is no such log.
+	RequestAttr func(r *http.Request, status int, sent int64, took time.Duration) slog.Attr
+	// Trace returns the W3C trace context that travels on with a job; may be nil.
+	Trace func(context.Context) map[string]string
+	Now   func() time.Time
+}
+
+// api carries the options to the handlers.
+type api struct {
+	Options
+	routes []route
+}
+
+// route is one path with what it answers to. A method that is missing is a 405.
+type route struct {
+	pattern string // of http.ServeMux, without method
+	methods map[string]handler
+	open    bool // needs no principal: the platform asks, not a client
+}
+
+// handler answers a request that has been authenticated, or returns an error that
+// becomes a problem document. A handler returns an error only while nothing is written.
+type handler func(http.ResponseWriter, *request) error
+
+// request is an HTTP request with what has been established about it.
+type request struct {
+	*http.Request
+	who job.Caller
+	id  string // request id
+	// note collects what the request's log line says beside the usual.
+	note []slog.Attr
+}
+
+func (a *api) table() []route {
+	return []route{
+		// Clients leave an image and take the check.
+		{"/jobs", methods{"POST": a.submit}, false},
+		// Clients ask how their job stands, again and again.
+		{"/jobs/{job_id}", methods{"GET": a.status, "DELETE": a.remove}, false},
+		// Clients fetch the result.
+		{"/jobs/{job_id}/output", methods{"GET": a.output}, false},
+		// Clients say that they have uploaded an image directly.
+		{"/jobs/{job_id}/commit", methods{"POST": a.commit}, false},
+		// Clients see what they have used, and what they will be billed for.
+		{"/usage", methods{"GET": a.usage}, false},
+		// People come with a browser.
+		{"/{$}", methods{"GET": a.page}, true},
+		{"/page/{file}", methods{"GET": a.pageFile}, true},
+		// Programmers, and the generators of their clients.
+		{"/openapi.yaml", methods{"GET": a.openapi}, true},
+		// The platform asks whether the process lives, and whether its backends answer.
+		{"/health", methods{"GET": a.health}, true},
+		{"/ready", methods{"GET": a.ready}, true},
+	}
+}
+
+type methods = map[string]handler
+
+// New returns the handler of the whole API, and the patterns of its routes.
+func New(o Options) (h http.Handler, patterns []string) {
+	a := &api{Options: o}
+	if a.Observer == nil {
+		a.Observer = nobody{}
+	}
+	if a.Trace == nil {
+		a.Trace = func(context.Context) map[string]string { return nil }
+	}
+	a.routes = a.table()
+	mux := http.NewServeMux()
+	for _, rt := range a.routes {
+		mux.Handle(rt.pattern, a.serve(rt))
+		patterns = append(patterns, rt.pattern)
+	}
+	mux.Handle("/", a.serve(route{pattern: "/", open: true}))
+	return a.observe(a.cors(mux)), patterns
+}
+
+// serve answers one route: method, principal, handler, problem.
+func (a *api) serve(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+		r := requestOf(hr)
+		r.Request = hr
+		if err := a.dispatch(w, r, rt); err != nil {
+			a.problem(w, r, err)
+		}
+	})
+}
+
+func (a *api) dispatch(w http.ResponseWriter, r *request, rt route) error {
+	if rt.methods == nil {
+		return job.Errorf(job.NotFound, "there is nothing at this path; jobs are submitted to /jobs")
+	}
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	h, ok := rt.methods[method]
+	if !ok {
+		allow := rt.allow()
+		w.Header().Set("Allow", allow)
+		if method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		return &methodError{allow}
+	}
+	if !rt.open {
+		p, err := a.Auth.Authenticate(r.Request)
+		if err != nil {
+			if c := a.Auth.Challenge(err); c != "" {
+				w.Header().Set("WWW-Authenticate", c)
+			}
+			return err
+		}
+		r.who = job.Caller{Principal: p, Source: sourceOf(r.Request)}
+	}
+	return h(w, r)
+}
+
+// allow lists the methods of a route as an Allow header does.
+func (rt route) allow() string {
+	list := []string{"OPTIONS"}
+	for m := range rt.methods {
+		list = append(list, m)
+		if m == http.MethodGet {
+			list = append(list, http.MethodHead)
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,33 @@
+package httpapi
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+)
+
+// cors lets the configured origins call from a browser (Fetch standard, CORS protocol).
+// Credentials in the sense of cookies are never allowed: tokens travel in headers.
+func (a *api) cors(next http.Handler) http.Handler {
+	if len(a.CORSOrigins) == 0 {
+		return next
+	}
+	everyone := slices.Contains(a.CORSOrigins, "*")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Add("Vary", "Origin")
+		origin := r.Header.Get("Origin")
+		if origin != "" && (everyone || slices.Contains(a.CORSOrigins, origin)) {
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Set("Access-Control-Expose-Headers", "Location, Retry-After, ETag, Content-Range, Preference-Applied, RateLimit, RateLimit-Policy, Repr-Digest, X-Request-Id")
+			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+				h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE")
+				h.Set("Access-Control-Allow-Headers", cmp.Or(a.AuthHeader, "Authorization")+", Content-Digest, Content-Type, Idempotency-Key, If-None-Match, Prefer, Range")
+				h.Set("Access-Control-Max-Age", "7200")
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,250 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"claimcheck.example/internal/job"
+)
+
+const (
+	// maxParams bounds the params of a job, in bytes.
+	maxParams = 16 << 10
+	// maxParts bounds the fields of a form; a form of ours has two.
+	maxParts = 64
+	// maxFieldBytes bounds what a form's other fields may weigh together.
+	maxFieldBytes = 64 << 10
+	// formOverhead is what a form may weigh beside its image: boundaries, headers, fields.
+	formOverhead = 128 << 10
+)
+
+// submission is a submit as its transport wraps it: the image, and what is known once
+// the image has been read.
+type submission struct {
+	size  int64 // in bytes, where it is announced; else 0
+	image io.Reader
+	rest  func() (json.RawMessage, error)
+}
+
+// decode finds the image in a request without reading more than what comes before it.
+// max is the most that an image may weigh, in bytes.
+func decode(r *http.Request, max int64) (submission, error) {
+	if enc := strings.Join(r.Header.Values("Content-Encoding"), ", "); enc != "" && enc != "identity" {
+		return submission{}, job.Errorf(job.Unsupported, "bodies with Content-Encoding %.40q are not taken; send the image as it is", enc)
+	}
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Header.Get("Content-Type") == "" {
+		mediaType, err = "application/octet-stream", nil
+	}
+	if err != nil {
+		return submission{}, job.Wrap(job.Invalid, err, "the Content-Type header is malformed")
+	}
+	switch {
+	case mediaType == "multipart/form-data":
+		if r.ContentLength > max+formOverhead {
+			return submission{}, tooLarge(max)
+		}
+		return decodeForm(r.Body, params["boundary"])
+	case mediaType == "application/octet-stream", len(mediaType) > 6 && mediaType[:6] == "image/":
+		if r.ContentLength > max {
+			return submission{}, tooLarge(max)
+		}
+		return decodeBare(r)
+	}
+	return submission{}, job.Errorf(job.Unsupported,
+		"bodies of type %.80q are not taken; send multipart/form-data with a file field named image, or the bare image with Content-Type image/*", mediaType)
+}
+
+func tooLarge(max int64) error {
+	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", max)
+}
+
+// decodeBare takes the body as the image and the query's params.
+func decodeBare(r *http.Request) (submission, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return submission{}, job.Wrap(job.Invalid, err, "the query string is malformed")
+	}
+	raw := q["params"]
+	if len(raw) > 1 {
+		return submission{}, job.Errorf(job.Invalid, "params is given twice")
+	}
+	var params json.RawMessage
+	if len(raw) == 1 {
+		if params, err = checkParams([]byte(raw[0])); err != nil {
+			return submission{}, err
+		}
+	}
+	return submission{max(r.ContentLength, 0), r.Body, func() (json.RawMessage, error) { return params, nil }}, nil
+}
+
+// form reads one multipart form front to back.
+type form struct {
+	body      io.Reader
+	parts     *multipart.Reader
+	count     int
+	spent     int // bytes of fields read so far
+	params    json.RawMessage
+	hasParams bool
+}
+
+// decodeForm reads the fields in front of the image.
+func decodeForm(body io.Reader, boundary string) (submission, error) {
+	if boundary == "" || len(boundary) > 70 {
+		return submission{}, job.Errorf(job.Invalid, "the multipart form names no valid boundary in its Content-Type")
+	}
+	f := &form{body: body, parts: multipart.NewReader(body, boundary)}
+	for {
+		p, err := f.next()
+		if err == io.EOF {
+			return submission{}, job.Errorf(job.Invalid, "the form has no field named image; send the file as in: curl -F image=@picture.jpg")
+		}
+		if err != nil {
+			return submission{}, err
+		}
+		if p.FormName() == "image" {
+			return submission{0, formReader{p}, f.rest}, nil
+		}
+		if err := f.field(p); err != nil {
+			return submission{}, err
+		}
+	}
+}
+
+// rest reads what follows the image, to the end of the body, and returns the params.
+func (f *form) rest() (json.RawMessage, error) {
+	for {
+		p, err := f.next()
+		if err == io.EOF {
+			return f.params, f.epilogue()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if p.FormName() == "image" {
+			return nil, job.Errorf(job.Invalid, "the form has two fields named image; submit one job for each image")
+		}
+		if err := f.field(p); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// epilogue reads what follows the closing boundary. Only a body that has been read to
+// its end is known to be whole, and leaves its connection fit for the next request.
+func (f *form) epilogue() error {
+	n, err := io.Copy(io.Discard, io.LimitReader(f.body, maxFieldBytes+1))
+	if err != nil {
+		return formError(err)
+	}
+	if n > maxFieldBytes {
+		return job.Errorf(job.Invalid, "more than %d bytes follow the form's closing boundary", maxFieldBytes)
+	}
+	return nil
+}
+
+func (f *form) next() (*multipart.Part, error) {
+	if f.count++; f.count > maxParts {
+		return nil, job.Errorf(job.Invalid, "the form has more than %d fields", maxParts)
+	}
+	p, err := f.parts.NextRawPart()
+	if err != nil && err != io.EOF {
+		return nil, formError(err)
+	}
+	return p, err
+}
+
+// field takes the params, and passes over fields that it does not know.
+func (f *form) field(p *multipart.Part) error {
+	name := p.FormName()
+	if name == "" {
+		return job.Errorf(job.Invalid, "a part of the form has no field name")
+	}
+	if name == "params" && f.hasParams {
+		return job.Errorf(job.Invalid, "the form has two fields named params")
+	}
+	value, err := io.ReadAll(io.LimitReader(p, maxFieldBytes+1))
+	if err != nil {
+		return formError(err)
+	}
+	if f.spent += len(value); f.spent > maxFieldBytes {
+		return job.Errorf(job.Invalid, "the form's fields beside the image have more than %d bytes, at %.40q; the file belongs into a field named image", maxFieldBytes, name)
+	}
+	if name != "params" {
+		return nil
+	}
+	f.hasParams = true
+	f.params, err = checkParams(value)
+	return err
+}
+
+// formReader is the image's part of a form.
+type formReader struct{ p *multipart.Part }
+
+func (r formReader) Read(b []byte) (int, error) {
+	n, err := r.p.Read(b)
+	if err != nil && err != io.EOF {
+		err = formError(err)
+	}
+	return n, err
+}
+
+// formError words what went wrong in a form; errors that have a kind keep it.
+func formError(err error) error {
+	if job.KindOf(err) != job.Unknown {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return job.Wrap(job.Invalid, err, "the form broke off before its closing boundary; send it again")
+	}
+	return job.Wrap(job.Invalid, err, "the multipart form is malformed")
+}
+
+// checkParams accepts one JSON object of bounded size, or nothing at all.
+func checkParams(raw []byte) (json.RawMessage, error) {
+	if len(raw) > maxParams {
+		return nil, job.Errorf(job.Invalid, "params has more than %d bytes", maxParams)
+	}
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if raw[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) { // json.Valid looks over bytes that are no UTF-8
+		return nil, job.Errorf(job.Invalid, `params is not a JSON object; send something like {"width": 800}`)
+	}
+	return json.RawMessage(raw), nil
+}
+
+// strictJSON decodes one JSON object whose keys are all known. Its errors are for the
+// client's eyes.
+func strictJSON(body []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		what := "the whole"
+		if wrong.Field != "" {
+			what = wrong.Field
+		}
+		return fmt.Errorf("%s is of the wrong type: %s", what, wrong.Value)
+	}
+	if err == io.EOF {
+		return errors.New("it is empty")
+	}
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"claimcheck.example/internal/job"
+)
+
+// FuzzDecode reads strangers' submits. Whatever they are, they are refused by an error
+// with a kind and a sentence, or give an image no larger than the body and params that
+// are a JSON object.
+func FuzzDecode(f *testing.F) {
+	form := "--b\r\nContent-Disposition: form-data; name=\"params\"\r\n\r\n{\"width\":1}\r\n--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"x\"\r\n\r\nPIXELS\r\n--b--\r\n"
+	f.Add("multipart/form-data; boundary=b", "", []byte(form))
+	f.Add("multipart/form-data; boundary=b", "", []byte(form[:60]))
+	f.Add("multipart/form-data; boundary=b", "", []byte("--b\r\n\r\n--b--"))
+	f.Add("multipart/form-data", "", []byte(form))
+	f.Add("image/png", `params={"a":1}`, []byte("PIXELS"))
+	f.Add("application/octet-stream", "params=%zz", []byte{})
+	f.Add("", "params=[]", []byte("x"))
+	f.Fuzz(func(t *testing.T, contentType, query string, body []byte) {
+		r := httptest.NewRequest(http.MethodPost, "/jobs", bytes.NewReader(body))
+		r.URL.RawQuery = query
+		r.Header.Set("Content-Type", contentType)
+		in, err := decode(r, 1<<20)
+		if err != nil {
+			wantWorded(t, err)
+			return
+		}
+		n, err := io.Copy(io.Discard, in.image)
+		if err != nil {
+			wantWorded(t, err)
+			return
+		}
+		if n > int64(len(body)) {
+			t.Errorf("%d bytes of image in a body of %d", n, len(body))
+		}
+		params, err := in.rest()
+		if err != nil {
+			wantWorded(t, err)
+			return
+		}
+		if len(params) > 0 && params[0] != '{' {
+			t.Errorf("params are %q", params)
+		}
+	})
+}
+
+func FuzzAnnouncement(f *testing.F) {
+	f.Add([]byte(`{"content_type":"image/tiff","size_bytes":734003200,"params":{"width":1}}`))
+	f.Add([]byte(`{"size_bytes":1e3}`))
+	f.Add([]byte(`{"params":null}{}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		in, err := parseAnnouncement(body)
+		if err != nil {
+			wantWorded(t, err)
+			return
+		}
+		if len(in.Params) > 0 && in.Params[0] != '{' {
+			t.Errorf("params are %q", in.Params)
+		}
+	})
+}
+
+func wantWorded(t *testing.T, err error) {
+	t.Helper()
+	if job.KindOf(err) == job.Unknown || job.MessageOf(err) == "" {
+		t.Errorf("%v has no kind or no sentence", err)
+	}
+}
+
+// Params come back in the status, which is JSON and therefore UTF-8.
+func TestParamsAreUTF8(t *testing.T) {
+	t.Parallel()
+	if _, err := checkParams([]byte(`{"a":"é"}`)); err != nil {
+		t.Error(err)
+	}
+	if p, err := checkParams([]byte("{\"a\":\"\xff\"}")); job.KindOf(err) != job.Invalid {
+		t.Errorf("taken as %q: %v", p, err)
+	}
+}

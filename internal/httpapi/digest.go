@@ -1,0 +1,126 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"io"
+	"net/http"
+
+	"github.com/dunglas/httpsfv"
+
+	"claimcheck.example/internal/job"
+)
+
+// contentDigest is the field in which a client says what its body must come to
+// (RFC 9530): of the whole content, which for a form includes its boundaries and fields.
+const contentDigest = "Content-Digest"
+
+// digestAlgorithms are those of which that is checked; others are passed over.
+var digestAlgorithms = map[string]func() hash.Hash{"sha-256": sha256.New, "sha-512": sha512.New}
+
+// checkDigest has the end of the request's body come as an error when its content is not
+// what Content-Digest says, in the header or in an announced trailer. Whoever reads to
+// the end thereby knows.
+func checkDigest(r *http.Request) error {
+	want, err := parseDigest(r.Header)
+	if err != nil {
+		return err
+	}
+	_, trailer := r.Trailer[contentDigest]
+	if len(want) == 0 && !trailer {
+		return nil
+	}
+	d := &digested{ReadCloser: r.Body, sums: map[string]hash.Hash{}, want: want}
+	for name, algorithm := range digestAlgorithms {
+		if trailer || want[name] != nil {
+			d.sums[name] = algorithm()
+		}
+	}
+	if trailer {
+		d.trailer = r.Trailer
+	}
+	r.Body = d
+	return nil
+}
+
+// parseDigest reads the field's sums of known algorithms.
+func parseDigest(h http.Header) (map[string][]byte, error) {
+	dictionary, err := httpsfv.UnmarshalDictionary(h.Values(contentDigest))
+	if err != nil {
+		return nil, job.Wrap(job.Invalid, err, "Content-Digest is malformed; send something like sha-256=:BASE64:")
+	}
+	want := map[string][]byte{}
+	for name, algorithm := range digestAlgorithms {
+		member, ok := dictionary.Get(name)
+		if !ok {
+			continue
+		}
+		item, _ := member.(httpsfv.Item)
+		sum, ok := item.Value.([]byte)
+		if size := algorithm().Size(); !ok || len(sum) != size {
+			return nil, job.Errorf(job.Invalid, "Content-Digest has no sum of %d bytes, in base64 between colons, for %s", size, name)
+		}
+		want[name] = sum
+	}
+	return want, nil
+}
+
+// digested is a body that is held against what the client says of it.
+type digested struct {
+	io.ReadCloser
+	sums    map[string]hash.Hash
+	want    map[string][]byte
+	trailer http.Header // where more is said, once the body has ended; may be nil
+	end     error       // how the body ended
+}
+
+func (d *digested) Read(p []byte) (int, error) {
+	if d.end != nil {
+		return 0, d.end
+	}
+	n, err := d.ReadCloser.Read(p)
+	for _, sum := range d.sums {
+		sum.Write(p[:n])
+	}
+	if err == io.EOF {
+		err = d.verdict()
+	}
+	d.end = err
+	return n, err
+}
+
+// verdict is io.EOF when the whole body is what it should be.
+func (d *digested) verdict() error {
+	late, err := parseDigest(d.trailer)
+	if err != nil {
+		return err
+	}
+	for _, want := range []map[string][]byte{d.want, late} {
+		for name, sum := range want {
+			if !bytes.Equal(d.sums[name].Sum(nil), sum) {
+				return job.Errorf(job.Invalid, "the body is not what its Content-Digest says (%s): it was changed or cut on its way; send it again", name)
+			}
+		}
+	}
+	return io.EOF
+}
+
+// reprDigest is the value of Repr-Digest for a SHA-256.
+func reprDigest(sum []byte) string {
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":"
+}
+
+// outputDigest says on an answer, whole or a part, what the whole output comes to, where
+// the job's document knows it.
+func outputDigest(h http.Header, out *job.Media, tag string) {
+	if out == nil || out.Tag != "" && out.Tag != tag {
+		return
+	}
+	if sum, err := hex.DecodeString(out.SHA256); err == nil && len(sum) == sha256.Size {
+		h.Set("Repr-Digest", reprDigest(sum))
+	}
+}

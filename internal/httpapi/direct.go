@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// uploadView is a request with which a client puts an image into storage by itself.
+type uploadView struct {
+	Method    string            `json:"method"`
+	URL       string            `json:"url"`
+	Headers   map[string]string `json:"headers"`
+	ExpiresAt time.Time         `json:"expires_at"`
+}
+
+func viewUpload(u *job.Upload) *uploadView {
+	if u == nil {
+		return nil
+	}
+	return &uploadView{u.Method, u.URL, u.Headers, u.ExpiresAt}
+}
+
+// announcement is the body of a submit without its image.
+type announcement struct {
+	ContentType string          `json:"content_type"`
+	SizeBytes   int64           `json:"size_bytes"`
+	Params      json.RawMessage `json:"params"`
+}
+
+// maxAnnouncement bounds such a body, in bytes.
+const maxAnnouncement = maxParams + 4<<10
+
+// announce reads a submit with a JSON body: the image will be uploaded directly.
+func (a *api) announce(r *request, key string) (*job.Job, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnnouncement+1))
+	if err != nil {
+		return nil, formError(err)
+	}
+	if len(body) > maxAnnouncement {
+		return nil, job.Errorf(job.Invalid, "the JSON body has more than %d bytes; it announces an image and does not carry it", maxAnnouncement)
+	}
+	in, err := parseAnnouncement(body)
+	if err != nil {
+		return nil, err
+	}
+	in.Key = key
+	return a.Service.Announce(r.Context(), r.who, in)
+}
+
+func parseAnnouncement(body []byte) (job.Announcement, error) {
+	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200}, params being optional`
+	var in announcement
+	if err := strictJSON(body, &in); err != nil {
+		// What is wrong may quote a key of any length.
+		return job.Announcement{}, job.Errorf(job.Invalid, "the JSON body is not an announcement of an image (%.80s); %s", err, want)
+	}
+	params := in.Params
+	if string(params) == "null" {
+		params = nil
+	}
+	params, err := checkParams(params)
+	return job.Announcement{ContentType: in.ContentType, SizeBytes: in.SizeBytes, Params: params}, err
+}
+
+// commit answers POST /jobs/{job_id}/commit: the image has been uploaded.
+func (a *api) commit(w http.ResponseWriter, r *request) error {
+	id, err := job.ParseID(r.PathValue("job_id"))
+	if err != nil {
+		return err
+	}
+	j, err := a.Service.Commit(r.Context(), r.who, id, a.Trace(r.Context()))
+	if err != nil {
+		if job.KindOf(err) == job.NotFound {
+			return err
+		}
+		return a.aboutJob(r, &job.Job{ID: id}, err)
+	}
+	a.writeReceipt(w, r, j)
+	return nil
+}
+
+// aboutJob adds to an error which job it is about, where the client may know of one.
+func (a *api) aboutJob(r *request, j *job.Job, err error) error {
+	if j == nil {
+		return err
+	}
+	e := &jobError{err: err, id: j.ID, location: a.statusURL(r.Request, j.ID)}
+	if offer, ok := errors.AsType[*job.OfferError](err); ok {
+		e.upload = viewUpload(offer.Job.Upload)
+	}
+	return e
+}

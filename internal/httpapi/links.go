@@ -1,0 +1,32 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+
+	"claimcheck.example/internal/job"
+)
+
+// base returns what every URL begins with, without a final slash: the public URL where
+// there is one, else the scheme and host that the client used.
+func (a *api) base(r *http.Request) string {
+	if a.PublicURL != nil {
+		return strings.TrimSuffix(a.PublicURL.String(), "/")
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if p := r.Header.Get("X-Forwarded-Proto"); p == "http" || p == "https" {
+		scheme = p
+	}
+	return scheme + "://" + r.Host
+}
+
+func (a *api) statusURL(r *http.Request, id job.ID) string {
+	return a.base(r) + "/jobs/" + id.String()
+}
+
+func (a *api) outputURL(r *http.Request, id job.ID) string {
+	return a.statusURL(r, id) + "/output"
+}

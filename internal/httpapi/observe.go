@@ -1,0 +1,141 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+type requestKey struct{}
+
+// requestOf returns what the outermost layer put into the request's context.
+func requestOf(r *http.Request) *request {
+	return r.Context().Value(requestKey{}).(*request)
+}
+
+// observe is the outermost layer: it names the request, catches panics and writes one
+// log line. No panic gets past it: the functions framework would append text to a
+// half-sent body and end it as a clean 200, and Lambda's adapter would end the process.
+func (a *api) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(hw http.ResponseWriter, hr *http.Request) {
+		start := time.Now()
+		r := &request{id: uuid.NewString()}
+		r.Request = hr.WithContext(context.WithValue(hr.Context(), requestKey{}, r))
+		w := &recorder{ResponseWriter: hw, body: a.watch(hw, r.Request), of: r.Request}
+		w.Header().Set("X-Request-Id", r.id)
+		defer func() {
+			if recover() != nil { // its value may hold anything, and is not logged
+				a.Logger.ErrorContext(hr.Context(), "panic in a handler", "request_id", r.id, "stack", string(debug.Stack()))
+				a.crash(w, r)
+			}
+			a.logRequest(r, w, time.Since(start))
+		}()
+		next.ServeHTTP(w, r.Request)
+	})
+}
+
+// crash answers for a handler that panicked: a 500 while that is possible, else the
+// connection is cut, so that no client takes half an answer for a whole one.
+func (a *api) crash(w *recorder, r *request) {
+	if w.status == 0 {
+		clear(w.Header())
+		w.Header().Set("X-Request-Id", r.id)
+		writeJSON(w, http.StatusInternalServerError, "application/problem+json", Problem{
+			Type: "urn:claimcheck:problem:unknown", Title: "Internal Server Error", Status: 500,
+			Detail: internalSentence, Message: internalSentence,
+		})
+		return
+	}
+	if conn, _, err := http.NewResponseController(w.ResponseWriter).Hijack(); err == nil {
+		conn.Close()
+		return
+	}
+	// HTTP/2 has no connection to cut. The declared Content-Length, which every answer
+	// of this package has, tells the client that something is missing.
+}
+
+func (a *api) logRequest(r *request, w *recorder, took time.Duration) {
+	level := slog.LevelInfo
+	switch {
+	case w.status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn
+	case w.status >= 500:
+		level = slog.LevelError
+	case r.Pattern == "/health" || r.Pattern == "/ready":
+		level = slog.LevelDebug
+	}
+	ctx := r.Context()
+	if !a.Logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := append([]slog.Attr{
+		slog.String("request_id", r.id),
+		slog.String("method", r.Method),
+		slog.String("route", r.Pattern),
+		slog.Int("status", w.status),
+		slog.Int64("bytes", w.bytes),
+		slog.Duration("took", took),
+	}, r.note...)
+	if id := r.PathValue("job_id"); id != "" && len(id) <= 64 {
+		attrs = append(attrs, slog.String("job_id", id))
+	}
+	if r.who.Subject != "" {
+		attrs = append(attrs, slog.String("owner", r.who.Owner()))
+	}
+	if a.RequestAttr != nil {
+		attrs = append(attrs, a.RequestAttr(r.Request, w.status, w.bytes, took))
+	}
+	a.Logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// recorder remembers what was answered. Unwrap keeps the controller's reach.
+type recorder struct {
+	http.ResponseWriter
+	of     *http.Request
+	body   *patient
+	status int
+	bytes  int64
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+		if !w.body.forgo(w.of) {
+			w.Header().Set("Connection", "close")
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// sourceOf returns the address that the request came from: the last entry of
+// X-Forwarded-For, which the platform's own front appends, else the peer's.
+func sourceOf(r *http.Request) netip.Addr {
+	host := r.RemoteAddr
+	if f := r.Header.Values("X-Forwarded-For"); len(f) > 0 {
+		last := f[len(f)-1]
+		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	addr, _ := netip.ParseAddr(host)
+	return addr.Unmap()
+}

@@ -1,0 +1,140 @@
+package httpapi
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// oneRange is a Range header of exactly one byte range (RFC 9110, 14.1.2). Anything
+// else may be ignored by a server, and is: the whole is sent.
+var oneRange = regexp.MustCompile(`^bytes=(\d+-\d*|-\d+)$`)
+
+// output answers GET /jobs/{job_id}/output: two reads of storage, the document and the
+// image, which is passed on as it streams in.
+func (a *api) output(w http.ResponseWriter, r *request) error {
+	id, err := job.ParseID(r.PathValue("job_id"))
+	if err != nil {
+		return err
+	}
+	j, c, err := a.Service.Output(r.Context(), r.who, id, func(j *job.Job) job.OpenOptions {
+		return conditions(r.Header, j.Output)
+	})
+	if err != nil {
+		if j != nil && !j.Status.Over() {
+			w.Header().Set("Retry-After", seconds(a.pollHint(j)))
+			return a.aboutJob(r, j, err)
+		}
+		if j != nil && job.KindOf(err) == job.Invalid {
+			return unsatisfiable(w, err, j)
+		}
+		return err
+	}
+	defer c.Body.Close()
+	h := w.Header()
+	h.Set("ETag", `"`+c.Tag+`"`)
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Accept-Ranges", "bytes")
+	if c.NotModified {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	outputDigest(h, j.Output, c.Tag)
+	h.Set("Content-Type", c.ContentType)
+	h.Set("Content-Length", strconv.FormatInt(c.Size, 10))
+	h.Set("Last-Modified", c.LastModified.UTC().Format(http.TimeFormat))
+	// The result is a stranger's bytes: no browser shall guess at it, run it or frame it.
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	h.Set("Content-Disposition", `inline; filename="`+id.String()+extensions[c.ContentType]+`"`)
+	code := http.StatusOK
+	if c.Range != "" {
+		code = http.StatusPartialContent
+		h.Set("Content-Range", c.Range)
+	}
+	w.WriteHeader(code)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	a.send(w, r, c)
+	return nil
+}
+
+// conditions turns the request's range and preconditions into what storage is asked
+// for, knowing the output as the job's document describes it.
+func conditions(h http.Header, out *job.Media) (opts job.OpenOptions) {
+	var etag string
+	if out != nil && out.Tag != "" {
+		etag = `"` + out.Tag + `"`
+	}
+	if rng := h.Get("Range"); oneRange.MatchString(rng) {
+		// If-Range wants a strong match; a date is not strong enough to join parts by.
+		if cond := h.Get("If-Range"); cond == "" || cond == etag {
+			opts.Range = rng
+		}
+	}
+	if etag != "" && matches(h.Values("If-None-Match"), etag) {
+		opts.IfNoneMatch = out.Tag
+	}
+	return opts
+}
+
+// send passes the body on, with a bounded wait for the client. When either side breaks
+// off, fewer bytes than announced are written and the server cuts the connection, so
+// the client does not take a part for the whole.
+func (a *api) send(w http.ResponseWriter, r *request, c *job.Content) {
+	control := http.NewResponseController(w)
+	out := idleWriter{w, func() { control.SetWriteDeadline(time.Now().Add(a.IdleTimeout)) }}
+	buf := passing.Get().(*[]byte)
+	defer passing.Put(buf)
+	if n, err := io.CopyBuffer(out, c.Body, *buf); err != nil || n != c.Size {
+		a.Logger.WarnContext(r.Context(), "output broke off", "request_id", r.id, "sent", n, "of", c.Size, "error", err)
+		return
+	}
+	control.SetWriteDeadline(time.Time{})
+}
+
+// passing holds the buffers through which outputs pass: large, since the kernel's calls
+// are most of what an output costs, but not larger than a slow client takes within the
+// idle timeout.
+var passing = sync.Pool{New: func() any {
+	b := make([]byte, 128<<10)
+	return &b
+}}
+
+// idleWriter renews the write deadline before each write.
+type idleWriter struct {
+	io.Writer
+	renew func()
+}
+
+func (w idleWriter) Write(p []byte) (int, error) {
+	w.renew()
+	return w.Writer.Write(p)
+}
+
+// unsatisfiable answers 416 for a range outside the output.
+func unsatisfiable(w http.ResponseWriter, err error, j *job.Job) error {
+	if j.Output != nil {
+		w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(j.Output.SizeBytes, 10))
+	}
+	return &rangeError{err}
+}
+
+// rangeError is a range that lies outside of what there is.
+type rangeError struct{ err error }
+
+func (e *rangeError) Error() string { return e.err.Error() }
+func (e *rangeError) Unwrap() error { return e.err }
+
+// extensions are the file names' ends of what processors usually give back.
+var extensions = map[string]string{
+	"image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "image/webp": ".webp", "image/tiff": ".tiff",
+	"image/bmp": ".bmp", "image/avif": ".avif", "image/heic": ".heic", "image/svg+xml": ".svg",
+	"application/json": ".json", "application/pdf": ".pdf", "text/plain": ".txt",
+}

@@ -1,0 +1,147 @@
+// First part of the page's program (then card.js, then page.js): talking to the service,
+// by the public API and nothing else. Browsers allow six connections to a host over
+// HTTP/1, so two upload and three wait at any time.
+
+// This document is the service's root, whatever prefix a front puts before it.
+const base = new URL(location.href.replace(/[?#].*$/, "").replace(/\/?$/, "/"));
+const at = (path) => new URL(path, base).href;
+for (const a of document.querySelectorAll("[href]")) a.href = at(a.getAttribute("href"));
+
+const $ = (selector, within = document) => within.querySelector(selector);
+const news = (text) => { $("#news").textContent = text; };
+const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
+
+/** A number of bytes as a person reads it. */
+function size(n) {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
+  const i = Math.min(3, n < 1 ? 0 : Math.floor(Math.log10(n) / 3));
+  return new Intl.NumberFormat("en", { style: "unit", unit: units[i], unitDisplay: i ? "short" : "long", maximumSignificantDigits: 3 }).format(n / 1000 ** i);
+}
+
+/** Lets so many callers in at a time, in order. */
+class Gate {
+  #queue = [];
+  #free;
+  constructor(places) { this.#free = places; }
+  async through(work) {
+    if (this.#free > 0) this.#free--;
+    else await new Promise((next) => this.#queue.push(next));
+    try {
+      return await work();
+    } finally {
+      const next = this.#queue.shift();
+      if (next) next();
+      else this.#free++;
+    }
+  }
+}
+const uploads = new Gate(2);
+const waits = new Gate(3);
+
+/** What went wrong, in the words of the service where it has some. */
+class Problem extends Error {
+  constructor(what, { status = 0, next = "", body = {}, retryAfter = 0 } = {}) {
+    super(what);
+    Object.assign(this, { status, next, body, retryAfter });
+  }
+  /** Whether the same request may do better another time. */
+  get passing() { return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500; }
+}
+
+const lost = () => new Problem("The connection to the service broke.", { next: "Look to your network, then try again; nothing is done twice." });
+
+/** What to do about a refusal, where the service's own words leave that open. */
+const remedies = {
+  400: "Set that right, then choose the image again.",
+  403: "Ask whoever runs this service for the right to do so.",
+  413: "Make it smaller, or choose another.",
+  415: "Choose another file.",
+};
+
+function problemOf(answer) {
+  const body = answer.json ?? {};
+  const detail = body.detail ?? (answer.status === 413 ? "the image is too large for what stands before this service" : `the service answered with status ${answer.status}`);
+  const next = remedies[answer.status] ? [remedies[answer.status]] : [];
+  if (answer.retryAfter) next.push(`Trying again makes sense in ${answer.retryAfter} s.`);
+  if (answer.status >= 500 && answer.requestID) next.push(`The operator finds it as request ${answer.requestID}.`);
+  return new Problem(sentence(detail), { status: answer.status, next: next.join(" "), body, retryAfter: answer.retryAfter });
+}
+
+const sentence = (s) => s.charAt(0).toUpperCase() + s.slice(1).replace(/\.?$/, ".");
+
+/**
+ * One request to the service; where it asks for a token, so do we, and repeat.
+ * With progress(loaded, total) it is told how much of the body has gone.
+ */
+async function request(method, path, { headers = {}, body, progress, signal, as = "text" } = {}) {
+  for (;;) {
+    const used = token();
+    const all = used ? { ...headers, Authorization: `Bearer ${used}` } : headers;
+    const answer = await once(method, at(path), all, body, progress, signal, as);
+    if (answer.status === 401 && /^Bearer/i.test(answer.header("WWW-Authenticate") ?? "")) {
+      if (token() === used) await signIn(used ? answer.json?.detail : "");
+      continue;
+    }
+    return answer;
+  }
+}
+
+function once(method, url, headers, body, progress, signal, as) {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    xhr.open(method, url);
+    xhr.responseType = as;
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+    if (progress) xhr.upload.onprogress = (e) => progress(e.loaded, e.total);
+    xhr.onload = () => resolve(answerOf(xhr, as));
+    xhr.onerror = () => reject(lost());
+    xhr.onabort = () => reject(signal.reason);
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", () => xhr.abort(), { once: true });
+    xhr.send(body);
+  });
+}
+
+function answerOf(xhr, as) {
+  const header = (name) => xhr.getResponseHeader(name);
+  let json = null;
+  if (as === "text" && /[/+]json/.test(header("Content-Type") ?? "")) {
+    try { json = JSON.parse(xhr.responseText); } catch { /* then it is none */ }
+  }
+  return {
+    status: xhr.status, ok: xhr.status >= 200 && xhr.status < 300, header, json, body: xhr.response,
+    retryAfter: Number(header("Retry-After")) || 0, requestID: header("X-Request-Id"),
+  };
+}
+
+// ---- Who you are: a token lives as long as its tab ----
+
+const token = () => sessionStorage.getItem("claimcheck token") ?? "";
+let signingIn = null;
+
+$("#sign-out").hidden = !token();
+$("#sign-out").onclick = () => {
+  sessionStorage.removeItem("claimcheck token");
+  location.reload(); // whatever the token has shown is gone with it
+};
+
+function signIn(why) {
+  $("#token-why").textContent = why ? sentence(why) : "";
+  if (!signingIn) {
+    signingIn = new Promise((resolve) => {
+      const form = $("#sign-in");
+      form.hidden = false;
+      $("#token").focus();
+      form.onsubmit = (e) => {
+        e.preventDefault();
+        sessionStorage.setItem("claimcheck token", $("#token").value.trim().replace(/^Bearer\s+/i, ""));
+        $("#sign-out").hidden = false;
+        $("#token").value = "";
+        form.hidden = true;
+        signingIn = null;
+        resolve();
+      };
+    });
+  }
+  return signingIn;
+}

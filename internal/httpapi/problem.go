@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// statuses is the one table from kinds to statuses. A failing backend is a 500 and not
+// a 503: the API promises so, and the answer carries Retry-After where that makes sense.
+var statuses = map[job.Kind]int{
+	job.Unknown:         http.StatusInternalServerError,
+	job.NotFound:        http.StatusNotFound,
+	job.Conflict:        http.StatusConflict,
+	job.Invalid:         http.StatusBadRequest,
+	job.TooLarge:        http.StatusRequestEntityTooLarge,
+	job.Unsupported:     http.StatusUnsupportedMediaType,
+	job.Mismatch:        http.StatusUnprocessableEntity,
+	job.Denied:          http.StatusForbidden,
+	job.Unauthenticated: http.StatusUnauthorized,
+	job.Exhausted:       http.StatusTooManyRequests,
+	job.Timeout:         http.StatusRequestTimeout,
+	job.Unavailable:     http.StatusInternalServerError,
+	job.Misconfigured:   http.StatusInternalServerError,
+	job.Corrupt:         http.StatusInternalServerError,
+	job.Canceled:        499, // nobody reads it; the name that proxies gave it
+}
+
+// Problem is an RFC 9457 problem document.
+type Problem struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail"`
+	Location string `json:"location,omitempty"`
+	JobID    job.ID `json:"job_id,omitempty"`
+	// Message repeats Detail where the seed's clients look for it, on a status that
+	// cannot be told.
+	Message string `json:"message,omitempty"`
+	// Upload is where to put an image that is too large for a submit itself.
+	Upload *uploadView `json:"upload,omitempty"`
+}
+
+// methodError is a method that the path does not know.
+type methodError struct{ allow string }
+
+func (e *methodError) Error() string { return "method not allowed" }
+
+// jobError is an error about a job that the caller knows or shall know of.
+type jobError struct {
+	err      error
+	id       job.ID
+	location string
+	upload   *uploadView
+}
+
+func (e *jobError) Error() string { return e.err.Error() }
+func (e *jobError) Unwrap() error { return e.err }
+
+const internalSentence = "something went wrong inside this service; it has been logged under the request id in the X-Request-Id header"
+
+// problem answers with err as a problem document, and notes it for the log.
+func (a *api) problem(w http.ResponseWriter, r *request, err error) {
+	kind := job.KindOf(err)
+	p := Problem{Status: statuses[kind], Detail: job.MessageOf(err)}
+	p.Type = "urn:claimcheck:problem:" + kind.String()
+	if me, ok := errors.AsType[*methodError](err); ok {
+		p.Status, p.Type = http.StatusMethodNotAllowed, "urn:claimcheck:problem:method_not_allowed"
+		p.Detail = fmt.Sprintf("%s is not possible here; this path answers to %s", r.Method, me.allow)
+	}
+	if _, ok := errors.AsType[*rangeError](err); ok {
+		p.Status, p.Type = http.StatusRequestedRangeNotSatisfiable, "urn:claimcheck:problem:range_not_satisfiable"
+	}
+	if p.Title = http.StatusText(p.Status); p.Title == "" {
+		p.Title = "Client Closed Request"
+	}
+	if p.Detail == "" {
+		p.Detail = internalSentence
+	}
+	if je, ok := errors.AsType[*jobError](err); ok {
+		p.JobID, p.Location, p.Upload = je.id, je.location, je.upload
+		w.Header().Set("Location", je.location)
+	}
+	if p.Status >= 500 {
+		p.Message = p.Detail
+	}
+	if e, ok := errors.AsType[*job.Error](err); ok && e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", seconds(e.RetryAfter))
+	}
+	r.note = append(r.note, slog.String("kind", kind.String()), slog.Any("error", err))
+	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+// writeJSON answers with v. It buffers: the documents of this API are small.
+func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
+	writeBody(w, status, contentType, encodeJSON(v))
+}
+
+// encodeJSON returns v as one line of JSON.
+func encodeJSON(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // the types are ours and always marshal
+	}
+	return append(body, '\n')
+}
+
+func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "private, no-cache")
+	}
+	w.WriteHeader(status)
+	w.Write(body) // a client that is gone is seen by the server itself
+}
+
+// seconds rounds up to whole seconds, as Retry-After has them; never zero.
+func seconds(d time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
+}

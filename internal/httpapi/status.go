@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// statusView is a job as clients see it; nothing internal is in it.
+type statusView struct {
+	JobID     job.ID          `json:"job_id"`
+	Status    job.Status      `json:"status"`
+	Message   string          `json:"message,omitempty"`
+	CreatedAt time.Time       `json:"created_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
+	Attempts  int             `json:"attempts"`
+	Location  string          `json:"location,omitempty"`
+	Input     mediaView       `json:"input"`
+	Output    *mediaView      `json:"output,omitempty"`
+	Params    json.RawMessage `json:"params,omitempty"`
+	Progress  *job.Progress   `json:"progress,omitempty"`
+	Upload    *uploadView     `json:"upload,omitempty"`
+}
+
+type mediaView struct {
+	ContentType string `json:"content_type"`
+	SizeBytes   int64  `json:"size_bytes"`
+	Width       int    `json:"width,omitempty"`
+	Height      int    `json:"height,omitempty"`
+	SHA256      string `json:"sha256,omitempty"`
+}
+
+func viewMedia(m job.Media) mediaView {
+	return mediaView{m.ContentType, m.SizeBytes, m.Width, m.Height, m.SHA256}
+}
+
+func (a *api) view(r *http.Request, j *job.Job) statusView {
+	v := statusView{
+		JobID: j.ID, Status: j.Status, Message: j.Message, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
+		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress, Upload: viewUpload(j.Upload),
+	}
+	if j.Status == job.Completed {
+		v.Location = a.outputURL(r, j.ID)
+		if j.Output != nil {
+			out := viewMedia(*j.Output)
+			v.Output = &out
+		}
+	}
+	return v
+}
+
+// status answers GET /jobs/{job_id}: one read of storage, unless the client wants to wait.
+func (a *api) status(w http.ResponseWriter, r *request) error {
+	id, err := job.ParseID(r.PathValue("job_id"))
+	if err != nil {
+		return err
+	}
+	d := preferredWait(r.Header)
+	j, waited, err := a.Service.Wait(r.Context(), r.who, id, d)
+	if err != nil {
+		return err
+	}
+	if d > 0 && waited {
+		waitApplied(w.Header(), d)
+	}
+	a.writeStatus(w, r, j)
+	return nil
+}
+
+// writeStatus answers with the status of a job: 201 with the output's location once it
+// is completed, else 200, a failed job included: the question was about the status.
+func (a *api) writeStatus(w http.ResponseWriter, r *request, j *job.Job) {
+	v := a.view(r.Request, j)
+	h := w.Header()
+	code := http.StatusOK
+	if j.Status == job.Completed {
+		code = http.StatusCreated
+		h.Set("Location", v.Location)
+	}
+	if !j.Status.Over() {
+		h.Set("Retry-After", seconds(a.pollHint(j)))
+	}
+	body := encodeJSON(v)
+	sum := sha256.Sum256(body)
+	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	h.Set("ETag", etag)
+	if matches(r.Header.Values("If-None-Match"), etag) {
+		h.Set("Cache-Control", "private, no-cache")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Repr-Digest", reprDigest(sum[:]))
+	writeBody(w, code, "application/json", body)
+}
+
+// pollHint is when asking again makes sense: a quarter of the job's age, 1 to 30 s.
+func (a *api) pollHint(j *job.Job) time.Duration {
+	return min(max(a.Now().Sub(j.CreatedAt)/4, time.Second), 30*time.Second)
+}
+
+// matches implements If-None-Match with its weak comparison (RFC 9110, 13.1.2).
+func matches(header []string, etag string) bool {
+	for _, line := range header {
+		for tag := range strings.SplitSeq(line, ",") {
+			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+			if tag == etag || tag == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// remove answers DELETE /jobs/{job_id}.
+func (a *api) remove(w http.ResponseWriter, r *request) error {
+	id, err := job.ParseID(r.PathValue("job_id"))
+	if err != nil {
+		return err
+	}
+	if err := a.Service.Delete(r.Context(), r.who, id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

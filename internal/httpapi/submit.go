@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"mime"
+	"net/http"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// receipt is the check: what a client gets for an image.
+type receipt struct {
+	JobID     job.ID     `json:"job_id"`
+	Status    job.Status `json:"status"`
+	Location  string     `json:"location"`
+	CreatedAt time.Time  `json:"created_at"`
+	// Upload is where to put the image, of a job that awaits it.
+	Upload *uploadView `json:"upload,omitempty"`
+}
+
+// submit answers POST /jobs.
+func (a *api) submit(w http.ResponseWriter, r *request) error {
+	j, err := a.take(r)
+	a.tellQuota(w.Header(), r.who.Owner())
+	if err != nil {
+		a.Observer.Refused(r.Context(), job.KindOf(err))
+		return a.aboutJob(r, j, err)
+	}
+	a.Observer.Accepted(r.Context(), j)
+	if d := preferredWait(r.Header); d > 0 && j.Upload == nil {
+		a.awaitSubmitted(w, r, j, d)
+		return nil
+	}
+	a.writeReceipt(w, r, j)
+	return nil
+}
+
+// take reads the submit, in whichever of its three forms it comes. The job beside an
+// error is one that the client shall know of.
+func (a *api) take(r *request) (*job.Job, error) {
+	key, err := idempotencyKey(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if r.ContentLength == 0 {
+		return nil, job.Errorf(job.Invalid, "the body is empty; send an image, as in: curl -F image=@picture.jpg")
+	}
+	if len(r.Header.Values("Content-Type")) > 1 {
+		return nil, job.Errorf(job.Invalid, "the request has more than one Content-Type")
+	}
+	if err := checkDigest(r.Request); err != nil {
+		return nil, err
+	}
+	if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType == "application/json" {
+		return a.announce(r, key)
+	}
+	in, err := decode(r.Request, a.MaxImageBytes)
+	if err != nil {
+		return nil, err
+	}
+	return a.Service.Submit(r.Context(), r.who, job.Submission{
+		Size: in.size, Image: in.image, Rest: in.rest, Key: key, Trace: a.Trace(r.Context()),
+	})
+}
+
+// tellQuota says what limits hold and what is left of them.
+func (a *api) tellQuota(h http.Header, owner string) {
+	if a.Quota == nil {
+		return
+	}
+	if p := a.Quota.Policy(); p != "" {
+		h.Set("RateLimit-Policy", p)
+		h.Set("RateLimit", a.Quota.Left(owner))
+	}
+}
+
+// awaitSubmitted answers a submit whose client would rather wait for the end.
+func (a *api) awaitSubmitted(w http.ResponseWriter, r *request, j *job.Job, d time.Duration) {
+	now, waited, err := a.Service.Wait(r.Context(), r.who, j.ID, d)
+	if err != nil || !waited {
+		a.writeReceipt(w, r, j) // it is accepted, whatever became of the waiting
+		return
+	}
+	waitApplied(w.Header(), d)
+	if now.Status.Over() {
+		a.writeStatus(w, r, now)
+		return
+	}
+	a.writeReceipt(w, r, now)
+}
+
+func (a *api) writeReceipt(w http.ResponseWriter, r *request, j *job.Job) {
+	loc := a.statusURL(r.Request, j.ID)
+	w.Header().Set("Location", loc)
+	w.Header().Set("Retry-After", seconds(a.pollHint(j)))
+	writeJSON(w, http.StatusAccepted, "application/json", receipt{j.ID, j.Status, loc, j.CreatedAt, viewUpload(j.Upload)})
+}
+
+// idempotencyKey reads the header of that name: 1 to 255 visible characters.
+func idempotencyKey(h http.Header) (string, error) {
+	values := h.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	if len(values) > 1 || len(key) < 1 || len(key) > 255 {
+		return "", job.Errorf(job.Invalid, "Idempotency-Key wants one value of 1 to 255 characters")
+	}
+	return key, nil
+}

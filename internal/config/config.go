@@ -1,0 +1,315 @@
+// Package config turns environment variables into a Config. It finds every mistake at
+// once and words each for the operator; a wrong or missing value stops the start.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Config is everything that the environment decides, with the defaults of the README.
+type Config struct {
+	Port          int        `env:"PORT" envDefault:"8080"`
+	Bucket        string     `env:"S3_BUCKET"`
+	QueueURL      string     `env:"SQS_QUEUE_URL"`
+	LogLevel      slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat     string     `env:"LOG_FORMAT" envDefault:"auto"`
+	PublicURL     URL        `env:"PUBLIC_URL"`
+	MaxImageBytes Bytes      `env:"MAX_IMAGE_BYTES" envDefault:"100MiB"`
+	// MaxImagePixels counts all frames of an image together.
+	MaxImagePixels int64         `env:"MAX_IMAGE_PIXELS" envDefault:"50000000"`
+	MaxAttempts    int           `env:"MAX_ATTEMPTS" envDefault:"3"`
+	JobTTLDays     int           `env:"JOB_TTL_DAYS" envDefault:"7"`
+	CORSOrigins    []string      `env:"CORS_ORIGINS"`
+	QueueRetention time.Duration `env:"QUEUE_RETENTION" envDefault:"96h"`
+	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" envDefault:"30s"`
+	MaxUploads     int           `env:"MAX_UPLOADS" envDefault:"128"`
+	MaxWaiters     int           `env:"MAX_WAITERS" envDefault:"256"`
+	MaxInlineBytes Bytes         `env:"MAX_INLINE_BYTES"` // zero: see InlineBytes
+	UploadTTL      time.Duration `env:"UPLOAD_TTL" envDefault:"1h"`
+	RateLimit      Rate          `env:"RATE_LIMIT"`
+	LogExport      string        `env:"LOG_EXPORT" envDefault:"stderr"`
+
+	Issuers        []string `env:"OIDC_ISSUER"`
+	Audiences      []string `env:"OIDC_AUDIENCE"`
+	AuthHeader     string   `env:"AUTH_HEADER" envDefault:"Authorization"`
+	GroupsClaim    string   `env:"GROUPS_CLAIM" envDefault:"groups"`
+	AllowAnonymous bool     `env:"ALLOW_ANONYMOUS"`
+	PolicyFile     string   `env:"POLICY_FILE"`
+	AdminGroup     string   `env:"ADMIN_GROUP"`
+
+	Processor    string   `env:"PROCESSOR" envDefault:"image"`
+	ProcessorEnv []string `env:"PROCESSOR_ENV"`
+	// ProcessorMemory bounds the address space of each process of a command.
+	ProcessorMemory Bytes         `env:"PROCESSOR_MEMORY" envDefault:"4GiB"`
+	MaxOutputBytes  Bytes         `env:"MAX_OUTPUT_BYTES" envDefault:"256MiB"`
+	Concurrency     int           `env:"CONCURRENCY" envDefault:"2"`
+	WorkerPixels    int64         `env:"WORKER_PIXELS"` // zero: see RoomPixels
+	ProcessTimeout  time.Duration `env:"PROCESS_TIMEOUT" envDefault:"5m"`
+	Lease           time.Duration `env:"LEASE" envDefault:"60s"`
+	Grace           time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
+
+	Cloud Cloud
+}
+
+// Cloud is what the platforms themselves set.
+type Cloud struct {
+	Service  string `env:"K_SERVICE"`                // Cloud Run and Cloud Functions
+	Revision string `env:"K_REVISION"`               // Cloud Run and Cloud Functions
+	Project  string `env:"GOOGLE_CLOUD_PROJECT"`     // set by the operator
+	Location string `env:"GOOGLE_CLOUD_LOCATION"`    // set by the operator
+	Function string `env:"AWS_LAMBDA_FUNCTION_NAME"` // Lambda
+	// FunctionMiB is the memory of a Lambda function.
+	FunctionMiB uint64 `env:"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"`
+	Pool        string `env:"CLOUD_RUN_WORKER_POOL"` // Cloud Run worker pools
+}
+
+// Google reports whether the process runs on Google Cloud.
+func (c Cloud) Google() bool { return c.Service != "" || c.Pool != "" }
+
+// Anywhere reports whether the process runs in a cloud, where nobody sits at a screen.
+func (c Cloud) Anywhere() bool { return c.Google() || c.Function != "" }
+
+// Role is what a process is for; it decides which variables it needs.
+type Role int
+
+const (
+	Server Role = iota // answers clients
+	Worker             // takes jobs from the queue
+)
+
+// maxObject is 10,000 parts of 5 MiB: the largest upload of unknown length.
+const maxObject = 10_000 * 5 << 20
+
+// Load reads a Config from environ, a list of "KEY=value" such as os.Environ gives. The
+// error names every mistake, one a line.
+func Load(role Role, environ []string) (*Config, error) {
+	vars := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if k, v, ok := strings.Cut(kv, "="); ok && strings.TrimSpace(v) != "" {
+			vars[k] = strings.TrimSpace(v) // an empty value is as good as none
+		}
+	}
+	var c Config
+	mistakes := parseMistakes(env.ParseWithOptions(&c, env.Options{Environment: vars}), vars)
+	unread := map[string]bool{} // their values are not those that were given
+	for _, m := range mistakes {
+		unread[named(m)] = true
+	}
+	mistakes = append(mistakes, slices.DeleteFunc(c.check(role), func(m string) bool { return unread[named(m)] })...)
+	if len(mistakes) == 0 {
+		return &c, nil
+	}
+	return nil, fmt.Errorf("the configuration has %d mistake(s):\n  - %s", len(mistakes), strings.Join(mistakes, "\n  - "))
+}
+
+// named is the variable that a mistake begins with.
+func named(mistake string) string {
+	return mistake[:strings.IndexAny(mistake+" ", ": ")]
+}
+
+// parseMistakes names the variable in each of the parser's errors.
+func parseMistakes(err error, vars map[string]string) []string {
+	if err == nil {
+		return nil
+	}
+	var list []string
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return []string{err.Error()}
+	}
+	for _, err := range all.Errors {
+		var pe env.ParseError
+		if errors.As(err, &pe) {
+			list = append(list, fmt.Sprintf("%s: %s", variable(pe.Name), unreadable(pe, vars[variable(pe.Name)])))
+			continue
+		}
+		list = append(list, err.Error())
+	}
+	return list
+}
+
+// unreadable says what a value should be, where the parser says what became of it.
+func unreadable(e env.ParseError, value string) string {
+	switch e.Type {
+	case reflect.TypeFor[int](), reflect.TypeFor[int64]():
+		return fmt.Sprintf("%q is not a whole number", value)
+	case reflect.TypeFor[bool]():
+		return fmt.Sprintf("%q is neither true nor false", value)
+	case reflect.TypeFor[time.Duration]():
+		return fmt.Sprintf("%q is not a time such as 30s, 5m or 1h30m", value)
+	case reflect.TypeFor[slog.Level]():
+		return fmt.Sprintf("%q is not one of debug, info, warn, error", value)
+	}
+	return e.Err.Error()
+}
+
+// variable is the name of the variable behind a field.
+func variable(field string) string {
+	if f, ok := reflect.TypeFor[Config]().FieldByName(field); ok {
+		return f.Tag.Get("env")
+	}
+	return field
+}
+
+func (c *Config) check(role Role) (mistakes []string) {
+	wrong := func(ok bool, format string, args ...any) {
+		if !ok {
+			mistakes = append(mistakes, fmt.Sprintf(format, args...))
+		}
+	}
+	wrong(c.Bucket != "", "S3_BUCKET is missing: name the bucket that holds the jobs")
+	wrong(c.QueueURL != "", "SQS_QUEUE_URL is missing: give the URL of the queue")
+	if c.QueueURL != "" {
+		u, err := url.Parse(c.QueueURL)
+		wrong(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "SQS_QUEUE_URL: %q is not an http(s) URL", c.QueueURL)
+	}
+	wrong(c.Port >= 1 && c.Port <= 65535, "PORT: %d is not a port (1 to 65535)", c.Port)
+	wrong(c.MaxImageBytes > 0 && c.MaxImageBytes <= maxObject, "MAX_IMAGE_BYTES: %d is out of range (1 to %d)", c.MaxImageBytes, int64(maxObject))
+	wrong(c.MaxImagePixels > 0, "MAX_IMAGE_PIXELS: %d is out of range (at least 1)", c.MaxImagePixels)
+	wrong(c.MaxAttempts >= 1, "MAX_ATTEMPTS: %d is out of range (at least 1)", c.MaxAttempts)
+	wrong(c.JobTTLDays >= 1, "JOB_TTL_DAYS: %d is out of range (at least 1)", c.JobTTLDays)
+	wrong(c.QueueRetention >= time.Minute && c.QueueRetention <= 14*24*time.Hour, "QUEUE_RETENTION: %s is out of range (1m to 336h, as SQS has it)", c.QueueRetention)
+	wrong(c.IdleTimeout >= time.Second, "IDLE_TIMEOUT: %s is out of range (at least 1s)", c.IdleTimeout)
+	wrong(c.MaxUploads >= 1, "MAX_UPLOADS: %d is out of range (at least 1)", c.MaxUploads)
+	wrong(c.MaxWaiters >= 0, "MAX_WAITERS: %d is negative", c.MaxWaiters)
+	wrong(c.UploadTTL >= time.Minute && c.UploadTTL <= 7*24*time.Hour, "UPLOAD_TTL: %s is out of range (1m to 168h, as presigned URLs have it)", c.UploadTTL)
+	wrong(c.Concurrency >= 1 && c.Concurrency <= 1000, "CONCURRENCY: %d is out of range (1 to 1000)", c.Concurrency)
+	wrong(c.WorkerPixels >= 0, "WORKER_PIXELS: %d is negative", c.WorkerPixels)
+	wrong(c.ProcessTimeout >= time.Second, "PROCESS_TIMEOUT: %s is out of range (at least 1s)", c.ProcessTimeout)
+	wrong(c.Lease >= 3*time.Second && c.Lease <= 12*time.Hour, "LEASE: %s is out of range (3s to 12h)", c.Lease)
+	wrong(c.ProcessorMemory > 0, "PROCESSOR_MEMORY must not be zero")
+	wrong(c.MaxOutputBytes > 0, "MAX_OUTPUT_BYTES must not be zero")
+	wrong(c.Grace >= 0, "SHUTDOWN_GRACE: %s is negative", c.Grace)
+	wrong(slices.Contains([]string{"auto", "json", "text", "gcp"}, c.LogFormat), "LOG_FORMAT: %q is not one of auto, json, text, gcp", c.LogFormat)
+	wrong(c.LogExport == "stderr" || c.LogExport == "api", "LOG_EXPORT: %q is not one of stderr, api", c.LogExport)
+	wrong(c.LogExport != "api" || c.Cloud.Project != "", "GOOGLE_CLOUD_PROJECT is missing: LOG_EXPORT=api wants to know whose log it is")
+	for _, o := range c.CORSOrigins {
+		u, err := url.Parse(o)
+		wrong(o == "*" || err == nil && u.Scheme != "" && u.Host != "" && u.Path == "", "CORS_ORIGINS: %q is not an origin such as https://app.example", o)
+	}
+	if role == Server {
+		c.checkAuth(wrong)
+	}
+	return mistakes
+}
+
+// lambdaInlineBytes is what a Lambda invocation's 6 MB leave for an image: the body is
+// sent in base64, which takes a third, beside the event's other fields.
+const lambdaInlineBytes = 4 << 20
+
+// InlineBytes is the most that a submit itself may carry.
+func (c *Config) InlineBytes() Bytes {
+	n := c.MaxInlineBytes
+	if n == 0 && c.Cloud.Function != "" {
+		n = lambdaInlineBytes
+	}
+	if n == 0 || n > c.MaxImageBytes {
+		n = c.MaxImageBytes
+	}
+	return n
+}
+
+// RoomPixels is how many pixels the pictures that a worker has decoded at once may have
+// together.
+func (c *Config) RoomPixels() int64 { return cmp.Or(c.WorkerPixels, c.MaxImagePixels) }
+
+// checkAuth keeps a server from starting open by mistake.
+func (c *Config) checkAuth(wrong func(bool, string, ...any)) {
+	if c.AllowAnonymous {
+		wrong(len(c.Issuers) == 0, "ALLOW_ANONYMOUS and OIDC_ISSUER contradict each other: set one of them")
+		return
+	}
+	if len(c.Issuers) == 0 && len(c.Audiences) == 0 {
+		wrong(false, "OIDC_ISSUER and OIDC_AUDIENCE are missing: name who issues the tokens of your users and for which audience, or set ALLOW_ANONYMOUS=true to serve everybody")
+		return
+	}
+	wrong(len(c.Issuers) > 0, "OIDC_ISSUER is missing: OIDC_AUDIENCE alone says nothing")
+	wrong(len(c.Audiences) > 0, "OIDC_AUDIENCE is missing: without it tokens made for other services would be taken")
+}
+
+// LogValue is what the start's log line shows: what is in force, nothing secret.
+func (c *Config) LogValue() slog.Value {
+	var attrs []slog.Attr
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("env")
+		if name == "" || v.Field(i).IsZero() {
+			continue
+		}
+		attrs = append(attrs, slog.String(name, fmt.Sprint(v.Field(i).Interface())))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// Bytes is a size in bytes, written as a number alone or with KiB, MiB or GiB.
+type Bytes int64
+
+// UnmarshalText reads "1048576", "1024KiB", "1MiB" or "1GiB".
+func (b *Bytes) UnmarshalText(text []byte) error {
+	s, unit := string(text), int64(1)
+	for suffix, n := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if rest, ok := strings.CutSuffix(s, suffix); ok {
+			s, unit = strings.TrimSpace(rest), n
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > (1<<62)/unit {
+		return fmt.Errorf("%q is not a size such as 1048576, 512KiB or 100MiB", text)
+	}
+	*b = Bytes(n * unit)
+	return nil
+}
+
+// URL is an absolute http(s) URL without query or fragment, or nothing.
+type URL struct{ *url.URL }
+
+// UnmarshalText reads an absolute URL.
+func (u *URL) UnmarshalText(text []byte) error {
+	p, err := url.Parse(string(text))
+	if err != nil || p.Scheme != "http" && p.Scheme != "https" || p.Host == "" || p.RawQuery != "" || p.Fragment != "" || p.User != nil {
+		return fmt.Errorf("%q is not an absolute URL such as https://jobs.example.com/api", text)
+	}
+	u.URL = p
+	return nil
+}
+
+// Rate bounds what one owner may submit, written as "60/minute", "10GiB/day" or both with
+// a comma between them. Zero is no limit.
+type Rate struct {
+	SubmitsPerMinute int
+	BytesPerDay      int64
+}
+
+// UnmarshalText reads a rate.
+func (r *Rate) UnmarshalText(text []byte) error {
+	for part := range strings.SplitSeq(string(text), ",") {
+		part = strings.TrimSpace(part)
+		if n, ok := strings.CutSuffix(part, "/minute"); ok {
+			i, err := strconv.Atoi(n)
+			if err == nil && i > 0 {
+				r.SubmitsPerMinute = i
+				continue
+			}
+		}
+		if n, ok := strings.CutSuffix(part, "/day"); ok {
+			var b Bytes
+			if b.UnmarshalText([]byte(n)) == nil && b > 0 {
+				r.BytesPerDay = int64(b)
+				continue
+			}
+		}
+		return fmt.Errorf("%q is not a rate such as 60/minute,10GiB/day", text)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package config_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"claimcheck.example/internal/config"
+)
+
+var good = []string{"S3_BUCKET=jobs", "SQS_QUEUE_URL=https://sqs.eu-central-1.amazonaws.com/1/jobs", "ALLOW_ANONYMOUS=true"}
+
+func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(config.Server, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Port != 8080 || c.MaxImageBytes != 100<<20 || c.MaxImagePixels != 50_000_000 || c.MaxAttempts != 3 || c.JobTTLDays != 7 || c.QueueRetention != 96*time.Hour || c.Processor != "image" || c.RoomPixels() != 50_000_000 {
+		t.Errorf("defaults are %+v", c)
+	}
+}
+
+func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(config.Server, []string{
+		"PORT=http", "MAX_IMAGE_BYTES=lots", "MAX_ATTEMPTS=0", "PUBLIC_URL=jobs.example", "LOG_LEVEL=loud",
+		"LOG_FORMAT=xml", "SQS_QUEUE_URL=jobs", "OIDC_ISSUER=https://id.example", "CORS_ORIGINS=app.example",
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range []string{"PORT", "MAX_IMAGE_BYTES", "MAX_ATTEMPTS", "PUBLIC_URL", "LOG_LEVEL", "LOG_FORMAT", "S3_BUCKET", "SQS_QUEUE_URL", "OIDC_AUDIENCE", "CORS_ORIGINS"} {
+		if !strings.Contains(err.Error(), "- "+name) {
+			t.Errorf("%s is not named in: %s", name, err)
+		}
+	}
+}
+
+func TestAMistakeIsToldOnceAndForPeople(t *testing.T) {
+	t.Parallel()
+	for vars, want := range map[string]string{
+		"PORT=http":          `PORT: "http" is not a whole number`,
+		"MAX_ATTEMPTS=1.5":   `MAX_ATTEMPTS: "1.5" is not a whole number`,
+		"ALLOW_ANONYMOUS=no": `ALLOW_ANONYMOUS: "no" is neither true nor false`,
+		"LEASE=60":           `LEASE: "60" is not a time such as 30s, 5m or 1h30m`,
+		"LOG_LEVEL=loud":     `LOG_LEVEL: "loud" is not one of debug, info, warn, error`,
+		"MAX_IMAGE_BYTES=x":  `MAX_IMAGE_BYTES: "x" is not a size such as 1048576, 512KiB or 100MiB`,
+	} {
+		_, err := config.Load(config.Worker, append(good, vars))
+		if want := "the configuration has 1 mistake(s):\n  - " + want; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", vars, err, want)
+		}
+	}
+}
+
+func TestServerDoesNotStartOpen(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		role config.Role
+		env  []string
+		ok   bool
+	}{
+		"server without any":                {config.Server, nil, false},
+		"server, explicitly anonymous":      {config.Server, []string{"ALLOW_ANONYMOUS=true"}, true},
+		"server, anonymous turned off":      {config.Server, []string{"ALLOW_ANONYMOUS=false"}, false},
+		"server with issuer and audience":   {config.Server, []string{"OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=jobs"}, true},
+		"server with issuer alone":          {config.Server, []string{"OIDC_ISSUER=https://id.example"}, false},
+		"server with audience alone":        {config.Server, []string{"OIDC_AUDIENCE=jobs"}, false},
+		"server with issuer, yet anonymous": {config.Server, []string{"OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=jobs", "ALLOW_ANONYMOUS=true"}, false},
+		"a worker answers nobody":           {config.Worker, nil, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.Load(tt.role, append([]string{"S3_BUCKET=jobs", "SQS_QUEUE_URL=http://127.0.0.1:9324/0/jobs"}, tt.env...))
+			if (err == nil) != tt.ok {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func TestStartLineShowsWhatIsInForceAndNoKeys(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(config.Server, append([]string{"AWS_SECRET_ACCESS_KEY=hush", "MAX_IMAGE_BYTES=20MiB"}, good...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	slog.New(slog.NewTextHandler(&buf, nil)).Info("start", "config", c)
+	if !strings.Contains(buf.String(), "MAX_IMAGE_BYTES=20971520") || strings.Contains(buf.String(), "hush") {
+		t.Errorf("line is %s", buf.String())
+	}
+}
+
+func TestBytes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]int64{"0": 0, "17": 17, "1KiB": 1024, "100MiB": 100 << 20, "2 GiB": 2 << 30, "-1": -1, "1MB": -1, "": -1, "9999999999GiB": -1}
+	for text, want := range tests {
+		var b config.Bytes
+		err := b.UnmarshalText([]byte(text))
+		if want < 0 && err == nil || want >= 0 && (err != nil || int64(b) != want) {
+			t.Errorf("%q: got %d, %v; want %d", text, b, err, want)
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	tests := map[string]*config.Rate{
+		"60/minute": {SubmitsPerMinute: 60}, "10GiB/day": {BytesPerDay: 10 << 30}, "5/minute, 1MiB/day": {SubmitsPerMinute: 5, BytesPerDay: 1 << 20},
+		"60": nil, "0/minute": nil, "60/hour": nil, "x/day": nil, "": nil,
+	}
+	for text, want := range tests {
+		var r config.Rate
+		err := r.UnmarshalText([]byte(text))
+		if (err == nil) != (want != nil) || want != nil && r != *want {
+			t.Errorf("%q: got %+v, %v", text, r, err)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package keyless
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// maxToken bounds a token, in bytes; they have some thousand.
+	maxToken = 16 << 10
+	// pause is how long a metadata server that failed is left alone.
+	pause = 200 * time.Millisecond
+)
+
+// identity fetches the token of the service account, by the time of ctx.
+func (o *Options) identity(ctx context.Context) ([]byte, error) {
+	u := "http://" + o.MetadataHost + "/computeMetadata/v1/instance/service-accounts/default/identity?" +
+		url.Values{"audience": {o.Audience}, "format": {"full"}}.Encode()
+	for try := 1; ; try++ {
+		token, final, err := fetch(ctx, u)
+		if err == nil || final || try == 3 {
+			return token, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// fetch makes one request. A final error is one that a repetition will not mend.
+func fetch(ctx context.Context, u string) (token []byte, final bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return nil, true, err
+	}
+	req.Header.Set("Metadata-Flavor", "Google")
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, false, fmt.Errorf("the metadata server that has this service account's identity token does not answer; is this Google Cloud? Elsewhere leave AWS_ROLE_ARN out, or set AWS_WEB_IDENTITY_TOKEN_FILE: %w", err)
+	}
+	defer resp.Body.Close()
+	token, err = io.ReadAll(io.LimitReader(resp.Body, maxToken))
+	switch {
+	case err != nil:
+		return nil, false, fmt.Errorf("the metadata server's answer broke off: %w", err)
+	case resp.StatusCode != http.StatusOK:
+		return nil, resp.StatusCode < 500, fmt.Errorf("the metadata server answers %s; does the service run as a service account?", resp.Status)
+	case resp.Header.Get("Metadata-Flavor") != "Google" || strings.Count(string(token), ".") != 2:
+		return nil, true, errors.New("what answers at the metadata server's address is none of Google's")
+	}
+	return token, false, nil
+}
+
+// client never goes through a proxy, which would see the token.
+var client = &http.Client{Transport: &http.Transport{MaxIdleConns: 1, IdleConnTimeout: time.Minute}}

@@ -1,0 +1,130 @@
+// Package keyless gives a process on Google Cloud the credentials of an AWS role without
+// any key: the identity token of its service account, which the metadata server hands
+// out, is exchanged at AWS's Security Token Service.
+package keyless
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+)
+
+// Options say whose credentials are wanted, and by whom. Timeout may be left out.
+type Options struct {
+	// RoleARN is the role to assume.
+	RoleARN string
+	// Audience is whom the token is made for; the role's trust policy should want the
+	// same (accounts.google.com:oaud).
+	Audience string
+	// Session names the process in AWS's own log.
+	Session string
+	// MetadataHost is the metadata server, as host or host:port.
+	MetadataHost string
+	// Config is of the client of STS; its credentials are not used.
+	Config aws.Config
+	// Logger is told when credentials cannot be renewed and those that there are go on
+	// being used; every other failure is the caller's to tell.
+	Logger *slog.Logger
+	// Timeout bounds one renewal, of which all calls wait; 4 s by default, less than a
+	// readiness probe has, so that the probe can say why.
+	Timeout time.Duration
+}
+
+const (
+	// DefaultAudience is what tokens are made for unless the operator says otherwise.
+	DefaultAudience = "sts.amazonaws.com"
+	// DefaultMetadataHost is Google's.
+	DefaultMetadataHost = "metadata.google.internal"
+	// window is how long before their end credentials are renewed.
+	window = 5 * time.Minute
+	// again is how long old ones are used before the next try, when that has failed.
+	again = 30 * time.Second
+	// defaultTimeout is that of Options.
+	defaultTimeout = 4 * time.Second
+)
+
+// New returns the credentials of the role. They are fetched when they are first needed,
+// kept, and renewed five minutes before they end; while they cannot be renewed the old
+// ones are used to their end. Nothing is asked of anybody before that.
+func New(o Options) aws.CredentialsProvider {
+	o.Config.Credentials = aws.AnonymousCredentials{}
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	p := &provider{o: o, sts: sts.NewFromConfig(o.Config)}
+	return aws.NewCredentialsCache(p, func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = window })
+}
+
+// provider exchanges tokens for credentials, and says in an error what to do about it.
+// The cache calls it from one goroutine at a time.
+type provider struct {
+	o   Options
+	sts *sts.Client
+	end time.Time // of the last credentials
+}
+
+// Retrieve implements aws.CredentialsProvider. The cache lifts every limit from ctx,
+// and has all calls wait.
+func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
+	defer cancel()
+	token, err := p.o.identity(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	c, err := stscreds.NewWebIdentityRoleProvider(p.sts, p.o.RoleARN, fetched(token), func(w *stscreds.WebIdentityRoleOptions) {
+		w.RoleSessionName = p.o.Session
+	}).Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, p.explain(err)
+	}
+	p.end = c.Expires
+	return c, nil
+}
+
+// fetched is a token as stscreds.IdentityTokenRetriever.
+type fetched []byte
+
+// GetIdentityToken implements stscreds.IdentityTokenRetriever.
+func (f fetched) GetIdentityToken() ([]byte, error) { return f, nil }
+
+// explain says what to do about an error of STS. It does not wrap it: who asked for the
+// credentials calls another service, and would take the error's code and status for that
+// service's own.
+func (p *provider) explain(err error) error {
+	code := ""
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		code = e.ErrorCode()
+	}
+	switch {
+	case code == "AccessDenied":
+		return fmt.Errorf("STS refuses the role %s (AWS_ROLE_ARN) to this service account; its trust policy must allow sts:AssumeRoleWithWebIdentity to accounts.google.com with this account's number and audience: %v", p.o.RoleARN, err)
+	case code == "InvalidIdentityToken", code == "IDPRejectedClaim":
+		return fmt.Errorf("STS does not take the identity token; is AWS_WEB_IDENTITY_AUDIENCE (%s) what the trust policy of %s wants?: %v", p.o.Audience, p.o.RoleARN, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("STS does not answer within %s: %v", p.o.Timeout, err)
+	}
+	return fmt.Errorf("STS gives no credentials of the role %s: %v", p.o.RoleARN, err)
+}
+
+// HandleFailToRefresh implements aws.HandleFailRefreshCredentialsCacheStrategy: what was
+// good goes on being used until it really ends.
+func (p *provider) HandleFailToRefresh(ctx context.Context, before aws.Credentials, err error) (aws.Credentials, error) {
+	now := time.Now()
+	if !before.HasKeys() || !now.Before(p.end) {
+		return aws.Credentials{}, err
+	}
+	p.o.Logger.WarnContext(ctx, "AWS credentials are not renewed; those that there are hold a little longer", "until", p.end, "error", err)
+	next := now.Add(again)
+	if next.After(p.end) {
+		next = p.end
+	}
+	before.Expires = next.Add(window) // from which the cache takes the window
+	return before, nil
+}

@@ -1,0 +1,185 @@
+package keyless_test
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"claimcheck.example/internal/keyless"
+	"claimcheck.example/internal/keyless/keylesstest"
+)
+
+const role = "arn:aws:iam::123456789012:role/claimcheck-server"
+
+// bench is a cloud, credentials of it, and what was logged.
+type bench struct {
+	*keylesstest.Cloud
+	credentials aws.CredentialsProvider
+	log         *bytes.Buffer
+}
+
+// newBench makes credentials; those of another metadata server if one is named.
+func newBench(t *testing.T, does keylesstest.Behaviour, metadata string) *bench {
+	t.Helper()
+	does.Role, does.Audience, does.Session = role, "audience", "session"
+	b := &bench{Cloud: keylesstest.Start(t, does), log: &bytes.Buffer{}}
+	b.credentials = keyless.New(keyless.Options{
+		RoleARN: role, Audience: "audience", Session: "session", MetadataHost: cmp.Or(metadata, b.MetadataHost), Timeout: 500 * time.Millisecond,
+		Logger: slog.New(slog.NewTextHandler(b.log, nil)),
+		Config: aws.Config{Region: "eu-central-1", BaseEndpoint: &b.STSURL, Retryer: func() aws.Retryer { return aws.NopRetryer{} }},
+	})
+	return b
+}
+
+// key is the access key of the credentials that there are now.
+func (b *bench) key(t *testing.T) string {
+	t.Helper()
+	got, err := b.credentials.Retrieve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.AccessKeyID
+}
+
+// TestExchangedOnceAndKept asks a hundred times at once.
+func TestExchangedOnceAndKept(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, keylesstest.Behaviour{}, "")
+	if tokens, _ := b.Counts(); tokens != 0 {
+		t.Error("a token is fetched before anybody needs one")
+	}
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			got, err := b.credentials.Retrieve(t.Context())
+			if err != nil || got.AccessKeyID != "key-1" || got.SecretAccessKey != "secret" || got.SessionToken != "session-1" {
+				t.Errorf("%v, %v", got.AccessKeyID, err)
+			}
+		})
+	}
+	all.Wait()
+	if tokens, credentials := b.Counts(); tokens != 1 || credentials != 1 {
+		t.Errorf("%d tokens, %d exchanges", tokens, credentials)
+	}
+}
+
+// TestRenewedBeforeTheEnd has credentials that end within the window.
+func TestRenewedBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, keylesstest.Behaviour{Lifetime: 4 * time.Minute}, "")
+	for n := 1; n <= 3; n++ {
+		if got, want := b.key(t), fmt.Sprint("key-", n); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	b.Change(func(does *keylesstest.Behaviour) { does.Lifetime = time.Hour })
+	for range 3 {
+		if got := b.key(t); got != "key-4" {
+			t.Errorf("%s, want key-4", got)
+		}
+	}
+}
+
+// TestOutage has each of the two fail, in each way, while credentials hold: they are used
+// on, asked for again only after a while, and the operator is told.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		does func(*keylesstest.Behaviour)
+		want string // in the log
+	}{
+		"no token":     {func(b *keylesstest.Behaviour) { b.NoToken = true }, "503"},
+		"STS fails":    {func(b *keylesstest.Behaviour) { b.Refusal = "InternalFailure" }, "InternalFailure"},
+		"STS refuses":  {func(b *keylesstest.Behaviour) { b.Refusal = "AccessDenied" }, "trust policy"},
+		"STS is quiet": {func(b *keylesstest.Behaviour) { b.Silent = true }, "STS does not answer within 500ms"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, keylesstest.Behaviour{Lifetime: 4 * time.Minute}, "")
+			b.key(t)
+			b.Change(tt.does)
+			begin := time.Now()
+			for range 3 {
+				if got := b.key(t); got != "key-1" {
+					t.Errorf("%s, want key-1", got)
+				}
+			}
+			if took := time.Since(begin); took > 3*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if lines := strings.Count(b.log.String(), "\n"); lines != 1 || !strings.Contains(b.log.String(), tt.want) || strings.Contains(b.log.String(), keylesstest.Secret) {
+				t.Errorf("log: %s", b.log)
+			}
+		})
+	}
+}
+
+// TestUsedToTheEnd has credentials of a second that cannot be renewed.
+func TestUsedToTheEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, keylesstest.Behaviour{Lifetime: time.Second}, "")
+	b.key(t)
+	end := time.Now().Add(time.Second)
+	b.Change(func(does *keylesstest.Behaviour) { does.Refusal = "InternalFailure" })
+	for range time.Tick(50 * time.Millisecond) {
+		_, err := b.credentials.Retrieve(t.Context())
+		late := time.Since(end)
+		switch {
+		case err != nil && late < -100*time.Millisecond:
+			t.Fatalf("given up %s before the end: %v", -late, err)
+		case err != nil:
+			if !strings.Contains(err.Error(), "InternalFailure") {
+				t.Errorf("the error does not say why: %v", err)
+			}
+			return
+		case late > 5*time.Second:
+			t.Fatal("used on beyond the end")
+		}
+	}
+}
+
+// TestRefusals holds the operator to be told what to do, and no token to be told.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	nobody := httptest.NewServer(nil)
+	nobody.Close()
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }))
+	t.Cleanup(stranger.Close)
+	missing := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(missing.Close)
+	tests := map[string]struct {
+		metadata string // in place of the cloud's
+		does     keylesstest.Behaviour
+		want     string
+	}{
+		"role denied":        {does: keylesstest.Behaviour{Refusal: "AccessDenied"}, want: role + " (AWS_ROLE_ARN) to this service account; its trust policy must allow"},
+		"token not taken":    {does: keylesstest.Behaviour{Refusal: "IDPRejectedClaim"}, want: "AWS_WEB_IDENTITY_AUDIENCE (audience)"},
+		"no Google Cloud":    {metadata: nobody.URL, want: "is this Google Cloud?"},
+		"somebody else":      {metadata: stranger.URL, want: "none of Google's"},
+		"no service account": {metadata: missing.URL, want: "service account"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, tt.does, strings.TrimPrefix(tt.metadata, "http://"))
+			_, err := b.credentials.Retrieve(t.Context())
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("%v; want %q in it", err, tt.want)
+			}
+			if strings.Contains(err.Error(), keylesstest.Secret) {
+				t.Errorf("the token is told: %v", err)
+			}
+		})
+	}
+}

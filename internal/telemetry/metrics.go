@@ -1,0 +1,109 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Metrics is what an operator needs to know in numbers. Its methods are the events that
+// are counted; each is safe for concurrent use, takes less than a microsecond and never
+// fails. Attributes come from fixed sets, so that no client can make series at will.
+type Metrics struct {
+	accepted  metric.Int64Counter
+	refused   metric.Int64Counter
+	ended     metric.Int64Counter
+	bytesIn   metric.Int64Counter
+	bytesOut  metric.Int64Counter
+	inQueue   metric.Float64Histogram
+	inWork    metric.Float64Histogram
+	queueAge  metric.Float64Gauge
+	durations metric.Float64Histogram
+}
+
+// Buckets in seconds: requests are short but for uploads, waits and work are long.
+var (
+	requestBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300}
+	workBuckets    = []float64{0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400}
+)
+
+// NewMetrics registers every instrument with the provider.
+func NewMetrics(provider metric.MeterProvider) (*Metrics, error) {
+	meter := provider.Meter(scope)
+	var errs []error
+	counter := func(name, unit, what string) metric.Int64Counter {
+		c, err := meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(what))
+		errs = append(errs, err)
+		return c
+	}
+	seconds := func(name, what string, buckets []float64) metric.Float64Histogram {
+		h, err := meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(what),
+			metric.WithExplicitBucketBoundaries(buckets...))
+		errs = append(errs, err)
+		return h
+	}
+	age, err := meter.Float64Gauge("claimcheck.queue.age", metric.WithUnit("s"),
+		metric.WithDescription("How long the message received last had been in the queue"))
+	errs = append(errs, err)
+	m := &Metrics{
+		accepted:  counter("claimcheck.jobs.accepted", "{job}", "Jobs accepted"),
+		refused:   counter("claimcheck.jobs.refused", "{job}", "Submits that were not accepted, by reason"),
+		ended:     counter("claimcheck.jobs.ended", "{job}", "Jobs that ended, by outcome"),
+		bytesIn:   counter("claimcheck.images.received", "By", "Bytes of accepted images"),
+		bytesOut:  counter("claimcheck.images.produced", "By", "Bytes of results"),
+		inQueue:   seconds("claimcheck.job.queue.duration", "Time from a job's submit to the claim that ended it", workBuckets),
+		inWork:    seconds("claimcheck.job.work.duration", "Time from that claim to the job's end", workBuckets),
+		queueAge:  age,
+		durations: seconds("http.server.request.duration", "Time to answer a request, by method, route and status", requestBuckets),
+	}
+	return m, errors.Join(errs...)
+}
+
+// Accepted counts a job that was promised to a client, with its image of so many bytes.
+func (m *Metrics) Accepted(ctx context.Context, bytes int64) {
+	m.accepted.Add(ctx, 1)
+	m.bytesIn.Add(ctx, bytes)
+}
+
+// Refused counts a submit that was not accepted. The reason is the name of an error kind.
+func (m *Metrics) Refused(ctx context.Context, reason string) {
+	m.refused.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", reason)))
+}
+
+// End is how a job ended.
+type End struct {
+	// Outcome is the job's final status: completed or failed.
+	Outcome string
+	// InQueue is the time from submit to claim, InWork that from claim to end.
+	InQueue, InWork time.Duration
+	// Bytes is the size of the result.
+	Bytes int64
+}
+
+// Ended counts the end of a job.
+func (m *Metrics) Ended(ctx context.Context, e End) {
+	outcome := metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", e.Outcome)))
+	m.ended.Add(ctx, 1, outcome)
+	m.inQueue.Record(ctx, e.InQueue.Seconds(), outcome)
+	m.inWork.Record(ctx, e.InWork.Seconds(), outcome)
+	m.bytesOut.Add(ctx, e.Bytes)
+}
+
+// Received tells how long a message just received had been in the queue; zero after a
+// poll that found the queue empty.
+func (m *Metrics) Received(ctx context.Context, age time.Duration) {
+	m.queueAge.Record(ctx, max(0, age.Seconds()))
+}
+
+// Request measures an answered request. The route is a pattern, not a path; empty for a
+// path that is none of ours.
+func (m *Metrics) Request(ctx context.Context, method, route string, status int, took time.Duration) {
+	m.durations.Record(ctx, took.Seconds(), metric.WithAttributes(
+		attribute.String("http.request.method", knownMethod(method)),
+		attribute.String("http.route", route),
+		attribute.Int("http.response.status_code", status),
+	))
+}

@@ -1,0 +1,133 @@
+// Package otlp exports traces and metrics by OTLP over HTTP, as the standard OTEL_*
+// variables of the process say.
+//
+// It is linked into a binary by the build tag otlp alone: OpenTelemetry's exporters
+// bring gRPC, even those that speak HTTP.
+package otlp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/google/uuid"
+)
+
+// Options say what is exported and for whom.
+type Options struct {
+	// Service and Version name this program unless OTEL_SERVICE_NAME or
+	// OTEL_RESOURCE_ATTRIBUTES do.
+	Service, Version string
+	// Traces and Metrics say which are exported.
+	Traces, Metrics bool
+	// OnError is told of each failed export, from any goroutine. Required.
+	OnError func(error)
+}
+
+// Providers export in the background what is recorded with them.
+type Providers struct {
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
+
+	flush, shutdown []func(context.Context) error
+}
+
+// Open returns providers that export. It does not wait for the endpoint: that nobody
+// takes the telemetry is no reason not to serve. The caller ends them by Shutdown.
+func Open(ctx context.Context, o Options) (*Providers, error) {
+	res, err := resource.New(ctx,
+		resource.WithTelemetrySDK(),
+		resource.WithAttributes(
+			attribute.String("service.name", o.Service),
+			attribute.String("service.version", o.Version),
+			// Without it the counters of two instances would be one series that jumps.
+			attribute.String("service.instance.id", uuid.NewString()),
+		),
+		resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("export telemetry: OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	p := &Providers{Tracer: tracenoop.NewTracerProvider(), Meter: metricnoop.NewMeterProvider()}
+	if o.Traces {
+		exporter, err := otlptracehttp.New(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("export traces: %w", err)
+		}
+		provider := sdktrace.NewTracerProvider(sdktrace.WithResource(res),
+			sdktrace.WithBatcher(spans{exporter, o.OnError}))
+		p.Tracer = provider
+		p.flush = append(p.flush, provider.ForceFlush)
+		p.shutdown = append(p.shutdown, provider.Shutdown)
+	}
+	if o.Metrics {
+		exporter, err := otlpmetrichttp.New(ctx)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("export metrics: %w", err), p.Shutdown(ctx))
+		}
+		provider := sdkmetric.NewMeterProvider(sdkmetric.WithResource(res),
+			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics{exporter, o.OnError})))
+		p.Meter = provider
+		p.flush = append(p.flush, provider.ForceFlush)
+		p.shutdown = append(p.shutdown, provider.Shutdown)
+	}
+	return p, nil
+}
+
+// Flush sends what has been recorded, within the time of ctx.
+func (p *Providers) Flush(ctx context.Context) error { return together(ctx, p.flush) }
+
+// Shutdown flushes and ends the export, within the time of ctx. What is recorded later
+// is dropped.
+func (p *Providers) Shutdown(ctx context.Context) error { return together(ctx, p.shutdown) }
+
+// together calls all at once, so that traces that hang do not take the metrics' time.
+func together(ctx context.Context, calls []func(context.Context) error) error {
+	results := make(chan error, len(calls))
+	for _, call := range calls {
+		go func() { results <- call(ctx) }()
+	}
+	var errs []error
+	for range calls {
+		errs = append(errs, <-results)
+	}
+	return errors.Join(errs...)
+}
+
+// spans tells failed exports to onError, and not to OpenTelemetry's process-wide error
+// handler, which would write lines of its own making.
+type spans struct {
+	sdktrace.SpanExporter
+	onError func(error)
+}
+
+func (s spans) ExportSpans(ctx context.Context, batch []sdktrace.ReadOnlySpan) error {
+	if err := s.SpanExporter.ExportSpans(ctx, batch); err != nil {
+		s.onError(fmt.Errorf("export %d spans: %w", len(batch), err))
+	}
+	return nil
+}
+
+// metrics is the same for metrics.
+type metrics struct {
+	sdkmetric.Exporter
+	onError func(error)
+}
+
+func (m metrics) Export(ctx context.Context, batch *metricdata.ResourceMetrics) error {
+	if err := m.Exporter.Export(ctx, batch); err != nil {
+		m.onError(fmt.Errorf("export metrics: %w", err))
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package cost
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Workload is what a month's jobs are like. Server and workers run on Cloud Run as
+// cloudbuild.yaml deploys them.
+type Workload struct {
+	Jobs       float64       `json:"jobs"`         // a month
+	Size       int64         `json:"size"`         // of an image, bytes
+	OutputSize int64         `json:"output_size"`  // bytes
+	Polls      float64       `json:"polls"`        // reads of a job's status
+	Outputs    float64       `json:"outputs"`      // downloads of a job's output
+	Direct     bool          `json:"direct"`       // images go to S3 by direct upload
+	Work       time.Duration `json:"work_ns"`      // that one job takes of a worker
+	Workers    int           `json:"workers"`      // that run all the time; zero for as many as the work takes
+	Answer     time.Duration `json:"answer_ns"`    // that one request takes of the server
+	Lease      time.Duration `json:"lease_ns"`     // as LEASE
+	Days       float64       `json:"days"`         // for which jobs are kept
+	ServerCPU  float64       `json:"server_vcpus"` // of an instance
+	ServerGiB  float64       `json:"server_gib"`
+	WorkerCPU  float64       `json:"worker_vcpus"`
+	WorkerGiB  float64       `json:"worker_gib"`
+}
+
+const (
+	// month is 730 hours, as AWS counts.
+	month = 730 * time.Hour
+	// pollsPerHour are the long polls of an idle worker, of 20 s each.
+	pollsPerHour = 180
+	// DocumentBytes is more than a job's document has, its params left out.
+	DocumentBytes = 1000
+	// billedTime is the least time for which Cloud Run charges.
+	billedTime = 100 * time.Millisecond
+)
+
+// Line is one item of a bill.
+type Line struct {
+	Item     Item    `json:"item"`
+	Name     string  `json:"name"`
+	Quantity float64 `json:"quantity"` // a month
+	Unit     string  `json:"unit"`
+	Amount   float64 `json:"amount"`  // a month
+	PerJob   float64 `json:"per_job"` // zero without jobs
+	Idle     float64 `json:"idle"`    // what of Amount it costs although no job comes
+	price    Price
+}
+
+// Bill is what a month costs.
+type Bill struct {
+	Workload Workload `json:"workload"`
+	Place    string   `json:"place"`
+	Currency string   `json:"currency"`
+	AsOf     string   `json:"as_of"`
+	Lines    []Line   `json:"lines"`
+	Total    float64  `json:"total"`
+	PerJob   float64  `json:"per_job"`
+	Idle     float64  `json:"idle"` // what a month without any job costs
+}
+
+// NewBill sums up a month.
+func NewBill(w Workload, p *Prices) (*Bill, error) {
+	if w.Jobs < 0 || w.Size < 0 || w.OutputSize < 0 || w.Polls < 0 || w.Outputs < 0 || w.Work < 0 || w.Workers < 0 || w.Answer < 0 || w.Days < 0 {
+		return nil, errors.New("a number of the workload is less than zero")
+	}
+	if w.Lease <= 0 {
+		return nil, errors.New("the lease is not more than zero")
+	}
+	need := int(math.Ceil(w.Jobs * w.Work.Seconds() / month.Seconds()))
+	switch {
+	case w.Workers == 0:
+		w.Workers = max(need, 1)
+	case w.Workers < need:
+		return nil, fmt.Errorf("%d workers cannot do so many jobs of %s each in a month; it takes at least %d", w.Workers, w.Work, need)
+	}
+	b := &Bill{Workload: w, Place: p.Place, Currency: p.Currency, AsOf: p.AsOf}
+	quantities := w.quantities()
+	without := w
+	without.Jobs = 0
+	idle := without.quantities()
+	for _, n := range names {
+		price := p.Items[n.item]
+		l := Line{Item: n.item, Name: n.name, Quantity: quantities[n.item], Unit: price.Unit, Amount: price.of(quantities[n.item]),
+			Idle: price.of(idle[n.item]), price: price}
+		if w.Jobs > 0 {
+			l.PerJob = l.Amount / w.Jobs
+		}
+		b.Lines = append(b.Lines, l)
+		b.Total += l.Amount
+		b.PerJob += l.PerJob
+		b.Idle += l.Idle
+	}
+	return b, nil
+}
+
+// life returns the requests of one job, apart from those that w says how often to make.
+func (w Workload) life() (all []string) {
+	steps := []Step{Submit, Receive, Claim, Read, Write, Complete, Record, Done}
+	if w.Direct {
+		steps = append([]Step{Announce, Upload, Commit}, steps[1:]...)
+	}
+	for _, s := range steps {
+		for _, r := range s.Requests {
+			switch {
+			case r == "PutObject input" && !w.Direct:
+				all = append(all, put("input", w.Size)...)
+			case r == "PutObject output":
+				all = append(all, put("output", w.OutputSize)...)
+			default:
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// quantities are how many units of each item a month takes.
+func (w Workload) quantities() map[Item]float64 {
+	renewals := math.Floor(w.Work.Seconds() / (w.Lease / 3).Seconds())
+	job := count(w.life()).
+		plus(count(Status.Requests).times(w.Polls)).
+		plus(count(Output.Requests).times(w.Outputs)).
+		plus(count(Renew.Requests).times(renewals))
+	polls := count(Idle.Requests).times(pollsPerHour * month.Hours() * float64(w.Workers))
+
+	answers := 1 + w.Polls + w.Outputs
+	documents := w.Polls + w.Outputs + 1 // that are read: by each of those, and by the worker
+	throughServer := float64(w.Size)
+	if w.Direct {
+		answers++
+		documents++
+		throughServer = 0
+	}
+	const gib = 1 << 30
+	in, out, document := float64(w.Size), float64(w.OutputSize), float64(DocumentBytes)
+	serving := w.Jobs * answers * max(math.Ceil(float64(w.Answer)/float64(billedTime)), 1) * billedTime.Seconds()
+	running := month.Seconds() * float64(w.Workers)
+	return map[Item]float64{
+		S3Writes:    w.Jobs * job.writes,
+		S3Reads:     w.Jobs * job.reads,
+		SQSRequests: w.Jobs*job.messages + polls.messages,
+		SQSGroups:   w.Jobs * job.messages,
+		RunRequests: w.Jobs * answers,
+		RunCPU:      serving * w.ServerCPU,
+		RunMemory:   serving * w.ServerGiB,
+		PoolCPU:     running * w.WorkerCPU,
+		PoolMemory:  running * w.WorkerGiB,
+		S3Storage:   w.Jobs * (in + out + document) / gib * w.Days * 24 / month.Hours(),
+		AWSEgress:   w.Jobs * (in + out*w.Outputs + document*documents) / gib,
+		// The image and the result on their way into S3, and what clients are told and given.
+		GoogleEgress: w.Jobs * (throughServer + out + out*w.Outputs + document*answers) / gib,
+	}
+}
+
+// Write writes the bill for people.
+func (b *Bill) Write(out io.Writer) error {
+	w := b.Workload
+	way := ""
+	if w.Direct {
+		way = " by direct upload"
+	}
+	fmt.Fprintf(out, "A month of %s: images of %s%s, outputs of %s, each job's status read %s\n",
+		of(w.Jobs, "job"), size(w.Size), way, size(w.OutputSize), of(w.Polls, "time"))
+	fmt.Fprintf(out, "and its output %s, %s of work each by %s, kept for %s.\n",
+		of(w.Outputs, "time"), w.Work, of(float64(w.Workers), "worker"), of(w.Days, "day"))
+	fmt.Fprintf(out, "List prices of %s, %s, without taxes and discounts.\n\n", b.Place, b.AsOf)
+	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	const name = "%-16s\t" // on the left of its column
+	fmt.Fprintf(t, name+"a month\tunit\tfree\tprice\t%s a month\tof 1000 jobs\tof idling\t\n", "", b.Currency)
+	for _, l := range b.Lines {
+		free := ""
+		if l.price.free() > 0 {
+			free = number(l.price.free())
+		}
+		price := strconv.FormatFloat(l.price.at(max(l.Quantity, l.price.free()+1)), 'f', -1, 64)
+		if l.price.Per != 1 {
+			price += " for " + number(l.price.Per)
+		}
+		fmt.Fprintf(t, name+"%s\t%s\t%s\t%s\t%.2f\t%.4f\t%.2f\t\n", l.Name, number(l.Quantity), l.Unit, free, price, l.Amount, l.PerJob*1000, l.Idle)
+	}
+	fmt.Fprintf(t, name+"\t\t\t\t%.2f\t%.4f\t%.2f\t\n", "total", b.Total, b.PerJob*1000, b.Idle)
+	return t.Flush()
+}
+
+// of is n of something in words: "1 worker".
+func of(n float64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return number(n) + " " + what
+}
+
+// number is n in whole numbers with commas; below 10, with up to two decimals.
+func number(n float64) string {
+	if n < 10 {
+		return strconv.FormatFloat(math.Round(n*100)/100, 'f', -1, 64)
+	}
+	digits := strconv.FormatFloat(math.Round(n), 'f', 0, 64)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+// size is n bytes in decimal units.
+func size(n int64) string {
+	for _, u := range []struct {
+		name  string
+		bytes int64
+	}{{"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}} {
+		if n >= u.bytes {
+			return number(float64(n)/float64(u.bytes)) + " " + u.name
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}

@@ -1,0 +1,154 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// abortDays is after how many days the parts of an unfinished upload go. No upload of a
+// living server takes as long.
+const abortDays = 1
+
+// rule is one of our lifecycle rules. What a job used, under usage/, has none: bills
+// outlive jobs.
+type rule struct {
+	id, prefix string
+	uploads    bool // objects under the prefix may be uploaded in parts
+}
+
+var rules = []rule{
+	{"claimcheck-jobs", "jobs/", false},
+	{"claimcheck-input", "input/", true},
+	{"claimcheck-output", "output/", true},
+}
+
+// lifecycle plans the expiry of jobs, their images and unfinished uploads. Rules with
+// other names stay as they are, and so does what somebody has added to ours.
+func (p *Provisioner) lifecycle(ctx context.Context, exists bool) []*Step {
+	s := p.bucketStep("lifecycle rules", "s3:PutBucketLifecycleConfiguration")
+	now := &s3.GetBucketLifecycleConfigurationOutput{}
+	if exists {
+		got, err := p.s3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &p.w.Bucket})
+		if codeOf(err) != "NoSuchLifecycleConfiguration" && s.seen(err, "s3:GetLifecycleConfiguration") {
+			return []*Step{s}
+		}
+		if err == nil {
+			now = got
+		}
+	}
+	next := slices.Clone(now.Rules)
+	var held []*Step
+	changed := false
+	for _, r := range rules {
+		at := slices.IndexFunc(next, func(l types.LifecycleRule) bool { return awssdk.ToString(l.ID) == r.id })
+		if at < 0 {
+			next = append(next, types.LifecycleRule{ID: &r.id})
+			at = len(next) - 1
+		}
+		is, should := next[at], r.over(next[at], p.w.JobTTLDays)
+		d := Diff{r.id, describe(is), describe(should)}
+		switch {
+		case d.Is == d.Should:
+			s.Diffs = append(s.Diffs, Diff{Setting: r.id, Is: d.Is, Should: d.Should})
+		case sooner(is, should) && !p.w.Shorten:
+			h := p.bucketStep("lifecycle rule "+r.id, s.Call)
+			h.State, h.Diffs = Left, []Diff{d}
+			h.Note = "the change would delete jobs sooner than now; allow it by --shorten, or set JOB_TTL_DAYS to what the rule has"
+			held = append(held, h)
+		default:
+			next[at] = should
+			s.Diffs, changed = append(s.Diffs, d), true
+		}
+	}
+	if changed {
+		s.State = Change
+		p.putLifecycle(s, next, now.TransitionDefaultMinimumObjectSize)
+	}
+	if len(s.Diffs) == 0 { // all are held
+		return held
+	}
+	return append([]*Step{s}, held...)
+}
+
+// putLifecycle has the step replace the configuration, which is one document: the rules
+// of others are sent back as they came, and so is the one setting beside the rules.
+func (p *Provisioner) putLifecycle(s *Step, next []types.LifecycleRule, size types.TransitionDefaultMinimumObjectSize) {
+	in := &s3.PutBucketLifecycleConfigurationInput{
+		Bucket: &p.w.Bucket, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: next}, TransitionDefaultMinimumObjectSize: size,
+	}
+	args := p.s3api("put-bucket-lifecycle-configuration", "--lifecycle-configuration", lean(in.LifecycleConfiguration))
+	if size != "" {
+		args = append(args, "--transition-default-minimum-object-size", string(size))
+	}
+	s.Commands = []string{aws(args...)}
+	s.apply = func(ctx context.Context) error {
+		_, err := p.s3.PutBucketLifecycleConfiguration(ctx, in)
+		return denied(err, "s3:PutLifecycleConfiguration")
+	}
+}
+
+// over returns the rule as it should be: ours laid over what is.
+func (r rule) over(is types.LifecycleRule, days int) types.LifecycleRule {
+	is.Status = types.ExpirationStatusEnabled
+	//lint:ignore SA1019 rules may still have it, and not beside a filter
+	is.Prefix, is.Filter = nil, &types.LifecycleRuleFilter{Prefix: &r.prefix}
+	is.Expiration = &types.LifecycleExpiration{Days: awssdk.Int32(int32(days))}
+	if r.uploads {
+		is.AbortIncompleteMultipartUpload = &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: awssdk.Int32(abortDays)}
+	}
+	return is
+}
+
+// sooner reports whether a rule that exists would begin to delete sooner.
+func sooner(is, should types.LifecycleRule) bool {
+	if is.Status == "" {
+		return false // a new rule
+	}
+	if is.Status != should.Status || is.Expiration == nil || is.Expiration.Days == nil {
+		return true // nothing expired by it so far
+	}
+	return *should.Expiration.Days < *is.Expiration.Days || prefixOf(is) != prefixOf(should)
+}
+
+func prefixOf(r types.LifecycleRule) string {
+	//lint:ignore SA1019 rules may still have it
+	old := r.Prefix
+	switch {
+	case old != nil:
+		return *old
+	case r.Filter == nil:
+		return ""
+	case r.Filter.And != nil:
+		return awssdk.ToString(r.Filter.And.Prefix)
+	}
+	return awssdk.ToString(r.Filter.Prefix)
+}
+
+// describe puts what matters of a rule into words; empty for a rule that is not there.
+func describe(r types.LifecycleRule) string {
+	if r.Status == "" {
+		return ""
+	}
+	words := []string{prefixOf(r) + "*"}
+	if f := r.Filter; f != nil && (f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil) {
+		words = append(words, "(some of it)")
+	}
+	if r.Expiration != nil && r.Expiration.Days != nil {
+		words = append(words, fmt.Sprintf("expires after %d d", *r.Expiration.Days))
+	} else if r.Expiration != nil {
+		words = append(words, "expires otherwise")
+	}
+	if a := r.AbortIncompleteMultipartUpload; a != nil {
+		words = append(words, fmt.Sprintf("unfinished uploads after %d d", awssdk.ToInt32(a.DaysAfterInitiation)))
+	}
+	if r.Status != types.ExpirationStatusEnabled {
+		words = append(words, "disabled")
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,94 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Provisioner looks at one bucket and its queues.
+//
+// Rights needed (IAM actions) to look: s3:ListBucket, s3:GetBucketPublicAccessBlock,
+// s3:GetBucketOwnershipControls, s3:GetEncryptionConfiguration,
+// s3:GetBucketVersioning, s3:GetLifecycleConfiguration; sqs:GetQueueUrl,
+// sqs:GetQueueAttributes, sqs:ListDeadLetterSourceQueues. To change, in addition:
+// s3:CreateBucket, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls,
+// s3:PutEncryptionConfiguration, s3:PutLifecycleConfiguration; sqs:CreateQueue,
+// sqs:SetQueueAttributes.
+type Provisioner struct {
+	s3  *s3.Client
+	sqs *sqs.Client
+	w   Wanted
+}
+
+// New returns a provisioner of what w wants, or what is wrong with w. The clients must
+// be of w's region.
+func New(s3 *s3.Client, sqs *sqs.Client, w Wanted) (*Provisioner, error) {
+	if err := w.Check(); err != nil {
+		return nil, err
+	}
+	return &Provisioner{s3, sqs, w}, nil
+}
+
+// Plan looks at everything and changes nothing. What cannot be looked at is a step that
+// failed; the rest is looked at all the same.
+func (p *Provisioner) Plan(ctx context.Context) *Plan {
+	steps, queue := p.queues(ctx)
+	return &Plan{slices.Concat(p.bucket(ctx), steps), queue}
+}
+
+// noSuchThing is the note of a step for which the backend has nothing.
+const noSuchThing = "this backend does not support it"
+
+// codeOf returns the API's error code; empty when there was no answer.
+func codeOf(err error) string {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return e.ErrorCode()
+	}
+	return ""
+}
+
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		return e.HTTPStatusCode()
+	}
+	return 0
+}
+
+// unsupported reports whether the backend says that it has no such call.
+func unsupported(err error) bool {
+	switch codeOf(err) {
+	case "NotImplemented", "MethodNotAllowed":
+		return true
+	}
+	return statusOf(err) == http.StatusNotImplemented
+}
+
+// seen turns the error of a look into the step's state. It reports whether the step
+// has been settled by that.
+func (s *Step) seen(err error, action string) bool {
+	switch {
+	case err == nil:
+		return false
+	case unsupported(err):
+		s.State, s.Note = Unsupported, noSuchThing
+	default:
+		s.State, s.Err = Failed, denied(err, action)
+	}
+	return true
+}
+
+// denied says which right a refused call wants.
+func denied(err error, action string) error {
+	if statusOf(err) == http.StatusForbidden {
+		return fmt.Errorf("access is denied; it takes the right %s: %w", action, err)
+	}
+	return err
+}

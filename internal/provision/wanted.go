@@ -1,0 +1,71 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Wanted is what there should be. All fields but Shorten are needed.
+type Wanted struct {
+	// Region is where the bucket is, such as eu-central-1.
+	Region string
+	// Bucket is the bucket's name.
+	Bucket string
+	// Queue and DeadLetter are the names of two standard queues.
+	Queue, DeadLetter string
+	// JobTTLDays is how many days after their last change the objects of a job go.
+	JobTTLDays int
+	// Retention is how long the queue keeps a message: 1 min to 14 days.
+	Retention time.Duration
+	// Visibility is the least for which a received message is invisible by default; up
+	// to 12 h. Workers give their own with each receive, event source mappings do not.
+	Visibility time.Duration
+	// MaxReceives is the least number of receives before a message becomes a dead
+	// letter: 1 to 1000.
+	MaxReceives int
+	// Origins are those, such as https://jobs.example.com, whose pages may upload to the
+	// bucket directly; "*" is everyone. Empty leaves that as it is.
+	Origins []string
+	// Shorten allows changes that let data be deleted sooner than it is now.
+	Shorten bool
+}
+
+const (
+	maxRetention  = 14 * 24 * time.Hour
+	maxVisibility = 12 * time.Hour
+	maxReceives   = 1000
+)
+
+var (
+	bucketName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`) })
+	queueName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`) })
+)
+
+// Check returns one error that names everything that cannot be wanted.
+func (w Wanted) Check() error {
+	var wrong []error
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	want(w.Region != "", "the region is missing: give --region, or set AWS_REGION")
+	want(bucketName().MatchString(w.Bucket), "%q is no name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens", w.Bucket)
+	for _, q := range []string{w.Queue, w.DeadLetter} {
+		want(!strings.HasSuffix(q, ".fifo"), "%q is a FIFO queue; Claimcheck wants a standard queue, which is a fair one by its message groups", q)
+		want(queueName().MatchString(strings.TrimSuffix(q, ".fifo")), "%q is no name of a queue: up to 80 letters, digits, hyphens and underscores", q)
+	}
+	want(w.Queue != w.DeadLetter, "queue and dead-letter queue are both called %q; they must be two", w.Queue)
+	want(w.JobTTLDays >= 1, "a time to live of %d days is out of range (at least 1)", w.JobTTLDays)
+	want(w.Retention >= time.Minute && w.Retention <= maxRetention, "a retention of %s is out of range (1m to 336h)", w.Retention)
+	want(w.Visibility >= 0 && w.Visibility <= maxVisibility, "a visibility of %s is out of range (0s to 12h)", w.Visibility)
+	want(w.MaxReceives >= 1 && w.MaxReceives <= maxReceives, "%d receives are out of range (1 to %d)", w.MaxReceives, maxReceives)
+	for _, o := range w.Origins {
+		want(isOrigin(o), "%q is no origin: write it like https://jobs.example.com, without a path", o)
+	}
+	return errors.Join(wrong...)
+}

@@ -1,0 +1,20 @@
+// Package claimcheck is the service as a function: Google's buildpack imports this
+// package and serves what it registers, the HTTP function "Claimcheck".
+//
+// Every Go file in this folder belongs to this package, tests included: the buildpack
+// refuses a second one.
+package claimcheck
+
+import (
+	"os"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"claimcheck.example/internal/app"
+)
+
+// init registers the function and nothing more; it is built when the first request
+// comes, so that importing this package costs nothing.
+func init() {
+	functions.HTTP("Claimcheck", app.NewFunction(os.Environ).ServeAndFlush)
+}

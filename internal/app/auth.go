@@ -1,0 +1,33 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+
+	"claimcheck.example/internal/cedarauthz"
+	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/httpapi"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/oidcauthn"
+)
+
+// newAuthenticator returns who finds out who calls.
+func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator, error) {
+	if c.AllowAnonymous {
+		log.Warn("ALLOW_ANONYMOUS is set: everybody who reaches this server may use it, and all jobs belong to one owner")
+		return httpapi.Anonymous{}, nil
+	}
+	return oidcauthn.New(oidcauthn.Options{
+		Issuers: c.Issuers, Audiences: c.Audiences, Header: c.AuthHeader, GroupsClaim: c.GroupsClaim, Logger: log,
+	})
+}
+
+// newMonitor returns the reference monitor, which logs each of its decisions.
+func newMonitor(c *config.Config, log *slog.Logger) (job.Monitor, error) {
+	m, err := cedarauthz.New(cedarauthz.Options{PolicyFile: c.PolicyFile, AdminGroup: c.AdminGroup})
+	if err != nil {
+		return nil, fmt.Errorf("POLICY_FILE: %w", err)
+	}
+	log.Info("policies in force", "origin", m.Origin(), "sha256", m.Digest())
+	return cedarauthz.Logged(m, log), nil
+}

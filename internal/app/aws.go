@@ -1,0 +1,79 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/keyless"
+	"claimcheck.example/internal/s3store"
+	"claimcheck.example/internal/sqsqueue"
+)
+
+// backends are bucket and queue.
+type backends struct {
+	store *s3store.Store
+	queue *sqsqueue.Queue
+}
+
+// bufferWait is how long a large upload that has begun waits for its turn at the buffers,
+// its client held back by the network meanwhile.
+const bufferWait = 30 * time.Second
+
+// newBackends makes the clients of bucket and queue; it dials nobody.
+func newBackends(c *config.Config, cfg aws.Config, tel *Telemetry) *backends {
+	traced := tel.providers.AWS()
+	return &backends{
+		store: s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions, func(o *s3.Options) { o.TracerProvider = traced }), c.Bucket, s3store.Options{
+			Memory: s3store.NewMemory(s3store.MemoryOptions{Small: c.MaxUploads, Wait: bufferWait}),
+		}),
+		queue: sqsqueue.New(sqs.NewFromConfig(cfg, sqsqueue.ClientOptions, func(o *sqs.Options) { o.TracerProvider = traced }), c.QueueURL, sqsqueue.Options{}),
+	}
+}
+
+// LoadAWS reads the SDK's own variables and files. With AWS_ROLE_ARN and nothing that the
+// SDK could assume the role by, the identity of Google Cloud's service account does; log
+// is told of credentials that cannot be renewed, and what the SDK itself has to say.
+func LoadAWS(ctx context.Context, log *slog.Logger) (aws.Config, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)))
+	if err != nil {
+		return cfg, fmt.Errorf("the AWS configuration cannot be loaded: %w", err)
+	}
+	if cfg.Region == "" {
+		return cfg, errors.New("AWS_REGION is missing: name the region of the bucket and the queue")
+	}
+	cfg.Credentials = found{cfg.Credentials}
+	if role := os.Getenv("AWS_ROLE_ARN"); role != "" && !hasCredentials(os.Getenv) {
+		cfg.Credentials = keyless.New(keyless.Options{
+			RoleARN: role, Config: cfg, Logger: log,
+			Audience:     cmp.Or(os.Getenv("AWS_WEB_IDENTITY_AUDIENCE"), keyless.DefaultAudience),
+			Session:      cmp.Or(os.Getenv("AWS_ROLE_SESSION_NAME"), "claimcheck"),
+			MetadataHost: cmp.Or(os.Getenv("GCE_METADATA_HOST"), keyless.DefaultMetadataHost),
+		})
+	}
+	return cfg, nil
+}
+
+// hasCredentials reports whether the environment tells the SDK where credentials are:
+// keys, somebody else's identity token, a profile, or a container's own (ECS, EKS).
+func hasCredentials(getenv func(string) string) bool {
+	for _, name := range []string{
+		"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+	} {
+		if getenv(name) != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"claimcheck.example/internal/config"
+)
+
+// Serve answers on the configured port, all interfaces, until ctx ends; then it takes
+// nothing new and lets what runs come to its end within the grace.
+func Serve(ctx context.Context, c *config.Config) error {
+	limitMemory(c)
+	tel, err := NewTelemetry(ctx, c, "claimcheck-server")
+	if err != nil {
+		return err
+	}
+	defer tel.Close()
+	cfg, err := LoadAWS(ctx, tel.Log)
+	if err != nil {
+		return err
+	}
+	api, err := NewAPI(c, cfg, tel)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(c.Port)))
+	if err != nil {
+		return fmt.Errorf("port %d cannot be listened on (PORT chooses another): %w", c.Port, err)
+	}
+	tel.Log.Info("server started", "version", Version, "address", l.Addr().String(), "config", c)
+	err = ServeListener(ctx, l, api.Handler, c.Grace)
+	tel.Log.Info("server stopped")
+	return err
+}
+
+// limitMemory has the garbage collector heed the memory limit of the container (cgroups
+// v1 and v2) or of the Lambda function, unless GOMEMLIMIT says something else. Without a
+// limit nothing changes.
+func limitMemory(c *config.Config) {
+	from := memlimit.FromCgroup
+	if n := c.Cloud.FunctionMiB; n > 0 {
+		from = memlimit.Limit(n << 20)
+	}
+	_, _ = memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(from))
+}
+
+// ServeListener serves h on l over HTTP/1 and unencrypted HTTP/2 until ctx ends, and
+// then waits up to grace for the requests under way.
+func ServeListener(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration) error {
+	s := newServer(h)
+	var b busy
+	s.ConnState = b.note
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	go func() {
+		quiet(stop, b.count)
+		cancel()
+	}()
+	err := s.Shutdown(stop)
+	if err != nil {
+		err = nil
+		if n := b.count(); n > 0 {
+			err = fmt.Errorf("%d connections were cut off in the middle of requests when the grace of %s was over", n, grace)
+		}
+		s.Close()
+	}
+	if serr := <-failed; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
+}
+
+// busy follows which connections have requests under way. Shutdown alone would wait 5 s
+// for connections that were opened ahead of need and never used, as browsers do.
+type busy struct {
+	mu     sync.Mutex // guards active
+	active map[net.Conn]bool
+}
+
+func (b *busy) note(c net.Conn, state http.ConnState) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if state != http.StateActive {
+		delete(b.active, c)
+		return
+	}
+	if b.active == nil {
+		b.active = map[net.Conn]bool{}
+	}
+	b.active[c] = true
+}
+
+func (b *busy) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.active)
+}
+
+// quiet returns when no request has been under way for half a second, in which requests
+// that were on their way have arrived, or when ctx ends.
+func quiet(ctx context.Context, underWay func() int) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for quiet := 0; quiet < 10; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if quiet++; underWay() > 0 {
+			quiet = 0
+		}
+	}
+}
+
+// newServer sets the limits that hold before a handler runs. There is no limit on a
+// whole request: an upload may take as long as its bytes keep coming, which the handler
+// watches itself.
+func newServer(h http.Handler) *http.Server {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		Protocols:         new(http.Protocols),
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo), // strangers' handshakes
+	}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	return s
+}

@@ -1,0 +1,20 @@
+package app
+
+import "runtime/debug"
+
+// stamped is set by the linker: -X claimcheck.example/internal/app.stamped=v1.2.3
+var stamped string
+
+// Version is what this binary was built from: what the linker was told, else the tag or
+// the commit that the go command noted, else "devel".
+var Version = version(stamped)
+
+func version(stamped string) string {
+	if stamped != "" {
+		return stamped
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}

@@ -1,0 +1,195 @@
+// Package client speaks the public API of a Claimcheck server and nothing else. Every
+// call is repeated while that can help and is safe; the server's own words come back as
+// a [*Problem].
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxTries is how often a request is made before it is given up; with the waits in
+// between that bridges some 8 s of outage.
+const maxTries = 6
+
+// maxAnswer bounds a JSON answer, in bytes.
+const maxAnswer = 4 << 20
+
+// Client is one user of one server. It is safe for concurrent use.
+type Client struct {
+	server string // without a final slash
+	token  string
+	http   *http.Client
+}
+
+// New returns a client of the server at this URL. The token, if there is one, is sent
+// to that server alone.
+func New(server, token string) (*Client, error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, fmt.Errorf("%q is not a server's URL such as https://jobs.example.com", server)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 16
+	return &Client{
+		server: strings.TrimSuffix(server, "/"), token: token,
+		// A token must not follow a redirection, and neither must an image.
+		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}, nil
+}
+
+// Problem is an answer that says no: the problem document (RFC 9457), or what could be
+// made of it.
+type Problem struct {
+	Status   int     `json:"status"` // of HTTP
+	Type     string  `json:"type"`
+	Detail   string  `json:"detail"`
+	Location string  `json:"location"` // of the job, if there is one
+	Upload   *Upload `json:"upload"`
+}
+
+// Error implements error: the sentence that is meant for the user.
+func (p *Problem) Error() string {
+	if p.Detail == "" {
+		return fmt.Sprintf("the server answers with status %d %s", p.Status, http.StatusText(p.Status))
+	}
+	return p.Detail
+}
+
+// request is one call, as often as it is made.
+type request struct {
+	method, url string
+	header      map[string]string
+	body        func() io.Reader // nil: none
+	size        int64
+	// into receives a JSON answer with one of the good statuses.
+	into any
+	good []int
+	// goodAgain are statuses that tell of the effect of an earlier try.
+	goodAgain []int
+}
+
+// do makes the request, again and again while it fails in a way that may pass, and
+// returns the status of the good answer. What changes something on the server may be
+// repeated because of its idempotency key, or because the same request twice has the
+// same end.
+func (c *Client) do(ctx context.Context, r request) (int, error) {
+	for try := 1; ; try++ {
+		status, wait, err := c.once(ctx, r)
+		if err == nil {
+			return status, nil
+		}
+		p, told := errors.AsType[*Problem](err)
+		if told && try > 1 && slices.Contains(r.goodAgain, p.Status) {
+			return p.Status, nil
+		}
+		again := !told || p.Status == http.StatusTooManyRequests || p.Status == http.StatusRequestTimeout || p.Status >= 500
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if !again || try == maxTries {
+			return status, err
+		}
+		if err := pause(ctx, max(wait, backoff(try))); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// backoff is the wait after a try, counted from 1: exponential up to 4 s, with jitter.
+func backoff(try int) time.Duration {
+	most := min(500*time.Millisecond<<(try-1), 4*time.Second)
+	return most/2 + rand.N(most/2)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// once makes the request. Its errors never hold a URL, which may be a secret.
+func (c *Client) once(ctx context.Context, r request) (status int, wait time.Duration, err error) {
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return 0, 0, fmt.Errorf("the answer of %s broke off: %w", resp.Request.URL.Host, err)
+	}
+	if !slices.Contains(r.good, resp.StatusCode) {
+		return resp.StatusCode, retryAfter(resp), problemOf(resp, raw)
+	}
+	if r.into != nil && json.Unmarshal(raw, r.into) != nil {
+		return 0, 0, &Problem{Status: resp.StatusCode, Detail: strange}
+	}
+	return resp.StatusCode, 0, nil
+}
+
+// strange is what is said of an answer that no Claimcheck server gives.
+const strange = "the server answers, but not as a Claimcheck server does; check its URL"
+
+func retryAfter(resp *http.Response) time.Duration {
+	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+	return time.Duration(min(max(seconds, 0), 60)) * time.Second
+}
+
+func problemOf(resp *http.Response, raw []byte) *Problem {
+	p := &Problem{}
+	if err := json.Unmarshal(raw, p); err != nil {
+		p = &Problem{} // from something in between, such as a proxy
+	}
+	p.Status = resp.StatusCode
+	return p
+}
+
+// send makes the request and returns the answer with its body unread.
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	var body io.Reader
+	if r.body != nil && r.size > 0 {
+		body = r.body()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, body)
+	if err != nil {
+		return nil, errors.New("the server handed out what is no URL")
+	}
+	if body != nil {
+		req.ContentLength = r.size
+	}
+	for name, value := range r.header {
+		if !strings.EqualFold(name, "Content-Length") {
+			req.Header.Set(name, value)
+		}
+	}
+	if c.token != "" && c.own(r.url) {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
+		return nil, fmt.Errorf("%s does not answer: %w", req.URL.Host, err)
+	}
+	return resp, nil
+}
+
+// own reports whether a URL is of this client's server.
+func (c *Client) own(u string) bool { return strings.HasPrefix(u, c.server+"/") }

@@ -1,0 +1,185 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Job is a job as the API tells of it.
+type Job struct {
+	ID        string          `json:"job_id"`
+	Status    string          `json:"status"` // pending, processing, completed or failed
+	Message   string          `json:"message,omitempty"`
+	CreatedAt time.Time       `json:"created_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
+	Attempts  int             `json:"attempts"`
+	Location  string          `json:"location,omitempty"` // of the output, once completed
+	Input     Media           `json:"input"`
+	Output    *Media          `json:"output,omitempty"`
+	Params    json.RawMessage `json:"params,omitempty"`
+	// URL is the job's own, the check.
+	URL string `json:"url"`
+}
+
+// Media is an image, or whatever else a job has made.
+type Media struct {
+	ContentType string `json:"content_type"`
+	SizeBytes   int64  `json:"size_bytes"`
+	Width       int    `json:"width,omitempty"`  // pixels; zero when unknown
+	Height      int    `json:"height,omitempty"` // pixels; zero when unknown
+}
+
+// Over reports whether the job has come to its end.
+func (j *Job) Over() bool { return j.Status == "completed" || j.Status == "failed" }
+
+// URL is a job's own, from its URL or identifier.
+func (c *Client) URL(job string) (string, error) {
+	job = strings.TrimSuffix(job, "/output")
+	switch {
+	case c.own(job):
+		return job, nil
+	case strings.Contains(job, "/"):
+		return "", fmt.Errorf("%s is not a job of %s; name the server it is of", job, c.server)
+	case job == "":
+		return "", fmt.Errorf("a job has a name: its URL or its identifier")
+	}
+	return c.server + "/jobs/" + url.PathEscape(job), nil
+}
+
+// longestWait is how long one request waits for the end of a job.
+const longestWait = 50 * time.Second
+
+// Status asks how a job stands. With wait it comes back when the job is over.
+func (c *Client) Status(ctx context.Context, job string, wait bool) (*Job, error) {
+	u, err := c.URL(job)
+	if err != nil {
+		return nil, err
+	}
+	r := request{method: http.MethodGet, url: u, good: []int{http.StatusOK, http.StatusCreated}}
+	if wait {
+		r.header = map[string]string{"Prefer": fmt.Sprintf("wait=%d", int(longestWait.Seconds()))}
+	}
+	for try := 1; ; try++ {
+		j := &Job{}
+		r.into = j
+		begin := time.Now()
+		if _, err := c.do(ctx, r); err != nil {
+			return nil, err
+		}
+		j.URL = u
+		if !wait || j.Over() {
+			return j, nil
+		}
+		// A server on which too many wait already answers at once.
+		if time.Since(begin) < longestWait/2 {
+			if err := pause(ctx, backoff(min(try, 4))); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// Result is an output on its way in. The caller closes Body.
+type Result struct {
+	Body        io.ReadCloser
+	ContentType string
+	Size        int64  // bytes; negative when unknown
+	Name        string // that the server suggests, without folders; may be empty
+}
+
+// Output opens the output of a completed job.
+func (c *Client) Output(ctx context.Context, job string) (*Result, error) {
+	u, err := c.URL(job)
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		resp, err := c.send(ctx, request{method: http.MethodGet, url: u + "/output"})
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		var wait time.Duration
+		if err == nil {
+			if resp.StatusCode == http.StatusOK {
+				return resultOf(resp), nil
+			}
+			raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+			resp.Body.Close()
+			err, wait = problemOf(resp, raw), retryAfter(resp)
+			if resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
+				return nil, err
+			}
+		}
+		if try == maxTries {
+			return nil, err
+		}
+		if err := pause(ctx, max(wait, backoff(try))); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func resultOf(resp *http.Response) *Result {
+	r := &Result{Body: resp.Body, ContentType: resp.Header.Get("Content-Type"), Size: resp.ContentLength}
+	if _, params, err := mime.ParseMediaType(resp.Header.Get("Content-Disposition")); err == nil {
+		name := params["filename"]
+		r.Name = name[strings.LastIndexAny(name, `/\`)+1:]
+	}
+	return r
+}
+
+// Delete removes a job, its image and its output, in whatever state it is.
+func (c *Client) Delete(ctx context.Context, job string) error {
+	u, err := c.URL(job)
+	if err != nil {
+		return err
+	}
+	_, err = c.do(ctx, request{method: http.MethodDelete, url: u, good: []int{http.StatusNoContent}, goodAgain: []int{http.StatusNotFound}})
+	return err
+}
+
+// Usage is what an owner has used.
+type Usage struct {
+	Owner string     `json:"owner"`
+	From  string     `json:"from"` // yyyy-mm-dd, UTC
+	To    string     `json:"to"`   // the last day, included
+	Days  []UsageDay `json:"days"`
+	Total UsageDay   `json:"total"`
+}
+
+// UsageDay is what was used on one day (UTC), or in all.
+type UsageDay struct {
+	Day               string  `json:"day,omitempty"`
+	Jobs              int     `json:"jobs"`
+	Completed         int     `json:"completed"`
+	Failed            int     `json:"failed"`
+	BytesIn           int64   `json:"bytes_in"`
+	BytesOut          int64   `json:"bytes_out"`
+	Pixels            int64   `json:"pixels"`
+	ProcessingSeconds float64 `json:"processing_seconds"`
+	Units             float64 `json:"units"`
+}
+
+// Usage asks what the caller, or another owner where the policies allow that, used on
+// the days from..to, written yyyy-mm-dd. Empty means the server's own default.
+func (c *Client) Usage(ctx context.Context, owner, from, to string) (*Usage, error) {
+	q := url.Values{}
+	for name, value := range map[string]string{"owner": owner, "from": from, "to": to} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	var u Usage
+	_, err := c.do(ctx, request{method: http.MethodGet, url: c.server + "/usage?" + q.Encode(), good: []int{http.StatusOK}, into: &u})
+	if err != nil {
+		return nil, err
+	}
+	return &u, nil
+}

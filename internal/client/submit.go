@@ -1,0 +1,112 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+// Image is what is submitted.
+type Image struct {
+	Content     io.ReaderAt
+	Size        int64  // bytes
+	ContentType string // such as image/png
+	// Params is a JSON object for the processor; empty for none.
+	Params string
+	// Key is the idempotency key, 1 to 255 characters: the same caller's same key
+	// names the same job for ever.
+	Key string
+	// Progress hears how many bytes of the image have been sent so far, by this try;
+	// nil: nobody listens.
+	Progress func(sent int64)
+}
+
+// Upload is where the server lets an image be put that is too large for a submit.
+type Upload struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+}
+
+// accepted is the answer to a submit.
+type accepted struct {
+	JobID    string  `json:"job_id"`
+	Location string  `json:"location"`
+	Upload   *Upload `json:"upload"`
+}
+
+// Submit leaves an image and returns the job's URL, the check. An image that is too
+// large for a submit is put into storage directly, where the server offers that.
+func (c *Client) Submit(ctx context.Context, img Image) (string, error) {
+	if img.Params != "" && !json.Valid([]byte(img.Params)) {
+		return "", fmt.Errorf("params is not JSON: %s", img.Params)
+	}
+	u := c.server + "/jobs"
+	if img.Params != "" {
+		u += "?" + url.Values{"params": {img.Params}}.Encode()
+	}
+	var a accepted
+	_, err := c.do(ctx, request{
+		method: http.MethodPost, url: u, header: map[string]string{"Content-Type": img.ContentType, "Idempotency-Key": img.Key},
+		body: img.reader, size: img.Size, into: &a, good: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted},
+	})
+	if p, ok := errors.AsType[*Problem](err); ok && p.Upload != nil && p.Location != "" {
+		return p.Location, c.direct(ctx, img, p.Location, p.Upload)
+	}
+	if err != nil {
+		return "", err
+	}
+	if a.Upload != nil { // a repeat under the key of a job that waits for its image
+		return a.Location, c.direct(ctx, img, a.Location, a.Upload)
+	}
+	if a.Location == "" {
+		return "", errors.New(strange)
+	}
+	return a.Location, nil
+}
+
+// direct puts the image where the offer says and tells the server so.
+func (c *Client) direct(ctx context.Context, img Image, location string, to *Upload) error {
+	_, err := c.do(ctx, request{
+		method: to.Method, url: to.URL, header: to.Headers, body: img.reader, size: img.Size,
+		// 412: it is there already, by an earlier try whose answer was lost.
+		good: []int{http.StatusOK, http.StatusPreconditionFailed},
+	})
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return fmt.Errorf("storage refused the image with status %d; submit it again", p.Status)
+	}
+	if err != nil {
+		return fmt.Errorf("the image did not get through to storage: %w", err)
+	}
+	_, err = c.do(ctx, request{
+		method: http.MethodPost, url: location + "/commit", good: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted},
+	})
+	return err
+}
+
+// reader reads the image from its beginning.
+func (img Image) reader() io.Reader {
+	r := io.NewSectionReader(img.Content, 0, img.Size)
+	if img.Progress == nil {
+		return r
+	}
+	return &counter{r: r, tell: img.Progress}
+}
+
+// counter tells how many bytes were read through it.
+type counter struct {
+	r    io.Reader
+	n    int64
+	tell func(int64)
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	c.tell(c.n)
+	return n, err
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"claimcheck.example/internal/client"
+)
+
+// server says whose API is spoken to.
+type server struct {
+	Server    string `env:"CLAIMCHECK_SERVER" default:"http://localhost:8080" placeholder:"URL" help:"The API's URL (default ${default})."`
+	TokenFile string `type:"existingfile" placeholder:"FILE" help:"A file with a bearer token, instead of the one in CLAIMCHECK_TOKEN."`
+}
+
+// client returns the client of that API.
+func (s server) client() (*client.Client, error) {
+	token := os.Getenv("CLAIMCHECK_TOKEN")
+	if s.TokenFile != "" {
+		b, err := os.ReadFile(s.TokenFile)
+		if err != nil {
+			return nil, err
+		}
+		token = string(b)
+	}
+	return client.New(s.Server, strings.TrimSpace(token))
+}
+
+// statusCmd tells how jobs stand.
+type statusCmd struct {
+	server
+	Jobs []string `arg:"" name:"job" help:"The jobs: their URLs or identifiers."`
+	Wait bool     `help:"Wait until each is over; a failed job is an error then."`
+	JSON bool     `name:"json" help:"Print each job as the API tells of it, one a line."`
+}
+
+// Run asks for one job after the other.
+func (c statusCmd) Run(ctx context.Context, s streams) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	return each(ctx, s, c.Jobs, func(name string) error {
+		j, err := api.Status(ctx, name, c.Wait)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			err = json.NewEncoder(s.out).Encode(j)
+		} else {
+			_, err = fmt.Fprintln(s.out, line(j))
+		}
+		if err == nil && c.Wait && j.Status == "failed" {
+			return errSomeFailed
+		}
+		return err
+	})
+}
+
+// line is a job on one line, for people and for cut.
+func line(j *client.Job) string {
+	parts := []string{j.URL, j.Status}
+	switch {
+	case j.Message != "":
+		parts = append(parts, j.Message)
+	case j.Location != "":
+		parts = append(parts, j.Location)
+	}
+	return strings.Join(parts, "\t")
+}
+
+// each does the same for all and tells of each that fails; the rest goes on.
+func each(ctx context.Context, s streams, names []string, do func(string) error) error {
+	var failed error
+	for _, name := range names {
+		err := do(name)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			failed = errSomeFailed
+			if !errors.Is(err, errSomeFailed) {
+				fmt.Fprintf(s.err, "claimcheck: %s: %v\n", name, advise(err))
+			}
+		}
+	}
+	return failed
+}
+
+// outputCmd fetches an output.
+type outputCmd struct {
+	server
+	Job    string `arg:"" help:"The job: its URL or identifier."`
+	Output string `short:"o" placeholder:"FILE" help:"Where to: a file, a folder, or - for standard output (default: a file named after the job)."`
+	Wait   bool   `help:"Wait for the end of the job first."`
+	Force  bool   `help:"Replace a file that exists."`
+}
+
+// Run writes the output and prints the file's name.
+func (c outputCmd) Run(ctx context.Context, s streams) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	if _, ok := terminal(s.out); ok && c.Output == "-" {
+		return errors.New("the output is not written to a terminal; name a file by -o, or redirect it")
+	}
+	if c.Wait {
+		j, err := api.Status(ctx, c.Job, true)
+		if err != nil {
+			return err
+		}
+		if j.Status == "failed" {
+			return fmt.Errorf("the job failed: %s", j.Message)
+		}
+	}
+	r, err := api.Output(ctx, c.Job)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	if c.Output == "-" {
+		return copyOutput(ctx, s.out, r)
+	}
+	path := c.Output
+	if info, err := os.Stat(path); path == "" || err == nil && info.IsDir() {
+		path = filepath.Join(path, nameOf(r))
+	}
+	if err := keep(ctx, path, r, c.Force); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, path)
+	return err
+}
+
+// nameOf is what an output is called when nobody says otherwise.
+func nameOf(r *client.Result) string {
+	if r.Name == "" || r.Name == "." || r.Name == ".." {
+		return "output"
+	}
+	return r.Name
+}
+
+// copyOutput writes the whole of an output, or fails.
+func copyOutput(ctx context.Context, w io.Writer, r *client.Result) error {
+	n, err := io.Copy(w, r.Body)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return fmt.Errorf("the output broke off after %d bytes: %w; fetch it again", n, err)
+	case r.Size >= 0 && n != r.Size:
+		return fmt.Errorf("the output broke off after %d of %d bytes; fetch it again", n, r.Size)
+	}
+	return nil
+}
+
+// keep writes an output into a file, which appears as a whole or not at all, and only by
+// force in place of another.
+func keep(ctx context.Context, path string, r *client.Result, force bool) error {
+	if _, err := os.Lstat(path); err == nil && !force {
+		return errExists(path)
+	}
+	part, err := os.CreateTemp(filepath.Dir(path), ".claimcheck-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(part.Name()) // the name is another once it is kept
+	defer part.Close()
+	if err := copyOutput(ctx, part, r); err != nil {
+		return err
+	}
+	if err := errors.Join(part.Chmod(0o644), part.Close()); err != nil {
+		return err
+	}
+	if force {
+		return os.Rename(part.Name(), path)
+	}
+	switch err := os.Link(part.Name(), path); {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrExist):
+		return errExists(path)
+	}
+	return os.Rename(part.Name(), path) // a file system without hard links
+}
+
+func errExists(path string) error {
+	return fmt.Errorf("%s exists and is not replaced; choose another place by -o, or --force", path)
+}
+
+// deleteCmd deletes jobs.
+type deleteCmd struct {
+	server
+	Jobs []string `arg:"" name:"job" help:"The jobs: their URLs or identifiers."`
+}
+
+// Run deletes one job after the other.
+func (c deleteCmd) Run(ctx context.Context, s streams) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	return each(ctx, s, c.Jobs, func(name string) error { return api.Delete(ctx, name) })
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"claimcheck.example/internal/app"
+	"claimcheck.example/internal/awslocal"
+	"claimcheck.example/internal/config"
+)
+
+// localCmd runs everything on loopback, in one process.
+type localCmd struct {
+	Port    int    `default:"8080" help:"Port of the API (default ${default})."`
+	S3Port  int    `name:"s3-port" default:"9000" help:"Port of the local S3 (default ${default})."`
+	SQSPort int    `name:"sqs-port" default:"9324" help:"Port of the local SQS (default ${default})."`
+	Data    string `default:".claimcheck" help:"Folder of the data; it stays when the command ends (default ${default})."`
+	Worker  bool   `default:"true" negatable:"" help:"Also run a worker; --no-worker leaves the jobs to one of your own."`
+}
+
+// What the local bucket and queue are called.
+const (
+	localBucket = "claimcheck"
+	localQueue  = "claimcheck"
+)
+
+// Run starts S3, SQS, the API and a worker, says how to use them, and stops them in the
+// opposite order when ctx ends.
+func (l localCmd) Run(ctx context.Context, s streams) (err error) {
+	start := time.Now()
+	if l.Port < 1 || l.Port > 65535 {
+		return fmt.Errorf("--port: %d is not a port (1 to 65535)", l.Port)
+	}
+	listener, err := net.Listen("tcp", loopback(l.Port))
+	if err != nil {
+		return fmt.Errorf("the API cannot listen on port %d; choose another with --port: %w", l.Port, err)
+	}
+	defer listener.Close()
+	data, err := filepath.Abs(l.Data)
+	if err != nil {
+		return err
+	}
+	aws, err := awslocal.Start(ctx, awslocal.Options{Dir: data, S3Addr: loopback(l.S3Port), SQSAddr: loopback(l.SQSPort)})
+	if err != nil {
+		return fmt.Errorf("%w (--data, --s3-port and --sqs-port choose)", err)
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, aws.Close(stop))
+	}()
+	var foreign []string // what would come between the caller's shell and these servers
+	for _, k := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN"} {
+		if os.Getenv(k) != "" {
+			foreign = append(foreign, k)
+		}
+	}
+	env, err := l.prepare(ctx, aws)
+	if err != nil {
+		return err
+	}
+	welcomed := false
+	err = l.serve(ctx, listener, func() {
+		l.welcome(s, env, foreign, data, time.Since(start))
+		welcomed = true
+	})
+	if welcomed {
+		fmt.Fprintln(s.out, "\nStopped. Everything is kept in", data)
+	}
+	return err
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// prepare makes bucket and queue, which server and worker never do, and puts what
+// server and worker want to know into the environment, in the place of whatever it says
+// of the developer's own account. It returns that.
+func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string, error) {
+	if err := aws.EnsureBucket(ctx, localBucket); err != nil {
+		return nil, err
+	}
+	port := strconv.Itoa(l.Port)
+	if err := aws.AllowUploads(ctx, localBucket, "http://localhost:"+port, "http://127.0.0.1:"+port); err != nil {
+		return nil, err
+	}
+	queue, err := aws.EnsureQueue(ctx, localQueue, awslocal.QueueOptions{
+		Visibility: 30 * time.Second, DeadLetter: localQueue + "-dead", MaxReceives: 20,
+	})
+	if err != nil {
+		return nil, err
+	}
+	env := aws.Env(localBucket, queue)
+	for _, kv := range os.Environ() {
+		if k, _, _ := strings.Cut(kv, "="); strings.HasPrefix(k, "AWS_") {
+			if err := os.Unsetenv(k); err != nil {
+				return nil, err
+			}
+		}
+	}
+	alone := []string{"AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull}
+	for _, kv := range append(alone, env...) {
+		k, v, _ := strings.Cut(kv, "=")
+		if err := os.Setenv(k, v); err != nil {
+			return nil, err
+		}
+	}
+	return env, nil
+}
+
+// serve runs API and worker until ctx ends or one of them fails.
+func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func()) error {
+	// The caller's own settings count, over what suits a machine on which a worker that
+	// was killed is soon started again.
+	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s"}
+	if os.Getenv("OIDC_ISSUER") == "" && os.Getenv("OIDC_AUDIENCE") == "" {
+		environ = append(environ, "ALLOW_ANONYMOUS=true")
+	}
+	environ = append(environ, os.Environ()...)
+	c, err := config.Load(config.Server, environ)
+	if err != nil {
+		return err
+	}
+	tel, err := app.NewTelemetry(ctx, c, "claimcheck-local")
+	if err != nil {
+		return err
+	}
+	defer tel.Close()
+	cfg, err := app.LoadAWS(ctx, tel.Log)
+	if err != nil {
+		return err
+	}
+	api, err := app.NewAPI(c, cfg, tel)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return app.ServeListener(ctx, listener, api.Handler, c.Grace) })
+	if l.Worker {
+		w, err := app.NewWorker(c, cfg, tel)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return w.Serve(ctx) })
+	}
+	ready()
+	return group.Wait()
+}
+
+// welcome is the one screen that a newcomer acts on.
+func (l localCmd) welcome(s streams, env, foreign []string, data string, took time.Duration) {
+	base := "http://localhost:" + strconv.Itoa(l.Port)
+	var b strings.Builder
+	fmt.Fprintf(&b, "Claimcheck answers at %s (ready in %.1f s). Ctrl-C stops it.\n\n", base, took.Seconds())
+	fmt.Fprintf(&b, "Open it in a browser and drop an image, or leave one from here and take the check (the Location of the answer):\n\n")
+	fmt.Fprintf(&b, "    curl -i -F \"image=@picture.jpg\" %s/jobs\n", base)
+	fmt.Fprintf(&b, "    curl -i %s/jobs/{job_id}\n", base)
+	fmt.Fprintf(&b, "    curl -o out.jpg %s/jobs/{job_id}/output\n\n", base)
+	if !l.Worker {
+		fmt.Fprintf(&b, "No worker runs here: jobs stay pending until one of your own takes them.\n\n")
+	}
+	fmt.Fprintf(&b, "S3 and SQS are open to any client, or to a worker of your own, with:\n\n")
+	if len(foreign) > 0 {
+		fmt.Fprintf(&b, "    unset %s\n", strings.Join(foreign, " "))
+	}
+	for _, kv := range env {
+		fmt.Fprintf(&b, "    export %s\n", kv)
+	}
+	fmt.Fprintf(&b, "\nThe AWS command line before 2.13 wants --endpoint-url besides.\n")
+	fmt.Fprintf(&b, "\nData is kept in %s\n", data)
+	fmt.Fprint(s.out, b.String())
+}

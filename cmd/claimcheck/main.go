@@ -1,0 +1,144 @@
+// Command claimcheck is the service in a person's hands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
+	"github.com/posener/complete"
+	"golang.org/x/term"
+
+	"claimcheck.example/internal/app"
+	"claimcheck.example/internal/client"
+)
+
+// cli is what the command line can say.
+type cli struct {
+	Local      localCmd                  `cmd:"" help:"Run the whole service on this machine: API, worker, S3 and SQS."`
+	Submit     submitCmd                 `cmd:"" help:"Leave images; wait for the results if asked to."`
+	Status     statusCmd                 `cmd:"" help:"Tell how jobs stand."`
+	Output     outputCmd                 `cmd:"" help:"Fetch the output of a job."`
+	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
+	Usage      usageCmd                  `cmd:"" help:"Sum up what was used, day by day."`
+	Cost       costCmd                   `cmd:"" help:"Reckon what a month of jobs costs."`
+	Provision  provisionCmd              `cmd:"" help:"Create bucket and queues in AWS, or check them."`
+	Redrive    redriveCmd                `cmd:"" help:"Put failed jobs or dead letters back."`
+	Completion kongcompletion.Completion `cmd:"" help:"Tell how to have the shell complete this command."`
+	Version    versionCmd                `cmd:"" help:"Print the version."`
+}
+
+// streams are the command's standard streams.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// terminal reports whether a stream is one, and how wide it is.
+func terminal(stream any) (columns int, ok bool) {
+	f, isFile := stream.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || columns <= 0 {
+		columns = 80
+	}
+	return columns, true
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process as it is
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// Exit codes; scripts rely on them.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitDiffers     = 3 // provision: not all is as it should be
+	exitInterrupted = 130
+)
+
+const exitHelp = `Exit codes: 0 all went well; 1 something failed: a job, a file or the server; 2 the command line is wrong; 3 of provision: not all is as it should be; 130 interrupted.
+
+The API is named by --server or CLAIMCHECK_SERVER. A bearer token is taken from CLAIMCHECK_TOKEN or from a file by --token-file, never from the command line, which others can see.`
+
+func run(ctx context.Context, args []string, s streams) (code int) {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("claimcheck"),
+		kong.Description("Leave an image, take a check, come back for the result.\n\n"+exitHelp),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		panic(err) // the grammar above is wrong
+	}
+	if kongcompletion.Register(parser, kongcompletion.WithPredictor("file", complete.PredictFiles("*"))); exited >= 0 {
+		return exited // the shell asked what could come next
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited // --help
+	}
+	if err != nil {
+		fmt.Fprintf(s.err, "claimcheck: %v; see claimcheck --help\n", err)
+		return exitUsage
+	}
+	switch err := k.Run(); {
+	case err == nil && exited <= 0:
+		return exitOK
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(s.err, "claimcheck: interrupted")
+		return exitInterrupted
+	case errors.Is(err, errSomeFailed): // each has been told of
+		return exitError
+	case errors.Is(err, errDiffers): // as has each that differs
+		return exitDiffers
+	default:
+		fmt.Fprintln(s.err, "claimcheck:", advise(err))
+		return exitError
+	}
+}
+
+// advise adds to an error what can be done about it on the command line.
+func advise(err error) error {
+	if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == http.StatusUnauthorized {
+		return fmt.Errorf("%w; set CLAIMCHECK_TOKEN, or name a file with one by --token-file", err)
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return fmt.Errorf("%w; --server or CLAIMCHECK_SERVER says where the API is", err)
+	}
+	return err
+}
+
+// errSomeFailed ends a command with exit code 1 without further words.
+var errSomeFailed = errors.New("some failed")
+
+type versionCmd struct{}
+
+// Run prints what the binary was built from.
+func (versionCmd) Run(s streams) error {
+	_, err := fmt.Fprintln(s.out, "claimcheck", app.Version)
+	return err
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/cost"
+)
+
+// result is how a command ended.
+type result struct {
+	code     int
+	out, err string
+}
+
+// claimcheck runs a command line to its end, with this on standard input.
+func claimcheck(ctx context.Context, stdin []byte, args ...string) result {
+	var out, err bytes.Buffer
+	code := run(ctx, args, streams{bytes.NewReader(stdin), &out, &err})
+	return result{code, out.String(), err.String()}
+}
+
+// TestCostByOtherPrices takes the prices that are built in, doubles one, and reckons with
+// them.
+func TestCostByOtherPrices(t *testing.T) {
+	t.Parallel()
+	writes := func(args ...string) float64 {
+		t.Helper()
+		r := claimcheck(t.Context(), nil, append([]string{"cost", "--format", "json"}, args...)...)
+		var b cost.Bill
+		if err := json.Unmarshal([]byte(r.out), &b); err != nil || r.code != 0 {
+			t.Fatalf("exit code %d, %v: %s", r.code, err, r.err)
+		}
+		return b.Lines[0].Amount
+	}
+	r := claimcheck(t.Context(), nil, "cost", "--print-prices")
+	file := filepath.Join(t.TempDir(), "prices.json")
+	if err := os.WriteFile(file, []byte(strings.Replace(r.out, "0.005", "0.01", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if built, given := writes(), writes("--prices", file); built != 30 || given != 60 {
+		t.Errorf("writes cost %v, and %v when they cost twice as much", built, given)
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	source := awstest.Path("main.go")
+	tests := map[string]struct {
+		args     []string
+		want     int
+		out, err string // what is in there
+	}{
+		"nothing":           {nil, 0, "Usage: claimcheck", ""},
+		"help":              {[]string{"--help"}, 0, "Exit codes:", ""},
+		"help of a command": {[]string{"submit", "--help"}, 0, "standard input", ""},
+		"unknown command":   {[]string{"sumbit"}, 2, "", "sumbit"},
+		"unknown flag":      {[]string{"submit", "--wiat", "x"}, 2, "", "--wiat"},
+		"no file":           {[]string{"submit"}, 2, "", "<file>"},
+		"no such file":      {[]string{"submit", "nothing.jpg"}, 1, "", "nothing.jpg: no such file"},
+		"a folder":          {[]string{"submit", "."}, 1, "", "not a file"},
+		"no image":          {[]string{"submit", source}, 1, "", "main.go: it is not an image"},
+		"params, malformed": {[]string{"submit", "--params", "{", source}, 1, "", "not a JSON object"},
+		"no URL":            {[]string{"status", "--server", "localhost:8080", "x"}, 1, "", "not a server's URL"},
+		"no format":         {[]string{"usage", "--format", "pdf"}, 2, "", "table"},
+		"no day":            {[]string{"usage", "--all", "--from", "monday"}, 1, "", "--from is not a day"},
+		"the wrong order":   {[]string{"usage", "--all", "--from", "2026-02-02", "--to", "2026-02-01"}, 1, "", "later"},
+		"cost":              {[]string{"cost", "--jobs", "2e3", "--size", "1.5MiB", "--output-size=500kB"}, 0, "A month of 2,000 jobs: images of 1.57 MB, outputs of 500 kB", ""},
+		"no size":           {[]string{"cost", "--size", "big"}, 2, "", `"big" is not a size such as`},
+		"less than nothing": {[]string{"cost", "--polls=-1"}, 1, "", "less than zero"},
+		"no prices":         {[]string{"cost", "--prices", source}, 1, "", "main.go: the prices cannot be read"},
+		"completion":        {[]string{"completion", "bash"}, 0, "source <(", ""},
+		"version":           {[]string{"version"}, 0, "claimcheck ", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := claimcheck(t.Context(), nil, tt.args...)
+			if r.code != tt.want || !strings.Contains(r.out, tt.out) || !strings.Contains(r.err, tt.err) {
+				t.Errorf("exit code %d, output %q, errors %q", r.code, r.out, r.err)
+			}
+		})
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"claimcheck.example/internal/app"
+	"claimcheck.example/internal/provision"
+)
+
+// provisionCmd creates bucket and queues, or checks them.
+type provisionCmd struct {
+	Bucket      string        `env:"S3_BUCKET" required:"" help:"The bucket."`
+	Queue       string        `env:"SQS_QUEUE_URL" required:"" help:"The queue, by its name or URL."`
+	DLQ         string        `name:"dlq" placeholder:"NAME" help:"The dead-letter queue, by its name or URL (default: the queue's name with -dead)."`
+	Region      string        `env:"AWS_REGION" help:"The region of all three."`
+	TTL         int           `name:"ttl-days" env:"JOB_TTL_DAYS" default:"7" placeholder:"DAYS" help:"How long the bucket keeps a job (default ${default})."`
+	Retention   time.Duration `env:"QUEUE_RETENTION" default:"96h" help:"How long the queue keeps a message (default ${default})."`
+	Visibility  time.Duration `env:"LEASE" default:"60s" help:"The least time for which a received message is hidden (default ${default}); for Lambda, six times the function's timeout."`
+	MaxReceives int           `default:"100" help:"The least number of receives before a message becomes a dead letter (default ${default})."`
+	Origin      []string      `env:"CORS_ORIGINS" placeholder:"URL" help:"Origins whose pages may upload to the bucket directly: that of the service's own page, and others of CORS_ORIGINS."`
+	Shorten     bool          `help:"Allow changes that delete data sooner than now."`
+	DryRun      bool          `xor:"how" help:"Show what would change, and change nothing."`
+	Print       bool          `xor:"how" help:"Print the AWS command lines that would change it, and change nothing."`
+}
+
+// Help is what --help says beside the flags.
+func (provisionCmd) Help() string {
+	return `Looks at bucket, queue and dead-letter queue, says what is not as it should be, and mends it. Nothing is deleted or loosened; what others have set stays. It may be repeated.
+
+Exit status: 0, all is as it should be; 3, it is not: of a dry run, that there is something to do; else, that something is left to you or not supported by this backend; 1, something failed.`
+}
+
+// errDiffers ends the command with exit code 3 without further words.
+var errDiffers = errors.New("not all is as it should be")
+
+// Run plans, and shows, prints or applies the plan.
+func (c provisionCmd) Run(ctx context.Context, s streams) error {
+	queue := path.Base(c.Queue)
+	dead := queue + "-dead"
+	if c.DLQ != "" {
+		dead = path.Base(c.DLQ)
+	}
+	p, err := app.NewProvisioner(ctx, provision.Wanted{
+		Region: c.Region, Bucket: c.Bucket, Queue: queue, DeadLetter: dead,
+		JobTTLDays: c.TTL, Retention: c.Retention, Visibility: c.Visibility, MaxReceives: c.MaxReceives, Origins: c.Origin, Shorten: c.Shorten,
+	})
+	if err != nil {
+		return err
+	}
+	plan := p.Plan(ctx)
+	if c.Print {
+		err = plan.WriteCommands(s.out)
+		return errors.Join(err, c.outcome(plan))
+	}
+	if err := plan.Write(s.out); err != nil {
+		return err
+	}
+	if !c.DryRun && plan.Count(provision.Create, provision.Change) > 0 {
+		fmt.Fprintln(s.out)
+		plan.Apply(ctx, func(step *provision.Step) { fmt.Fprintln(s.out, step.Outcome()) })
+	}
+	fmt.Fprintf(s.out, "\n%s\n", plan.Summary())
+	if !c.DryRun && plan.QueueURL() != "" {
+		fmt.Fprintf(s.out, "\n    export S3_BUCKET=%s SQS_QUEUE_URL=%s\n", c.Bucket, plan.QueueURL())
+	}
+	return c.outcome(plan)
+}
+
+// outcome is the command's end.
+func (c provisionCmd) outcome(plan *provision.Plan) error {
+	if err := plan.Err(); err != nil {
+		return err
+	}
+	if plan.Count(provision.Create, provision.Change, provision.Left, provision.Unsupported) > 0 && !c.Print {
+		return errDiffers
+	}
+	return nil
+}

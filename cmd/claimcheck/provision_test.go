@@ -1,0 +1,76 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/config"
+)
+
+// TestProvision makes a bucket and queues by the command line. The local S3 has no
+// lifecycle rules, encryption or public access blocks, which the command says. It sets
+// the environment, as an operator does.
+func TestProvision(t *testing.T) {
+	env := awstest.Start(t)
+	for _, kv := range env.Servers.Env(env.Bucket+"-new", env.QueueURL+"-new") {
+		k, v, _ := strings.Cut(kv, "=")
+		t.Setenv(k, v)
+	}
+	exists := func() bool {
+		name := env.Bucket + "-new"
+		_, err := env.SQS.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: &name})
+		return err == nil
+	}
+	steps := []struct {
+		args     []string
+		want     int
+		out, err string
+		made     bool
+	}{
+		{[]string{"--dry-run"}, exitDiffers, "3 to create, 4 to change", "", false},
+		{[]string{"--print"}, exitOK, "aws s3api create-bucket --region us-east-1", "", false},
+		{[]string{"--print", "--dry-run"}, exitUsage, "", "can't be used together", false},
+		{[]string{"--retention", "1s"}, exitError, "", "out of range", false},
+		{nil, exitDiffers, "4 done, 3 not supported here\n\n    export S3_BUCKET=" + env.Bucket + "-new SQS_QUEUE_URL=" + env.QueueURL + "-new\n", "", true},
+		{nil, exitDiffers, "nothing to change, 3 not supported here", "", true},
+		{[]string{"--origin", "https://jobs.example.com/", "--dry-run"}, exitError, "", "is no origin", true},
+		{[]string{"--origin", "https://jobs.example.com"}, exitDiffers, "1 done, 3 not supported here", "", true},
+		{[]string{"--origin", "https://jobs.example.com"}, exitDiffers, "nothing to change, 3 not supported here", "", true},
+		{[]string{"--print"}, exitOK, "# nothing to change", "", true},
+		{[]string{"--queue", "other", "--dlq", env.QueueURL + "-new-dead", "--dry-run"}, exitDiffers, "to " + env.Bucket + "-new-dead after 100 receives", "", true},
+	}
+	for _, step := range steps {
+		r := claimcheck(t.Context(), nil, append([]string{"provision"}, step.args...)...)
+		if r.code != step.want || !strings.Contains(r.out, step.out) || !strings.Contains(r.err, step.err) {
+			t.Errorf("%v: exit code %d, errors %q, output\n%s", step.args, r.code, r.err, r.out)
+		}
+		if got := exists(); got != step.made {
+			t.Errorf("%v: the queue exists: %v", step.args, got)
+		}
+	}
+}
+
+// TestProvisionHasTheServersDefaults holds what provision sets up against what server
+// and worker take for granted.
+func TestProvisionHasTheServersDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(config.Worker, []string{"S3_BUCKET=b", "SQS_QUEUE_URL=https://sqs.example/q"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := claimcheck(t.Context(), nil, "provision", "--help")
+	for _, want := range []string{
+		"--retention=" + strings.TrimSuffix(c.QueueRetention.String(), "0m0s"),
+		"(default 7)", "(default 60s)",
+	} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("--help says nothing of %s:\n%s", want, r.out)
+		}
+	}
+	if c.JobTTLDays != 7 || c.Lease.Seconds() != 60 {
+		t.Errorf("the server's defaults are %d days and %s", c.JobTTLDays, c.Lease)
+	}
+}

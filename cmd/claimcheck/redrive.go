@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"claimcheck.example/internal/app"
+	"claimcheck.example/internal/job"
+)
+
+// redriveCmd puts failed jobs, or the jobs of dead letters, back.
+type redriveCmd struct {
+	Jobs      []string      `arg:"" optional:"" name:"job" help:"The jobs: their URLs or identifiers."`
+	Failed    bool          `help:"All jobs of the bucket that have failed."`
+	Since     string        `placeholder:"WHEN" help:"With --failed: that have since; a day (UTC), a time such as 2026-11-01T08:00:00Z, or how long ago: 36h."`
+	Until     string        `placeholder:"WHEN" help:"With --failed: that had until then; a day is included."`
+	Dead      bool          `help:"The jobs of all messages in the dead-letter queue, which are removed from there."`
+	Owner     string        `placeholder:"ISSUER|SUBJECT" help:"Only this owner's jobs."`
+	Reason    string        `placeholder:"TEXT" help:"Only jobs whose message has this text in it."`
+	DryRun    bool          `help:"Say what would be done, and change nothing."`
+	JSON      bool          `name:"json" help:"Print the counts as JSON."`
+	Bucket    string        `env:"S3_BUCKET" required:"" help:"The bucket."`
+	Queue     string        `env:"SQS_QUEUE_URL" required:"" placeholder:"URL" help:"The queue."`
+	Retention time.Duration `env:"QUEUE_RETENTION" default:"96h" help:"How long the queue keeps a message (default ${default})."`
+}
+
+// Help is what --help says beside the flags.
+func (redriveCmd) Help() string {
+	return `A failed job becomes pending again, with all its attempts, and gets a new message; it is billed once in all. Jobs that wait, run or are completed are left alone. It may be repeated, and interrupted.
+
+It acts by the AWS credentials of the environment, which need s3:ListBucket, s3:GetObject and s3:PutObject on jobs/*, s3:GetObject on input/*, and sqs:SendMessage; with --dead also sqs:GetQueueAttributes on the queue, and sqs:GetQueueUrl, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on its dead-letter queue.
+
+Exit status: 0; 1, if something failed, or a job that was named cannot be put back.`
+}
+
+// Run puts back what was asked for, one way after the other, and tells the counts.
+func (c redriveCmd) Run(ctx context.Context, s streams) error {
+	if len(c.Jobs) == 0 && !c.Failed && !c.Dead {
+		return errors.New("nothing to put back: name jobs, or say --failed or --dead")
+	}
+	if c.Bucket == "" || c.Queue == "" {
+		return errors.New("--bucket and --queue say whose jobs they are; or set S3_BUCKET and SQS_QUEUE_URL")
+	}
+	if !c.Failed && c.Since+c.Until != "" {
+		return errors.New("--since and --until are of --failed")
+	}
+	from, to, err := c.bounds(time.Now())
+	if err != nil {
+		return err
+	}
+	named, err := c.named()
+	if err != nil {
+		return err
+	}
+	r, err := app.NewRedriver(ctx, c.Bucket, c.Queue, c.Retention)
+	if err != nil {
+		return err
+	}
+	t := redriveTally{c: c, s: s, Jobs: map[string]int{}, DryRun: c.DryRun}
+	opts := job.RedriveOptions{Owner: c.Owner, Reason: c.Reason, DryRun: c.DryRun}
+	err = r.RedriveAll(ctx, named, opts, t.named)
+	if err == nil && c.Dead {
+		err = t.dead(ctx, r, opts)
+	}
+	if err == nil && c.Failed {
+		err = r.RedriveAll(ctx, r.Index.Jobs(ctx, from, to), opts, t.listed)
+	}
+	err = errors.Join(t.write(s.out), err) // the counts, however far it came
+	if err == nil && t.Errors > 0 {
+		err = errSomeFailed
+	}
+	return err
+}
+
+// bounds reads --since and --until.
+func (c redriveCmd) bounds(now time.Time) (from, to time.Time, err error) {
+	if from, _, err = moment(c.Since, now); err != nil {
+		return from, to, fmt.Errorf("--since is %w", err)
+	}
+	to, day, err := moment(c.Until, now)
+	if err != nil {
+		return from, to, fmt.Errorf("--until is %w", err)
+	}
+	if day {
+		to = to.AddDate(0, 0, 1).Add(-time.Second)
+	}
+	if !from.IsZero() && !to.IsZero() && to.Before(from) {
+		return from, to, errors.New("--since is later than --until")
+	}
+	return from, to, nil
+}
+
+// moment reads a day, a time, or how long ago; zero for nothing.
+func moment(text string, now time.Time) (at time.Time, day bool, err error) {
+	if text == "" {
+		return at, false, nil
+	}
+	if at, err = time.Parse(time.DateOnly, text); err == nil {
+		return at, true, nil
+	}
+	if at, err = time.Parse(time.RFC3339, text); err == nil {
+		return at, false, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
+		return now.Add(-ago), false, nil
+	}
+	return at, false, errors.New("neither a day such as 2026-11-22, nor a time such as 2026-11-22T08:00:00Z, nor how long ago, such as 36h")
+}
+
+// named reads the jobs that were named: an identifier is the last part of a job's URL.
+func (c redriveCmd) named() (iter.Seq2[job.ID, error], error) {
+	var ids []job.ID
+	for _, name := range c.Jobs {
+		id, err := job.ParseID(name[strings.LastIndexByte(name, '/')+1:])
+		if err != nil {
+			return nil, fmt.Errorf("%s: no job's URL or identifier", name)
+		}
+		ids = append(ids, id)
+	}
+	return func(yield func(job.ID, error) bool) {
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}, nil
+}
+
+// redriveTally counts what became of jobs, and tells of each that is put back.
+type redriveTally struct {
+	c redriveCmd
+	s streams
+
+	DryRun bool `json:"dry_run"`
+	// Jobs counts jobs by what became of them: "put_back", "sent_again", …
+	Jobs map[string]int `json:"jobs"`
+	// DeadLetters is what was in the dead-letter queue, if that was asked for.
+	DeadLetters *deadLetters `json:"dead_letters,omitempty"`
+	Errors      int          `json:"errors"`
+}
+
+type deadLetters struct {
+	Removed   int `json:"removed"`
+	Kept      int `json:"kept"`
+	Malformed int `json:"malformed"`
+}
+
+func (t *redriveTally) failed(id job.ID, why any) {
+	t.Errors++
+	fmt.Fprintf(t.s.err, "claimcheck: %s: %v\n", id, why)
+}
+
+// listed takes a job that nobody named.
+func (t *redriveTally) listed(id job.ID, what job.Redriven, err error) {
+	if err != nil {
+		t.failed(id, err)
+		return
+	}
+	t.Jobs[strings.ReplaceAll(what.String(), " ", "_")]++
+	if !what.Left() && !t.c.JSON {
+		fmt.Fprintf(t.s.out, "%s\t%s\n", id, what)
+	}
+}
+
+// named takes a job that was named.
+func (t *redriveTally) named(id job.ID, what job.Redriven, err error) {
+	t.listed(id, what, err)
+	switch what {
+	case job.NotThere, job.NeverAccepted, job.NeverUploaded, job.ImageGone:
+		if err == nil {
+			t.failed(id, "it cannot be put back: "+what.String())
+		}
+	}
+}
+
+func (t *redriveTally) dead(ctx context.Context, r *app.Redriver, opts job.RedriveOptions) error {
+	dead, err := r.DeadLetters(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := r.RedriveDead(ctx, dead, opts, t.listed)
+	t.DeadLetters = &deadLetters{n.Removed, n.Kept, n.Malformed}
+	return err
+}
+
+// write tells the counts.
+func (t *redriveTally) write(w io.Writer) error {
+	if t.c.JSON {
+		return json.NewEncoder(w).Encode(t)
+	}
+	var counts []string
+	for _, what := range slices.Sorted(maps.Keys(t.Jobs)) {
+		counts = append(counts, fmt.Sprintf("%d %s", t.Jobs[what], strings.ReplaceAll(what, "_", " ")))
+	}
+	if len(counts) == 0 {
+		counts = append(counts, "no job")
+	}
+	line := "Jobs: " + strings.Join(counts, ", ")
+	if d := t.DeadLetters; d != nil {
+		line += fmt.Sprintf(". Dead letters: %d removed, %d kept, %d malformed and kept", d.Removed, d.Kept, d.Malformed)
+	}
+	if t.Errors > 0 {
+		line += fmt.Sprintf(". Errors: %d", t.Errors)
+	}
+	if t.DryRun {
+		line = "A dry run; nothing was changed. " + line
+	}
+	_, err := fmt.Fprintln(w, line+".")
+	return err
+}

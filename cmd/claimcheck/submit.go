@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"claimcheck.example/internal/client"
+	"claimcheck.example/internal/media"
+)
+
+// submitCmd leaves images and, when asked to, waits for the results. It speaks the
+// public API alone.
+type submitCmd struct {
+	server
+	Files  []string          `arg:"" name:"file" predictor:"file" help:"The images; - is standard input."`
+	Param  map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; as often as needed."`
+	Params string            `placeholder:"JSON" help:"All parameters as one JSON object."`
+	Wait   bool              `help:"Wait for the end of each job."`
+	Output string            `short:"o" type:"path" placeholder:"DIR" help:"Put the results into this folder, made if need be, named after the images; implies --wait."`
+	Force  bool              `help:"Replace files that exist there."`
+	Jobs   int               `short:"j" default:"4" help:"How many images are under way at once (default ${default})."`
+	Key    string            `placeholder:"NAME" help:"Name this batch: the same image under the same name is the same job for ever, however often the command is repeated."`
+	JSON   bool              `name:"json" help:"Print what became of each image as a JSON object, one a line."`
+}
+
+// outcome is what became of one image.
+type outcome struct {
+	File   string      `json:"file"`
+	URL    string      `json:"url,omitempty"`    // of the job
+	Job    *client.Job `json:"job,omitempty"`    // as it was last told of
+	Output string      `json:"output,omitempty"` // the result's file, or its URL
+	Error  string      `json:"error,omitempty"`
+}
+
+// Run submits all files, some at once. One that fails holds up no other.
+func (c submitCmd) Run(ctx context.Context, s streams) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	params, err := c.params()
+	if err != nil {
+		return err
+	}
+	if c.Jobs < 1 {
+		return errors.New("--jobs is at least 1")
+	}
+	if c.Output != "" {
+		if err := os.MkdirAll(c.Output, 0o777); err != nil { // less the umask
+			return fmt.Errorf("--output: %w", err)
+		}
+	}
+	b := &batch{submitCmd: c, api: api, params: params, s: s, show: newProgress(s, len(c.Files))}
+	var group errgroup.Group
+	group.SetLimit(c.Jobs)
+	for _, file := range c.Files {
+		group.Go(func() error {
+			if ctx.Err() == nil {
+				o, err := b.process(ctx, file)
+				b.tell(ctx, o, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	b.show.end()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case b.failed:
+		return errSomeFailed
+	}
+	return nil
+}
+
+// params makes one JSON object of --params and --param.
+func (c submitCmd) params() (string, error) {
+	if len(c.Param) == 0 && c.Params == "" {
+		return "", nil
+	}
+	all := map[string]json.RawMessage{}
+	if c.Params != "" {
+		if err := json.Unmarshal([]byte(c.Params), &all); err != nil {
+			return "", fmt.Errorf(`--params is not a JSON object such as {"width": 800}: %w`, err)
+		}
+	}
+	for name, value := range c.Param {
+		raw := json.RawMessage(value) // a number, true, a list
+		if !json.Valid(raw) {
+			raw, _ = json.Marshal(value)
+		}
+		all[name] = raw
+	}
+	b, err := json.Marshal(all)
+	return string(b), err
+}
+
+// batch is one run of the command.
+type batch struct {
+	submitCmd
+	api    *client.Client
+	params string
+	s      streams
+	show   *progress
+
+	mu     sync.Mutex // guards failed, and the streams
+	failed bool
+}
+
+// tell prints what became of an image.
+func (b *batch) tell(ctx context.Context, o outcome, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.show.done(err == nil)
+	if err != nil {
+		b.failed = true
+		o.Error = advise(err).Error()
+		if ctx.Err() != nil && !errors.Is(err, errUnfinished) {
+			o.Error = "interrupted; nothing was submitted"
+			switch {
+			case o.Job != nil && o.Job.Over():
+				o.Error = "interrupted; the job is " + o.Job.Status
+			case o.URL != "":
+				o.Error = "interrupted; the job is accepted and goes on"
+			}
+		}
+	}
+	b.show.around(func() {
+		switch {
+		case b.JSON:
+			_ = json.NewEncoder(b.s.out).Encode(o)
+		case err != nil && o.URL != "":
+			fmt.Fprintf(b.s.err, "claimcheck: %s: %s (%s)\n", o.File, o.Error, o.URL)
+		case err != nil:
+			fmt.Fprintf(b.s.err, "claimcheck: %s: %s\n", o.File, o.Error)
+		case o.Output != "":
+			fmt.Fprintln(b.s.out, o.Output)
+		default:
+			fmt.Fprintln(b.s.out, o.URL)
+		}
+	})
+}
+
+// process takes one image as far as was asked for. The outcome tells how far it came.
+func (b *batch) process(ctx context.Context, file string) (o outcome, err error) {
+	o.File = file
+	img, err := b.open(file)
+	if err != nil {
+		return o, err
+	}
+	defer img.close()
+	if o.URL, err = b.submit(ctx, img.Image); err != nil {
+		return o, err
+	}
+	if ctx.Err() != nil {
+		return o, context.Cause(ctx)
+	}
+	if !b.Wait && b.Output == "" {
+		return o, nil
+	}
+	if o.Job, err = b.api.Status(ctx, o.URL, true); err != nil {
+		return o, err
+	}
+	if o.Job.Status == "failed" {
+		return o, fmt.Errorf("the job failed: %s", o.Job.Message)
+	}
+	o.Output = o.Job.Location
+	if b.Output == "" {
+		return o, nil
+	}
+	r, err := b.api.Output(ctx, o.URL)
+	if err != nil {
+		return o, err
+	}
+	defer r.Body.Close()
+	path := filepath.Join(b.Output, resultName(file, r))
+	if err := keep(ctx, path, r, b.Force); err != nil {
+		return o, err
+	}
+	o.Output = path
+	return o, nil
+}
+
+// patience is how long an interrupted submit waits for the answer to an image that has
+// gone up whole, and for each other last word.
+const patience = 5 * time.Second
+
+// errUnfinished is what an interruption has left behind.
+var errUnfinished = errors.New("interrupted")
+
+// submit leaves an image. An interruption stops it only as long as the image has not
+// gone up whole: then the server may have made the job, and it is to be known. A direct
+// upload that is stopped is withdrawn.
+func (b *batch) submit(interrupted context.Context, img client.Image) (url string, err error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(interrupted))
+	defer cancel()
+	var whole atomic.Bool
+	show := b.show.file(img.Size)
+	img.Progress = func(sent int64) {
+		if show != nil {
+			show(sent)
+		}
+		if sent == img.Size {
+			whole.Store(true)
+		}
+	}
+	defer context.AfterFunc(interrupted, func() {
+		if !whole.Load() {
+			cancel()
+			return
+		}
+		time.AfterFunc(patience, cancel)
+	})()
+	url, err = b.api.Submit(ctx, img)
+	switch {
+	case err == nil || interrupted.Err() == nil:
+		return url, err
+	case url != "":
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		if b.api.Delete(ctx, url) == nil {
+			return "", context.Cause(interrupted)
+		}
+		return url, fmt.Errorf("%w; the job waits for its image, and fails by itself if it does not come", errUnfinished)
+	case whole.Load():
+		return "", fmt.Errorf("%w before the server said whether it accepts the image; it may have", errUnfinished)
+	}
+	return "", context.Cause(interrupted)
+}
+
+// resultName is the image's name with the ending of what became of it.
+func resultName(file string, r *client.Result) string {
+	if file == "-" {
+		return nameOf(r)
+	}
+	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) + filepath.Ext(nameOf(r))
+}
+
+// source is an image to submit, and what to do when that is over.
+type source struct {
+	client.Image
+	close func()
+}
+
+// open makes an image ready to be read as often as it takes.
+func (b *batch) open(file string) (source, error) {
+	f, closeFile, err := b.spool(file)
+	if err != nil {
+		return source{}, err
+	}
+	src := source{close: closeFile}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a file; pipe it into standard input, which is called -")
+	}
+	if err == nil {
+		src.Image = client.Image{Content: f, Size: info.Size(), Params: b.params, Key: uuid.NewString()}
+		src.ContentType, err = contentType(f, info.Size())
+	}
+	if err == nil && b.Key != "" {
+		src.Key, err = b.keyOf(f, info.Size())
+	}
+	if err != nil {
+		src.close()
+		return source{}, err
+	}
+	return src, nil
+}
+
+// spool opens a file. Standard input, which can be read but once, becomes one that
+// vanishes when it is closed.
+func (b *batch) spool(file string) (*os.File, func(), error) {
+	if file != "-" {
+		f, err := os.Open(file)
+		return f, func() { f.Close() }, err
+	}
+	f, err := os.CreateTemp("", "claimcheck-stdin-")
+	if err != nil {
+		return nil, nil, err
+	}
+	os.Remove(f.Name())
+	if _, err := io.Copy(f, b.s.in); err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("standard input cannot be read: %w", err)
+	}
+	return f, func() { f.Close() }, nil
+}
+
+// contentType tells what an image is by its content.
+func contentType(f io.ReaderAt, size int64) (string, error) {
+	if size == 0 {
+		return "", errors.New("it is empty")
+	}
+	head := make([]byte, min(size, media.HeadSize))
+	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return "", err
+	}
+	kind := media.Detect(head)
+	if kind == "" {
+		return "", errors.New("it is not an image, going by its content")
+	}
+	return kind, nil
+}
+
+// keyOf is the idempotency key of an image in a named batch: of the batch's name, the
+// image's bytes and what is to be done with it.
+func (b *batch) keyOf(f io.ReaderAt, size int64) (string, error) {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%d\n%s\n%d\n%s\n", len(b.Key), b.Key, len(b.params), b.params)
+	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, size)); err != nil {
+		return "", err
+	}
+	return "batch-" + hex.EncodeToString(sum.Sum(nil)), nil
+}

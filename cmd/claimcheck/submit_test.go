@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/awslocal/awstest"
+)
+
+// photo writes the test's photograph into a folder of its own.
+func photo(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(awstest.Path("../../internal/media/testdata/rainier.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "rainier.photo")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// documents counts the jobs in the bucket.
+func documents(t *testing.T, s *apptest.System) int {
+	t.Helper()
+	list, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: aws.String("jobs/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list.Contents)
+}
+
+// TestSubmit submits a picture, whichever way the server wants it, and whatever happens
+// to the answers: the result comes, of one job.
+func TestSubmit(t *testing.T) {
+	t.Parallel()
+	for name, vars := range map[string][]string{
+		"by the submit itself":                    nil,
+		"by the upload that the server offers":    {"MAX_INLINE_BYTES=1KiB"},
+		"with answers that fail and answers lost": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := apptest.Start(t, vars...)
+			s.StartWorker(t)
+			if strings.Contains(name, "fail") {
+				n := 0
+				s.Backend.Fail(func(r apptest.Request) apptest.Fault {
+					if n++; r.Method == http.MethodPut && n%3 == 0 {
+						return apptest.LoseAnswer
+					}
+					return apptest.Pass
+				})
+			}
+			file, dir := photo(t), t.TempDir()
+			r := claimcheck(t.Context(), nil, "submit", "--server", s.URL, file, "-o", dir, "--param", "width=100", "--param", "format=png")
+			kept := filepath.Join(dir, "rainier.png")
+			if r.code != 0 || r.out != kept+"\n" {
+				t.Fatalf("exit code %d, output %q, errors %q", r.code, r.out, r.err)
+			}
+			result, err := os.ReadFile(kept)
+			if err != nil || !bytes.HasPrefix(result, []byte("\x89PNG")) {
+				t.Errorf("result of %d bytes, %v", len(result), err)
+			}
+			if n := documents(t, s); n != 1 {
+				t.Errorf("%d jobs were made", n)
+			}
+			r = claimcheck(t.Context(), nil, "submit", "--server", s.URL, file, "-o", dir, "--param", "format=png")
+			if again, _ := os.ReadFile(kept); r.code != 1 || !strings.Contains(r.err, "exists and is not replaced") || !bytes.Equal(again, result) {
+				t.Errorf("the first result is in danger: exit code %d, %q", r.code, r.err)
+			}
+		})
+	}
+}
+
+// TestSubmitMany submits more images than may be under way at once, good ones and bad.
+func TestSubmitMany(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	s.StartWorker(t)
+	bad := awstest.Path("main.go")
+	args := []string{"submit", "--server", s.URL, "--json", "--wait", "-j", "3", "--param", "width=50", bad}
+	for range 7 {
+		args = append(args, photo(t))
+	}
+	r := claimcheck(t.Context(), nil, args...)
+	good, refused := 0, 0
+	for d := json.NewDecoder(strings.NewReader(r.out)); d.More(); {
+		var o outcome
+		if err := d.Decode(&o); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case o.Error != "" && o.File == bad && o.URL == "":
+			refused++
+		case o.Error == "" && o.Job.Status == "completed" && o.Job.Output.Width == 50 && o.Output == o.URL+"/output":
+			good++
+		default:
+			t.Errorf("outcome %+v", o)
+		}
+	}
+	if r.code != 1 || good != 7 || refused != 1 {
+		t.Errorf("exit code %d, %d good, %d refused: %s", r.code, good, refused, r.err)
+	}
+}
+
+// TestKeyNamesABatch repeats a batch: no image is submitted twice, and another batch's
+// and another processing's are others.
+func TestKeyNamesABatch(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	file := photo(t)
+	submit := func(args ...string) string {
+		t.Helper()
+		r := claimcheck(t.Context(), nil, append([]string{"submit", "--server", s.URL, file}, args...)...)
+		if r.code != 0 {
+			t.Fatalf("exit code %d: %s", r.code, r.err)
+		}
+		return r.out
+	}
+	first := submit("--key", "tuesday")
+	if again := submit("--key", "tuesday"); again != first {
+		t.Errorf("the repeat is another job: %q and %q", first, again)
+	}
+	for _, args := range [][]string{nil, {"--key", "wednesday"}, {"--key", "tuesday", "--param", "width=2"}} {
+		if submit(args...) == first {
+			t.Errorf("%v is the same job", args)
+		}
+	}
+	if n := documents(t, s); n != 4 {
+		t.Errorf("%d jobs were made", n)
+	}
+}
+
+// TestLifeOfAJob goes through the other commands, from standard input to deletion.
+func TestLifeOfAJob(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	image, err := os.ReadFile(photo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(want int, args ...string) result {
+		t.Helper()
+		r := claimcheck(t.Context(), image, append(args, "--server", s.URL)...)
+		if r.code != want {
+			t.Fatalf("%v: exit code %d, output %q, errors %q", args, r.code, r.out, r.err)
+		}
+		return r
+	}
+	job := strings.TrimSpace(do(0, "submit", "-").out)
+	id := job[strings.LastIndex(job, "/")+1:]
+	if r := do(0, "status", id); r.out != job+"\tpending\n" {
+		t.Errorf("status is %q", r.out)
+	}
+	if r := do(1, "output", id, "-o", "-"); !strings.Contains(r.err, "pending") {
+		t.Errorf("the output of a pending job: %q", r.err)
+	}
+	s.StartWorker(t)
+	if r := do(0, "output", job, "--wait", "-o", "-"); !strings.HasPrefix(r.out, "\xff\xd8\xff") || len(r.out) < 1000 {
+		t.Errorf("output of %d bytes", len(r.out))
+	}
+	if r := do(0, "status", job+"/output", "--wait"); r.out != job+"\tcompleted\t"+job+"/output\n" {
+		t.Errorf("status is %q", r.out)
+	}
+	dir := t.TempDir()
+	kept := filepath.Join(dir, id+".jpg")
+	if r := do(0, "output", id, "-o", dir); r.out != kept+"\n" {
+		t.Errorf("output is at %q", r.out)
+	}
+	do(1, "output", id, "-o", kept)
+	do(0, "output", id, "-o", kept, "--force")
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	do(0, "delete", id)
+	do(1, "delete", id)
+	if r := do(1, "status", id, "https://elsewhere.example/jobs/"+id); !strings.Contains(r.err, "no job") || !strings.Contains(r.err, "is not a job of") {
+		t.Errorf("errors are %q", r.err)
+	}
+}
+
+// TestInterrupted stops the command while its job waits for a worker: the job's URL is
+// told, and no file is begun.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	file, dir := photo(t), t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan result, 1)
+	go func() { done <- claimcheck(ctx, nil, "submit", "--server", s.URL, "-o", dir, file) }()
+	for range time.Tick(10 * time.Millisecond) {
+		if documents(t, s) == 1 && s.Count()["SQS SendMessage"] > 0 {
+			break
+		}
+	}
+	// The answer is on its way; the command asks for the status next.
+	for range time.Tick(10 * time.Millisecond) {
+		if s.Count()["S3 GetObject"] > 0 {
+			break
+		}
+	}
+	cancel()
+	r := <-done
+	if r.code != 130 || !strings.Contains(r.err, "the job is accepted and goes on ("+s.URL+"/jobs/") || r.out != "" {
+		t.Errorf("exit code %d, output %q, errors %q", r.code, r.out, r.err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestWhoIsNotLetIn is told what to do.
+func TestWhoIsNotLetIn(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t, "OIDC_ISSUER=https://id.example.com", "OIDC_AUDIENCE=claimcheck")
+	for name, args := range map[string][]string{
+		"submit": {"submit", "--server", s.URL, photo(t)}, "status": {"status", "--server", s.URL, "x"}, "usage": {"usage", "--server", s.URL},
+	} {
+		if r := claimcheck(t.Context(), nil, args...); r.code != 1 || !strings.Contains(r.err, "CLAIMCHECK_TOKEN") || !strings.Contains(r.err, "--token-file") {
+			t.Errorf("%s: exit code %d, output %q, errors %q", name, r.code, r.out, r.err)
+		}
+	}
+}
+
+// TestNobodyAnswers has no server where one should be.
+func TestNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	r := claimcheck(t.Context(), nil, "submit", "--server", "http://"+address, photo(t))
+	if r.code != 1 || !strings.Contains(r.err, address+" does not answer") || !strings.Contains(r.err, "refused") || !strings.Contains(r.err, "--server") || r.out != "" {
+		t.Errorf("exit code %d, output %q, errors %q", r.code, r.out, r.err)
+	}
+}

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"claimcheck.example/internal/app/apptest"
+)
+
+// asCommand in the environment makes the test's binary the command itself.
+const asCommand = "CLAIMCHECK_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// screen is a terminal as far as the command needs one: carriage return, erased lines,
+// and lines that must not be longer than it is wide.
+type screen struct {
+	mu      sync.Mutex // guards all below
+	columns int
+	raw     strings.Builder
+	lines   []string // above the cursor's
+	line    []rune
+	at      int // the cursor's column
+	over    int // where it was before it returned
+	widest  int // of the lines that were written over, as those of a bar are
+	escape  *regexp.Regexp
+}
+
+func newScreen(columns int) *screen {
+	return &screen{columns: columns, escape: regexp.MustCompile("^\x1b\\[([0-9;?]*)([A-Za-z])")}
+}
+
+// watch shows what is written to a terminal until that ends.
+func (s *screen) watch(terminal *os.File) {
+	in := bufio.NewReader(terminal)
+	for {
+		r, _, err := in.ReadRune()
+		if err != nil || string(r) == endOfShow {
+			return
+		}
+		var escaped string
+		if r == '\x1b' {
+			for escaped = string(r); !s.escape.MatchString(escaped) && len(escaped) < 16; {
+				if r, _, err = in.ReadRune(); err != nil {
+					return
+				}
+				escaped += string(r)
+			}
+		}
+		s.put(r, escaped)
+	}
+}
+
+func (s *screen) put(r rune, escaped string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if escaped == "" {
+		s.raw.WriteRune(r)
+	}
+	switch {
+	case escaped != "":
+		s.raw.WriteString(escaped)
+		if m := s.escape.FindStringSubmatch(escaped); m != nil && m[2] == "K" {
+			if m[1] == "2" {
+				s.line = s.line[:0]
+			} else {
+				s.line = s.line[:min(s.at, len(s.line))]
+			}
+		}
+		return
+	case r == '\r':
+		s.over, s.at = s.at, 0
+		return
+	case r == '\n':
+		s.lines = append(s.lines, strings.TrimRight(string(s.line), " "))
+		s.line, s.at, s.over = nil, 0, 0
+	default:
+		s.widest, s.over = max(s.widest, s.over), 0
+		for len(s.line) <= s.at {
+			s.line = append(s.line, ' ')
+		}
+		s.line[s.at] = r
+		s.at++
+	}
+}
+
+// text is all that there was to see.
+func (s *screen) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.raw.String()
+}
+
+// left is what stands there in the end.
+func (s *screen) left() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.TrimRight(strings.Join(append(s.lines, string(s.line)), "\n"), " ")
+}
+
+// open opens a terminal with its screen.
+func open(t *testing.T, columns int) (command, keyboard *os.File, s *screen, ended func()) {
+	t.Helper()
+	keyboard, command, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pty.Setsize(keyboard, &pty.Winsize{Rows: 24, Cols: uint16(columns)}); err != nil {
+		t.Fatal(err)
+	}
+	s = newScreen(columns)
+	done := make(chan struct{})
+	go func() { defer close(done); s.watch(keyboard) }()
+	t.Cleanup(func() { command.Close(); keyboard.Close(); <-done })
+	// What is still on its way when a terminal is closed may be lost.
+	return command, keyboard, s, func() { _, _ = command.WriteString(endOfShow); <-done }
+}
+
+// endOfShow is the character after which a screen is not watched any longer.
+const endOfShow = "\x04"
+
+// TestProgressOnATerminal submits on terminals of several widths: the bar fits, and goes
+// away without a trace.
+func TestProgressOnATerminal(t *testing.T) {
+	t.Parallel()
+	for _, columns := range []int{16, 24, 40, 60, 80, 200} {
+		t.Run(fmt.Sprint(columns), func(t *testing.T) {
+			t.Parallel()
+			s := apptest.Start(t)
+			s.StartWorker(t)
+			out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer out.Close()
+			command, _, screen, ended := open(t, columns)
+			code := run(t.Context(), []string{"submit", "--server", s.URL, "--wait", "-j", "1", "--param", "width=20", photo(t), "nothing.jpg", photo(t)},
+				streams{strings.NewReader(""), out, command})
+			ended()
+			if code != 1 {
+				t.Errorf("exit code %d", code)
+			}
+			if screen.widest > columns {
+				t.Errorf("%d characters on a line of %d: %q", screen.widest, columns, screen.text())
+			}
+			if !strings.Contains(screen.text(), "0 of 3") && !strings.Contains(screen.text(), "0/3") {
+				t.Errorf("there was no bar: %q", screen.text())
+			}
+			if want := "claimcheck: nothing.jpg: open nothing.jpg: no such file or directory\n"; screen.left() != want {
+				t.Errorf("in the end there is %q, want %q", screen.left(), want)
+			}
+			told, err := os.ReadFile(out.Name())
+			if err != nil || strings.Count(string(told), "\n") != 2 || strings.ContainsAny(string(told), "\r\x1b") {
+				t.Errorf("output is %q, %v", told, err)
+			}
+		})
+	}
+}
+
+// TestBarFits draws bars at their longest.
+func TestBarFits(t *testing.T) {
+	t.Parallel()
+	for _, columns := range []int{16, 24, 40, 60, 80, 200} {
+		for _, total := range []int{1, 25, 1000} {
+			command, _, screen, ended := open(t, columns)
+			p := newProgress(streams{err: command}, total)
+			if p.bar == nil {
+				if columns > 16 || total < 100 {
+					t.Errorf("%d columns, %d images: there is no bar", columns, total)
+				}
+				continue
+			}
+			p.over, p.failed = total, total
+			p.file(1 << 30)(1 << 30)
+			p.describe()
+			if err := p.bar.RenderBlank(); err != nil {
+				t.Fatal(err)
+			}
+			p.end()
+			ended()
+			if !strings.Contains(screen.text(), fmt.Sprint(total)) || screen.widest > columns || screen.left() != "" {
+				t.Errorf("%d columns, %d images: %d characters, %q is left of %q", columns, total, screen.widest, screen.left(), screen.text())
+			}
+		}
+	}
+}
+
+// TestNoProgressInAPipe has plain lines alone where there is no terminal.
+func TestNoProgressInAPipe(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	s.StartWorker(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	var code int
+	go func() {
+		code = run(t.Context(), []string{"submit", "--server", s.URL, "--wait", photo(t)}, streams{strings.NewReader(""), write, write})
+		write.Close()
+	}()
+	told, err := io.ReadAll(read)
+	if want := regexp.MustCompile(`^` + regexp.QuoteMeta(s.URL) + `/jobs/[0-9a-f-]{36}/output\n$`); err != nil || code != 0 || !want.Match(told) {
+		t.Errorf("exit code %d, %q, %v", code, told, err)
+	}
+}
+
+// self starts the command as a process of its own.
+func self(ctx context.Context, args ...string) *exec.Cmd {
+	exe, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	cmd := exec.CommandContext(ctx, exe, args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
+// TestCtrlC presses it on a terminal, in the middle of an upload.
+func TestCtrlC(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	gate := newGate(t, s.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := self(ctx, "submit", "--server", gate.URL, large(t))
+	keyboard, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keyboard.Close()
+	screen := newScreen(80)
+	done := make(chan struct{})
+	go func() { defer close(done); screen.watch(keyboard) }()
+	<-gate.begun
+	if _, err := keyboard.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	<-done
+	gate.open()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(screen.left(), "nothing was submitted") {
+		t.Errorf("exit code %d: %q", code, screen.text())
+	}
+	nothing(t, s)
+}
+
+// TestCompletion completes commands, flags and files in a bash.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash to complete anything in")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(exe, filepath.Join(dir, "claimcheck")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "picture-of-a-mountain.jpg"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bash, "--noprofile", "--norc", "-i")
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "HOME=" + dir, "TERM=dumb", "PS1=ready> ", asCommand + "=1", "INPUTRC=/dev/null"}
+	keyboard, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keyboard.Close()
+	screen := newScreen(200)
+	done := make(chan struct{})
+	go func() { defer close(done); screen.watch(keyboard) }()
+	see := func(want string) {
+		t.Helper()
+		for tick := time.NewTicker(10 * time.Millisecond); !strings.Contains(screen.text(), want); {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				t.Fatalf("no %q to see: %q", want, screen.text())
+			}
+		}
+	}
+	press := func(keys, want string) {
+		t.Helper()
+		if _, err := io.WriteString(keyboard, keys); err != nil {
+			t.Fatal(err)
+		}
+		see(want)
+	}
+	see("ready> ")
+	press("source <(claimcheck completion -c bash); echo $((6*7))\n", "42")
+	press("claimcheck subm\t", "claimcheck submit ")
+	press("--wa\t", "--wait ")
+	press("pict\t", "picture-of-a-mountain.jpg")
+	press("\x15exit\n", "exit")
+	_ = cmd.Wait()
+	<-done
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// versus adds a row: n clients ask server and floor for l by turns.
+func (b *bench) versus(ctx context.Context, name string, l load, n int, goals []goal) error {
+	rounds, err := b.alternate(ctx, name, l, n, until{time: b.round}, b.rounds)
+	if err != nil {
+		return err
+	}
+	r := compare(name, rounds)
+	r.judge(goals)
+	b.rows = append(b.rows, r)
+	return nil
+}
+
+// alternate measures server and floor by turns, each a process of its own, in count
+// rounds each.
+func (b *bench) alternate(ctx context.Context, name string, l load, n int, end until, count int) (map[side][]round, error) {
+	actors := map[side]*actor{}
+	conns := map[side]*http.Client{}
+	for _, who := range []side{server, floor} {
+		a, err := b.stage.start(ctx, b.stage.probed, who)
+		if err != nil {
+			return nil, err
+		}
+		defer a.Kill()
+		actors[who], conns[who] = a, clients(n)
+		defer conns[who].CloseIdleConnections()
+		// Connections are made and caches filled before anything counts.
+		warm := l
+		warm.padding = 0
+		if _, err := warm.drive(ctx, conns[who], a, n, until{requests: 2 * n}); err != nil {
+			return nil, err
+		}
+	}
+	if b.profiles != "" {
+		if err := b.profile(ctx, name, l, conns[server], actors[server], n); err != nil {
+			return nil, err
+		}
+	}
+	rounds := map[side][]round{}
+	for i := range count {
+		order := []side{server, floor}
+		if i%2 == 1 { // who goes second finds the other's dust still settling
+			order = []side{floor, server}
+		}
+		for _, who := range order {
+			r, err := l.drive(ctx, conns[who], actors[who], n, end)
+			if err != nil {
+				return nil, err
+			}
+			rounds[who] = append(rounds[who], r)
+		}
+	}
+	return rounds, nil
+}
+
+// profile writes profiles of a round that counts for nothing.
+func (b *bench) profile(ctx context.Context, name string, l load, c *http.Client, a *actor, n int) error {
+	seconds := max(int(b.round.Seconds()), 2)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		_, err := l.drive(ctx, c, a, n, until{time: time.Duration(seconds+1) * time.Second})
+		return err
+	})
+	b.profiled(ctx, g, name, a, seconds)
+	return g.Wait()
+}
+
+// profiled has g take both profiles of a for some seconds.
+func (b *bench) profiled(ctx context.Context, g *errgroup.Group, name string, a *actor, seconds int) {
+	file := strings.NewReplacer(" ", "-", ",", "").Replace(name)
+	for kind, path := range map[string]string{"cpu": "profile", "allocs": "allocs"} {
+		g.Go(func() error {
+			return a.profile(ctx, fmt.Sprintf("/debug/pprof/%s?seconds=%d", path, seconds), filepath.Join(b.profiles, file+"."+kind+".prof"))
+		})
+	}
+}
+
+// completed returns the id of a job that a worker has brought to its end; the output
+// is the image.
+func (b *bench) completed(ctx context.Context, image []byte) (string, error) {
+	w, err := b.stage.startWorker(nil, "PROCESSOR=exec:cat")
+	if err != nil {
+		return "", err
+	}
+	defer w.Kill()
+	s, err := b.stage.start(ctx, b.stage.probed, server)
+	if err != nil {
+		return "", err
+	}
+	defer s.Kill()
+	j, err := submitAndWait(ctx, http.DefaultClient, s.url, image)
+	return j.ID, err
+}
+
+// answer is what the API says of a job.
+type answer struct {
+	ID      string    `json:"job_id"`
+	Status  string    `json:"status"`
+	Updated time.Time `json:"updated_at"`
+}
+
+// submitAndWait submits an image and waits for the job's end.
+func submitAndWait(ctx context.Context, c *http.Client, base string, image []byte) (answer, error) {
+	l := load{method: "POST", path: "/jobs", body: image}
+	req, err := l.request(ctx, base)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Prefer", "wait=60")
+	resp, err := c.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	var j answer
+	if err := json.Unmarshal(body, &j); err != nil {
+		return j, err
+	}
+	if j.Status != "completed" {
+		return j, errors.New("the job was not completed: " + string(body))
+	}
+	return j, nil
+}

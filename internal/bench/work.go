@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// echo is a processor that gives back what it gets, and knows how long it took.
+type echo struct {
+	url string
+	srv *http.Server
+
+	mu   sync.Mutex // guards last
+	last time.Duration
+}
+
+func newEcho() (*echo, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	e := &echo{url: "http://" + l.Addr().String()}
+	e.srv = &http.Server{Handler: e}
+	go func() { _ = e.srv.Serve(l) }()
+	return e, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "image/jpeg")
+	_, _ = w.Write(body)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last = time.Since(start)
+}
+
+// beyond adds two rows: how long one job after the other takes from the submit to
+// completed, without what the processor took; as its document has it, and as a client
+// that waits on its submit sees it.
+func (b *bench) beyond(ctx context.Context, name string, image []byte) error {
+	e, err := newEcho()
+	if err != nil {
+		return err
+	}
+	defer e.srv.Close()
+	w, err := b.stage.startWorker(nil, "PROCESSOR="+e.url)
+	if err != nil {
+		return err
+	}
+	defer w.Kill()
+	s, err := b.stage.start(ctx, b.stage.probed, server)
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	c := clients(1)
+	defer c.CloseIdleConnections()
+	var stored, seen []time.Duration
+	const warm = 5
+	for i, end := 0, time.Now().Add(b.round*time.Duration(b.rounds)); i < warm+10 || time.Now().Before(end); i++ {
+		start := time.Now()
+		j, err := submitAndWait(ctx, c, s.url, image)
+		if err != nil {
+			return err
+		}
+		whole := time.Since(start)
+		e.mu.Lock()
+		processing := e.last
+		e.mu.Unlock()
+		if i >= warm {
+			// The document's time is cut to milliseconds; half of one is lost on average.
+			stored = append(stored, j.Updated.Sub(start)+500*time.Microsecond-processing)
+			seen = append(seen, whole-processing)
+		}
+	}
+	r := row{Name: name + ", beyond the processing", Server: figures{p50: quantile(stored, 0.5), p99: quantile(stored, 0.99)}}
+	r.judge([]goal{{Figure: p50, Bound: 30}})
+	b.rows = append(b.rows, r, row{Name: "the same, until a client that waits is told", Server: figures{p50: quantile(seen, 0.5), p99: quantile(seen, 0.99)}})
+	return nil
+}
+
+// work adds a row: what a worker needs for a job, and how many it does.
+func (b *bench) work(ctx context.Context, name string, image []byte) error {
+	s, err := b.stage.start(ctx, b.stage.probed, server)
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	n := int(b.round.Seconds()*float64(b.rounds)*30) + 32
+	l := load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}
+	if _, err := l.drive(ctx, clients(16), s, 16, until{requests: n}); err != nil {
+		return err
+	}
+	r, err := b.drain(ctx, name, n)
+	if err != nil {
+		return err
+	}
+	f := summary([]round{r})
+	delete(f, p50)
+	delete(f, p99)
+	b.rows = append(b.rows, row{Name: name + ", 16 at once", Server: f})
+	return nil
+}
+
+// drain has a worker do n jobs that wait in the queue. A round's latencies are the times
+// from one job's end to the next.
+func (b *bench) drain(ctx context.Context, name string, n int) (round, error) {
+	e, err := newEcho()
+	if err != nil {
+		return round{}, err
+	}
+	defer e.srv.Close()
+	ends := &ends{want: n, all: make(chan struct{})}
+	w, err := b.stage.startWorker(ends, "PROCESSOR="+e.url, "CONCURRENCY=16")
+	if err != nil {
+		return round{}, err
+	}
+	defer w.Kill()
+	start := time.Now()
+	g, gctx := errgroup.WithContext(ctx)
+	if b.profiles != "" {
+		if err := w.Await(ctx, w.probe+"/figures"); err != nil {
+			return round{}, err
+		}
+		b.profiled(gctx, g, name, w, max(int(b.round.Seconds()), 2))
+	}
+	select {
+	case <-ends.all:
+	case <-w.Done():
+		return round{}, fmt.Errorf("the worker ended: %v: %s", w.Wait(), w.Output())
+	case <-ctx.Done():
+		return round{}, context.Cause(ctx)
+	}
+	r := round{took: time.Since(start), latencies: make([]time.Duration, n)}
+	if r.taken, err = w.taken(ctx); err != nil {
+		return r, err
+	}
+	if err := g.Wait(); err != nil {
+		return r, err
+	}
+	return r, w.Stop(10 * time.Second) // no message of its is left invisible
+}
+
+// ends counts the worker's lines on jobs that have come to their end.
+type ends struct {
+	want int
+	all  chan struct{} // closed when there are as many as wanted
+	rest []byte
+}
+
+// Write implements io.Writer.
+func (e *ends) Write(p []byte) (int, error) {
+	e.rest = append(e.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(e.rest, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		e.rest = rest
+		if bytes.Contains(line, []byte(`"ended":true`)) {
+			if e.want--; e.want == 0 {
+				close(e.all)
+			}
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package claimcheck
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go/middleware"
+
+	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/keyless"
+)
+
+// right is one action on one resource, in the words of docs/iam.
+type right struct{ action, resource string }
+
+// actions maps operations to the IAM action that they need where that has another name.
+var actions = map[string]string{
+	"HeadObject": "GetObject", "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket",
+	"CreateMultipartUpload": "PutObject", "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
+}
+
+// rightsNeeded are the rights that the calls which it watched need.
+type rightsNeeded struct {
+	mu   sync.Mutex // guards seen
+	seen map[right]bool
+}
+
+// watch is the SDK's hook.
+func (r *rightsNeeded) watch(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("claimcheck:Rights",
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			out, meta, err := next.HandleInitialize(ctx, in)
+			r.note(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), in.Parameters, err)
+			return out, meta, err
+		}), middleware.Before)
+}
+
+func (r *rightsNeeded) note(service, operation string, input any, err error) {
+	field := func(name string) string {
+		if f := reflect.ValueOf(input).Elem().FieldByName(name); f.IsValid() && f.Kind() == reflect.Pointer && !f.IsNil() {
+			return f.Elem().String()
+		}
+		return ""
+	}
+	action := operation
+	if other, ok := actions[operation]; ok {
+		action = other
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if service == "SQS" {
+		r.seen[right{"sqs:" + action, "arn:aws:sqs:REGION:ACCOUNT:QUEUE"}] = true
+		return
+	}
+	bucket := "arn:aws:s3:::BUCKET"
+	folder, _, _ := strings.Cut(field("Key"), "/")
+	if folder == "" {
+		r.seen[right{"s3:" + action, bucket}] = true
+		return
+	}
+	object := bucket + "/" + folder + "/*"
+	r.seen[right{"s3:" + action, object}] = true
+	if field("IfMatch") != "" { // S3 tells nobody what an object is who may not read it
+		r.seen[right{"s3:GetObject", object}] = true
+	}
+	if err != nil && strings.Contains(err.Error(), "StatusCode: 404") { // else S3 would say 403
+		r.seen[right{"s3:ListBucket", bucket}] = true
+	}
+}
+
+func (r *rightsNeeded) has(one right) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen[one]
+}
+
+// policy is a document of docs/iam.
+type policy struct {
+	Version   string
+	Statement []struct {
+		Sid, Effect      string
+		Action, Resource oneOrMore
+		Principal        map[string]string
+		Condition        map[string]map[string]string
+	}
+}
+
+// oneOrMore is a JSON string, or a list of them.
+type oneOrMore []string
+
+func (o *oneOrMore) UnmarshalJSON(raw []byte) error {
+	if raw[0] == '"' {
+		*o = make(oneOrMore, 1)
+		return json.Unmarshal(raw, &(*o)[0])
+	}
+	return json.Unmarshal(raw, (*[]string)(o))
+}
+
+func readPolicy(t *testing.T, name string) policy {
+	t.Helper()
+	raw, err := os.ReadFile(awstest.Path("docs/iam/" + name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p policy
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil || p.Version != "2012-10-17" {
+		t.Fatalf("%s is no policy: %v", name, err)
+	}
+	return p
+}
+
+// granted returns each action on each resource that a policy allows. Wildcards in
+// actions would allow more than the test could see, and are refused.
+func (p policy) granted(t *testing.T) map[right]bool {
+	t.Helper()
+	all := map[right]bool{}
+	for _, s := range p.Statement {
+		if s.Effect != "Allow" || len(s.Condition) > 0 {
+			t.Errorf("statement %s is more than a plain permission", s.Sid)
+		}
+		for _, a := range s.Action {
+			if strings.Contains(a, "*") {
+				t.Errorf("statement %s allows %s; name each action", s.Sid, a)
+			}
+			for _, r := range s.Resource {
+				all[right{a, r}] = true
+			}
+		}
+	}
+	return all
+}
+
+// TestPoliciesAreEnoughAndNoMore drives jobs through all that can happen to them, and
+// compares the rights that server and worker have needed with those that docs/iam grants.
+func TestPoliciesAreEnoughAndNoMore(t *testing.T) {
+	t.Parallel()
+	api, worker := &rightsNeeded{seen: map[right]bool{}}, &rightsNeeded{seen: map[right]bool{}}
+	liveThroughEverything(t, api, worker)
+	// Lambda's event source mapping receives with the worker's role, and asks for this.
+	worker.seen[right{"sqs:GetQueueAttributes", "arn:aws:sqs:REGION:ACCOUNT:QUEUE"}] = true
+	for name, needed := range map[string]*rightsNeeded{"server.json": api, "worker.json": worker} {
+		granted := readPolicy(t, name).granted(t)
+		for r := range needed.seen {
+			if !granted[r] {
+				t.Errorf("%s does not allow %s on %s, which is called", name, r.action, r.resource)
+			}
+		}
+		for r := range granted {
+			if !needed.seen[r] {
+				t.Errorf("%s allows %s on %s, which nothing calls", name, r.action, r.resource)
+			}
+		}
+	}
+}
+
+// TestTrustPolicy holds the trust policy against what the code sends: with its default
+// audience, and pinned to one service account.
+func TestTrustPolicy(t *testing.T) {
+	t.Parallel()
+	p := readPolicy(t, "trust-google.json")
+	if len(p.Statement) != 1 {
+		t.Fatalf("%d statements", len(p.Statement))
+	}
+	s := p.Statement[0]
+	want := map[string]string{
+		"accounts.google.com:sub": "SERVICE_ACCOUNT_ID", "accounts.google.com:aud": "SERVICE_ACCOUNT_ID", "accounts.google.com:oaud": keyless.DefaultAudience,
+	}
+	if s.Effect != "Allow" || !slices.Equal(s.Action, oneOrMore{"sts:AssumeRoleWithWebIdentity"}) || s.Principal["Federated"] != "accounts.google.com" ||
+		len(s.Condition) != 1 || !maps.Equal(s.Condition["StringEquals"], want) {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// TestEveryRightIsExplained looks for each action of each policy in docs/aws.md.
+func TestEveryRightIsExplained(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(awstest.Path("docs/aws.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := map[string]map[right]bool{"server.json": {}, "worker.json": {}}
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 6 || !strings.Contains(cells[1], "`s3:") && !strings.Contains(cells[1], "`sqs:") {
+			continue
+		}
+		action, on := strings.Trim(cells[1], " `"), strings.Trim(cells[2], " `")
+		resource := "arn:aws:s3:::BUCKET/" + on
+		switch on {
+		case "BUCKET":
+			resource = "arn:aws:s3:::BUCKET"
+		case "QUEUE":
+			resource = "arn:aws:sqs:REGION:ACCOUNT:QUEUE"
+		}
+		for name, reason := range map[string]string{"server.json": cells[3], "worker.json": cells[4]} {
+			if strings.TrimSpace(reason) != "" {
+				explained[name][right{action, resource}] = true
+			}
+		}
+	}
+	for name, got := range explained {
+		for r := range readPolicy(t, name).granted(t) {
+			if !got[r] {
+				t.Errorf("docs/aws.md does not say why %s allows %s on %s", name, r.action, r.resource)
+			}
+			delete(got, r)
+		}
+		for r := range got {
+			t.Errorf("docs/aws.md explains %s on %s, which %s does not allow", r.action, r.resource, name)
+		}
+	}
+}

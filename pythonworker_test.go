@@ -140,6 +140,13 @@ func newBucketProxy(t *testing.T, to string) *bucketProxy {
 	return p
 }
 
+// holdFirstRead has the next GET of key wait for release.
+func (p *bucketProxy) holdFirstRead(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold = key
+}
+
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -215,7 +222,7 @@ func TestPythonWorker(t *testing.T) {
 	}
 
 	victim := submit(rainier(t))
-	proxy.hold = "input/" + victim
+	proxy.holdFirstRead("input/" + victim)
 	first := start()
 	select {
 	case <-proxy.held:

@@ -212,12 +212,13 @@ func TestNoProgressInAPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	var code int
+	ended := make(chan int, 1)
 	go func() {
-		code = run(t.Context(), []string{"submit", "--server", s.URL, "--wait", photo(t)}, streams{strings.NewReader(""), write, write})
-		write.Close()
+		defer write.Close()
+		ended <- run(t.Context(), []string{"submit", "--server", s.URL, "--wait", photo(t)}, streams{strings.NewReader(""), write, write})
 	}()
 	told, err := io.ReadAll(read)
+	code := <-ended
 	if want := regexp.MustCompile(`^` + regexp.QuoteMeta(s.URL) + `/jobs/[0-9a-f-]{36}/output\n$`); err != nil || code != 0 || !want.Match(told) {
 		t.Errorf("exit code %d, %q, %v", code, told, err)
 	}

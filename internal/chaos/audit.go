@@ -27,7 +27,7 @@ import (
 type report struct {
 	submitted, promised, refused, silent   int
 	completed, failed, deleted, unpromised int
-	records, orphans                       int
+	records, orphans, undeleted            int
 	settled                                time.Duration
 	broken                                 []string
 }
@@ -188,8 +188,13 @@ func (r *report) storage(ctx context.Context, a auditor, c *clients) error {
 		}
 		billed := keys["usage"][id] != ""
 		switch {
+		case j.Deleted && isDeleted(c, id):
+			r.undeleted++ // its deletion was killed: it exists for nobody any more
+		case j.Deleted:
+			r.breaks("job %s is marked as deleted by nobody", id)
 		case j.Status == job.Processing:
-			r.breaks("job %s is left in processing", id)
+			r.breaks("job %s is left in processing since %s, attempt %d, lease until %s", id,
+				j.UpdatedAt.Format(time.RFC3339Nano), j.Attempts, j.LeaseUntil.Format(time.RFC3339Nano))
 		case j.Status == job.Pending && c.promised[id] == nil:
 			r.unpromised++ // its submit was killed: nobody was told
 		case j.Status.Over() && j.Attempts > 0 && !billed:
@@ -228,6 +233,7 @@ func (r *report) print(out io.Writer, s *stage) error {
 	row("requests without an answer", r.silent)
 	row("jobs nobody was told of", r.unpromised)
 	row("usage records", r.records)
+	row("deletions cut off", r.undeleted)
 	row("objects without a job", r.orphans)
 	for _, name := range slices.Sorted(maps.Keys(s.kills)) {
 		row("kills of "+name, s.kills[name])

@@ -200,7 +200,9 @@ func (s *stage) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
 	}
 }
 
-// settle ends all faults and has every process up.
+// settle ends all faults, has every process up, and lets the server bring to their end
+// the submits whose clients have gone: they are settled all the same, and until then a
+// message may still be on its way to a queue that is empty.
 func (s *stage) settle(ctx context.Context) error {
 	s.s3.Toxics.ResetToxics(ctx)
 	s.sqs.Toxics.ResetToxics(ctx)
@@ -211,7 +213,10 @@ func (s *stage) settle(ctx context.Context) error {
 		default:
 		}
 	}
-	return nil
+	if err := s.actors["server"].Stop(30 * time.Second); err != nil {
+		return fmt.Errorf("stop the server: %w", err)
+	}
+	return s.start(ctx, "server")
 }
 
 // clear ends everything.

@@ -150,7 +150,7 @@ func TestBill(t *testing.T) {
 		s.ResetCount()
 		answers(t, apptest.Get(t, location, "Prefer", "wait=1"), 200)
 		if n := len(requests(s)); n < 5 || n > 12 || // fewer where the machine is busy
-			 n*len(cost.Status.Requests) != s.Count()["S3 GetObject"] {
+			n*len(cost.Status.Requests) != s.Count()["S3 GetObject"] {
 			t.Errorf("%d looks in a second, told as some 10", n)
 		}
 	})

@@ -132,8 +132,8 @@ func NewWorker(c *config.Config, cfg aws.Config, tel *Telemetry) (*worker.Worker
 		room = im.Room(c.RoomPixels())
 	}
 	runner := job.NewRunner(job.RunnerConfig{
-		Store: b.store, Ledger: b.store, Queue: b.queue, Processor: p, Room: room, Detect: inspector{}.Detect, Worker: workerName(), Lease: c.Lease,
-		TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
+		Store: b.store, Ledger: b.store, Queue: b.queue, Processor: p, Room: room, Worker: workerName(), Lease: c.Lease,
+		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
 	})
 	return worker.New(worker.Config{
 		Queue: b.queue, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, Logger: log,

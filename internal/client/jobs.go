@@ -160,6 +160,7 @@ type UsageDay struct {
 	Jobs              int     `json:"jobs"`
 	Completed         int     `json:"completed"`
 	Failed            int     `json:"failed"`
+	Deleted           int     `json:"deleted"` // before they ended
 	BytesIn           int64   `json:"bytes_in"`
 	BytesOut          int64   `json:"bytes_out"`
 	Pixels            int64   `json:"pixels"`

@@ -31,7 +31,7 @@ var (
 	Commit        = Step{"server", "direct upload: commit", []string{"GetObject jobs", "GetObject input", "PutObject jobs", "SendMessage"}}
 	Status        = Step{"server", "status; each look of a status that waits", []string{"GetObject jobs"}}
 	Output        = Step{"server", "output", []string{"GetObject jobs", "GetObject output"}}
-	Delete        = Step{"server", "delete", []string{"GetObject jobs", "PutObject jobs", "DeleteObject input", "DeleteObject output", "DeleteObject jobs"}}
+	Delete        = Step{"server", "delete; without the usage where no work had begun", []string{"GetObject jobs", "PutObject jobs", "PutObject usage", "DeleteObject input", "DeleteObject output", "DeleteObject jobs"}}
 	Usage         = Step{"server", "usage of one ended job; up to 1000 share the list", []string{"ListObjectsV2", "GetObject usage"}}
 	Ready         = Step{"server", "readiness", []string{"HeadBucket", "GetQueueAttributes"}}
 	Health        = Step{"server", "health", nil}

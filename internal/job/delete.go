@@ -5,7 +5,8 @@ import "context"
 // Delete removes a job, its input and its output, whatever state it is in. First the
 // document is marked, and from then on the job does not exist for anybody; it is erased
 // last. So a Delete that fails half-way can be repeated, and a worker that is at the job
-// finds out at its next write and discards its work. The job's usage record stays.
+// finds out at its next write and discards its work. What was used until then is billed
+// all the same: here, or by the worker that is at the job.
 func (s *Service) Delete(ctx context.Context, who Caller, id ID) error {
 	for {
 		j, ok, err := s.gate.find(ctx, who, ActionDelete, id)
@@ -24,6 +25,11 @@ func (s *Service) remove(ctx context.Context, ok grant, j *Job) (err error) {
 	if !j.Deleted {
 		j.Deleted = true
 		if j.Version, err = docs.Swap(ctx, stamp(j, s.now())); err != nil {
+			return err
+		}
+	}
+	if atWork := j.Worker != "" && s.now().Before(j.LeaseUntil); !atWork {
+		if err := bill(ctx, s.ledger, j); err != nil {
 			return err
 		}
 	}

@@ -54,50 +54,73 @@ func (s *Service) Announce(ctx context.Context, who Caller, in Announcement) (*J
 	if err := s.rules.CheckParams(in.Params); err != nil {
 		return nil, err
 	}
-	if err := s.quota.Submit(who.Owner()); err != nil {
-		return nil, err
-	}
-	if err := s.quota.Bytes(who.Owner(), in.SizeBytes); err != nil {
-		return nil, err
-	}
-	return s.announce(ctx, ok, &Job{
-		Status: Pending, Owner: who.Owner(), Params: in.Params,
+	j := &Job{
+		ID: NewID(), Status: Pending, Owner: who.Owner(), Params: in.Params,
 		Input: Media{ContentType: in.ContentType, SizeBytes: in.SizeBytes},
-	}, in.Key)
+	}
+	if in.Key != "" {
+		j.ID = KeyedID(j.Owner, in.Key)
+		earlier, err := s.gate.documents(ok).Load(ctx, j.ID)
+		switch {
+		case err == nil && !earlier.Unaccepted:
+			return s.announced(ctx, earlier, j)
+		case err == nil:
+			j.Version = earlier.Version
+		case KindOf(err) != NotFound:
+			return j, Wrap(KindOf(err), err, errNotAccepted)
+		}
+	}
+	if err := s.quota.Submit(j.Owner); err != nil {
+		return nil, err
+	}
+	if err := s.quota.Bytes(j.Owner, in.SizeBytes); err != nil {
+		return nil, err
+	}
+	return s.announce(ctx, ok, j)
 }
 
 // announce stores the document of a job that awaits its upload. When a backend fails,
 // the returned job is not nil beside the error.
-func (s *Service) announce(ctx context.Context, ok grant, j *Job, key string) (*Job, error) {
+func (s *Service) announce(ctx context.Context, ok grant, j *Job) (*Job, error) {
 	docs := s.gate.documents(ok)
-	j.ID = NewID()
-	if key != "" {
-		j.ID = KeyedID(j.Owner, key)
-	}
 	now := s.now()
 	stamp(j, now)
 	j.CreatedAt, j.UploadUntil = j.UpdatedAt, now.Add(s.limits.UploadTTL).UTC().Truncate(time.Second)
 	var err error
-	j.Version, err = docs.Create(ctx, j)
-	if key != "" && KindOf(err) == Conflict {
-		var earlier *Job
-		switch earlier, err = docs.Load(ctx, j.ID); {
-		case err != nil:
-		case earlier.Deleted:
-			return nil, errBeingDeleted
-		case earlier.Unaccepted: // it stands there as failed: a try that was not accepted
-			j.Version = earlier.Version
-			j.Version, err = docs.Swap(ctx, j)
-		case !sameSubmission(earlier, j):
-			return nil, Errorf(Mismatch, errKeyReused)
-		default:
-			j = s.told(earlier)
+	if j.Version == "" {
+		j.Version, err = docs.Create(ctx, j)
+	} else { // it stands there as failed: a try that was not accepted
+		j.Version, err = docs.Swap(ctx, j)
+	}
+	if KindOf(err) == Conflict { // another one under the same key was faster
+		earlier, lerr := docs.Load(ctx, j.ID)
+		if lerr == nil {
+			return s.announced(ctx, earlier, j)
 		}
+		err = lerr
 	}
 	if err == nil {
 		j.Upload, err = s.upload(ctx, j)
 	}
 	if err != nil {
+		return j, Wrap(KindOf(err), err, errNotAccepted)
+	}
+	return j, nil
+}
+
+// announced answers an announcement of j whose key names a job already.
+func (s *Service) announced(ctx context.Context, earlier, j *Job) (*Job, error) {
+	switch {
+	case earlier.Deleted:
+		return nil, errBeingDeleted
+	case !sameSubmission(earlier, j):
+		return nil, Errorf(Mismatch, errKeyReused)
+	case earlier.Unaccepted:
+		return earlier, Errorf(Unavailable, errNotAccepted)
+	}
+	j = s.told(earlier)
+	var err error
+	if j.Upload, err = s.upload(ctx, j); err != nil {
 		return j, Wrap(KindOf(err), err, errNotAccepted)
 	}
 	return j, nil
@@ -197,7 +220,9 @@ func (s *Service) inspectStored(ctx context.Context, objects Objects, j *Job) (M
 	if err != nil && !r.spent {
 		return Media{}, err
 	}
-	// What lies too far into the file to be seen is for the worker to judge.
+	if err != nil { // what lies too far into the file to be seen is for the worker to judge
+		media = Media{}
+	}
 	media.ContentType, media.SizeBytes, media.Tag = j.Input.ContentType, r.total, r.tag
 	return media, nil
 }

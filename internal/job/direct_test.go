@@ -1,8 +1,11 @@
 package job_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -230,31 +233,124 @@ func TestAnnouncedWhileTheImageIsRead(t *testing.T) {
 	}
 }
 
-// quota counts what is booked, and refuses submits when it is told to.
-type quota struct {
-	full  bool
-	bytes int64
+// booked is a quota that counts, and refuses submits when it is told to.
+type booked struct {
+	full    bool
+	submits int
+	bytes   int64
 }
 
-func (q *quota) Submit(string) error {
+func (q *booked) Submit(string) error {
 	if q.full {
 		return job.Errorf(job.Exhausted, "too many submits")
 	}
+	q.submits++
 	return nil
 }
 
-func (q *quota) Bytes(_ string, n int64) error {
+func (q *booked) Bytes(_ string, n int64) error {
 	q.bytes += n
 	return nil
 }
 
 func TestRefusedAnnouncementsAreNotBooked(t *testing.T) {
 	t.Parallel()
-	q := &quota{full: true}
+	q := &booked{full: true}
 	s := newSystemWith(t, func(c *job.Config) { c.Quota = q })
 	_, err := s.service.Announce(t.Context(), alice, job.Announcement{ContentType: "image/png", SizeBytes: 100})
 	wantKind(t, err, job.Exhausted)
 	if q.bytes != 0 {
 		t.Errorf("%d bytes of a refused announcement are booked", q.bytes)
+	}
+}
+
+// TestPixelsTooFarIntoTheFile has images of which a commit cannot see enough: the worker
+// counts their pixels while they pass, refuses what a submit would have refused, and tells
+// what it has found, whether or not the processor wants all of the image.
+func TestPixelsTooFarIntoTheFile(t *testing.T) {
+	t.Parallel()
+	lazy := func(context.Context, job.Task) (*job.Result, error) { return result("img"), nil }
+	fooled := func(_ context.Context, task job.Task) (*job.Result, error) {
+		_, _ = io.Copy(io.Discard, task.Image) // takes the error for the end
+		return result("img"), nil
+	}
+	confused := func(_ context.Context, task job.Task) (*job.Result, error) {
+		if _, err := io.Copy(io.Discard, task.Image); err != nil {
+			return nil, errors.New("exit status 1")
+		}
+		return result("img"), nil
+	}
+	for name, do := range map[string]func(context.Context, job.Task) (*job.Result, error){"whole": nil, "lazy": lazy, "fooled": fooled, "confused": confused} {
+		for pixels, want := range map[int]job.Status{7: job.Completed, 2000: job.Failed} {
+			t.Run(fmt.Sprint(name, " ", pixels), func(t *testing.T) {
+				t.Parallel()
+				s := newSystemWith(t, func(c *job.Config) { c.Limits.MaxBytes = 4 << 20 })
+				s.processor.do = do
+				image := "IMG" + strings.Repeat("x", 2<<20) + strings.Repeat("P", pixels)
+				j := s.announce(t, image)
+				s.uploaded(t, j.ID, "image/png", image)
+				if _, err := s.service.Commit(t.Context(), alice, j.ID, nil); err != nil {
+					t.Fatal(err)
+				}
+				s.drain(t)
+				d := s.document(t, j.ID)
+				if d.Status != want || d.Attempts != 1 {
+					t.Fatalf("%s after %d attempts: %s", d.Status, d.Attempts, d.Message)
+				}
+				if want == job.Failed {
+					if !strings.Contains(d.Message, "too many pixels") || s.store.Objects(job.Output) != 0 {
+						t.Errorf("%q, %d outputs", d.Message, s.store.Objects(job.Output))
+					}
+				} else if rec := s.record(t, j.ID); d.Input.Pixels != 7 || rec.Pixels != 7 || d.Input.SHA256 == "" {
+					t.Errorf("input is %+v, billed %+v", d.Input, rec)
+				}
+			})
+		}
+	}
+}
+
+// TestRepeatIsBookedOnce repeats what makes a job, in all ways, under one key.
+func TestRepeatIsBookedOnce(t *testing.T) {
+	t.Parallel()
+	image := "IMG" + strings.Repeat("x", 1<<19) // larger than a submit may be
+	submit := func(s *system) error {
+		_, err := s.service.Submit(t.Context(), alice, job.Submission{Image: strings.NewReader(image), Key: "k"})
+		if _, ok := errors.AsType[*job.OfferError](err); ok {
+			return nil
+		}
+		return err
+	}
+	announce := func(s *system) error {
+		_, err := s.service.Announce(t.Context(), alice, job.Announcement{ContentType: "image/png", SizeBytes: int64(len(image)), Key: "k"})
+		return err
+	}
+	roomy := func(c *job.Config) { c.Limits.InlineBytes = c.Limits.MaxBytes }
+	tests := map[string]struct {
+		change func(*job.Config)
+		steps  []func(*system) error
+	}{
+		"submits":                       {roomy, []func(*system) error{submit, submit, submit}},
+		"offers":                        {func(*job.Config) {}, []func(*system) error{submit, submit, submit}},
+		"announcements":                 {roomy, []func(*system) error{announce, announce, announce}},
+		"announced, then sent inline":   {roomy, []func(*system) error{announce, submit, submit}},
+		"announced, offered, announced": {func(*job.Config) {}, []func(*system) error{announce, submit, announce}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := &booked{}
+			s := newSystemWith(t, func(c *job.Config) { tt.change(c); c.Quota = q })
+			for _, step := range tt.steps {
+				if err := step(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if q.submits != 1 || q.bytes != int64(len(image)) {
+				t.Errorf("%d submits and %d bytes are booked, want 1 and %d", q.submits, q.bytes, len(image))
+			}
+			if n := s.store.Documents(); n != 1 {
+				t.Errorf("%d jobs", n)
+			}
+		})
 	}
 }

@@ -163,36 +163,3 @@ func TestWait(t *testing.T) {
 		wantKind(t, err, job.NotFound)
 	})
 }
-
-func TestUsageSumsUpWhatEnded(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	s.submit(t, "IMG PPP")
-	s.submit(t, "IMG")
-	bad := s.submit(t, "IMG bad")
-	s.processor.do = func(_ context.Context, task job.Task) (*job.Result, error) {
-		if task.ID == bad.ID {
-			return nil, job.Errorf(job.Invalid, "bad")
-		}
-		r := result("four")
-		r.Units = func() float64 { return 2.5 }
-		return r, nil
-	}
-	s.drain(t)
-	pending := s.submit(t, "IMG still pending")
-	day := s.runner.Now().UTC()
-	u, err := s.service.Usage(t.Context(), alice, alice.Owner(), day.AddDate(0, 0, -1), day)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := job.UsageDay{Jobs: 3, Completed: 2, Failed: 1, BytesIn: 17, BytesOut: 8, Pixels: 5, Units: 5, ProcessingSeconds: u.Total.ProcessingSeconds}
-	if u.Total != want || len(u.Days) != 1 {
-		t.Errorf("total is %+v of %d days, want %+v", u.Total, len(u.Days), want)
-	}
-	if s.ledger.has(pending.ID) {
-		t.Error("what never started is billed")
-	}
-	s.drain(t)
-	_, err = s.service.Usage(t.Context(), alice, alice.Owner(), day, day.AddDate(0, 0, -1))
-	wantKind(t, err, job.Invalid)
-}

@@ -67,7 +67,7 @@ func newSystemWith(t *testing.T, change func(*job.Config)) *system {
 
 func (s *system) newRunner(name string) *job.Runner {
 	return job.NewRunner(job.RunnerConfig{
-		Store: s.store, Queue: s.queue, Processor: s.processor, Detect: inspector{}.Detect, Ledger: s.ledger, Worker: name, Lease: time.Minute, TimeLimit: time.Minute,
+		Store: s.store, Queue: s.queue, Processor: s.processor, Inspector: inspector{}, MaxPixels: 1000, Ledger: s.ledger, Worker: name, Lease: time.Minute, TimeLimit: time.Minute,
 		MaxAttempts: 3, Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }, Logger: slog.New(slog.DiscardHandler),
 	})
 }

@@ -91,7 +91,8 @@ type Job struct {
 	StartedAt time.Time `json:"started_at,omitzero"`
 	// EndedAt is when the job became completed or failed.
 	EndedAt time.Time `json:"ended_at,omitzero"`
-	// WorkSeconds is the processing time of all attempts together.
+	// WorkSeconds is the processing time of all attempts together, the waits for room
+	// left out, and the attempts that a worker's stop or loss cut off.
 	WorkSeconds float64 `json:"work_seconds,omitempty"`
 	// Units are billable units that the processor reported; zero when none.
 	Units float64 `json:"units,omitempty"`

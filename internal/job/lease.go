@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// progressPause is the least time between a write of the document and one that only
-// tells of progress.
+// progressPause is the least time between a write of the document, or an attempt at
+// one, and one that only tells of progress.
 const progressPause = 2 * time.Second
 
 // A queue hides a message for at most so long after its delivery, whatever Extend asks
@@ -31,15 +31,21 @@ type lease struct {
 	handed   bool          // the delivery's message has given way to a new one
 	waited   time.Duration // for room, which is no work
 
-	mu  sync.Mutex // guards job
-	job Job
+	mu    sync.Mutex // guards what follows
+	job   Job
+	tried time.Time // when the document was last written, or failed to be
 
 	latest atomic.Pointer[Progress] // what the processor last said
 	news   chan struct{}            // holds an element when latest may not be written yet
 }
 
 func newLease(r *Runner, j *Job, d Delivery, received time.Time) *lease {
-	return &lease{r: r, id: j.ID, job: *j, delivery: d, received: received, news: make(chan struct{}, 1)}
+	return &lease{r: r, id: j.ID, job: *j, tried: j.UpdatedAt, delivery: d, received: received, news: make(chan struct{}, 1)}
+}
+
+// worked is how many seconds the work of this claim has taken until now.
+func (l *lease) worked(now time.Time) float64 {
+	return max(0, (now.Sub(l.job.StartedAt) - l.waited).Seconds())
 }
 
 // snapshot returns the document as last written.
@@ -53,6 +59,7 @@ func (l *lease) snapshot() Job {
 func (l *lease) swap(ctx context.Context, change func(*Job)) (*Job, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.tried = l.r.Now()
 	for {
 		next := l.job
 		change(&next)
@@ -115,9 +122,9 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 			case <-tick.C:
 				err = l.renew(work)
 			case <-l.news:
-				due.Reset(progressPause - l.age())
+				due.Reset(l.pause())
 			case <-due.C:
-				if pause := progressPause - l.age(); pause > 0 {
+				if pause := l.pause(); pause > 0 {
 					due.Reset(pause)
 				} else if l.untold() {
 					err = l.write(work)
@@ -137,6 +144,13 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 
 // age is the time since the last write of the document.
 func (l *lease) age() time.Duration { return l.r.Now().Sub(l.snapshot().UpdatedAt) }
+
+// pause is how long a write that only tells of progress has to wait.
+func (l *lease) pause() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return progressPause - l.r.Now().Sub(l.tried)
+}
 
 // renew extends message and document. An error means that the lease is lost.
 func (l *lease) renew(ctx context.Context) error {

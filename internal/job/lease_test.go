@@ -74,6 +74,27 @@ func TestProgressIsToldSparingly(t *testing.T) {
 	}
 }
 
+// TestProgressIsToldSparinglyToStorageThatRefuses holds that a failed write counts as one.
+func TestProgressIsToldSparinglyToStorageThatRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t)
+		s.processor.do = func(_ context.Context, task job.Task) (*job.Result, error) {
+			defer s.store.Inject(jobtest.Fault{Op: jobtest.OpSwap})()
+			for i := range 180 {
+				task.Progress(float64(i)/180, "working")
+				time.Sleep(100 * time.Millisecond)
+			}
+			return result("img one"), nil
+		}
+		j := s.submit(t, "IMG one")
+		s.drain(t)
+		if d, n := s.document(t, j.ID), s.store.Calls(jobtest.OpSwap); d.Status != job.Completed || n > 11 {
+			t.Errorf("%s, %d attempts at a write in 18 s", d.Status, n)
+		}
+	})
+}
+
 func TestProgressIsWithinBounds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,10 +57,11 @@ type RunnerConfig struct {
 	// Room is where jobs wait for their turn at the processor, under their lease; nil for
 	// no limit.
 	Room Room
-	// Detect returns the media type of an image that begins with head (up to [HeadSize]
-	// bytes), or ""; for results whose processor does not say what they are.
-	Detect func(head []byte) string
-	Ledger Ledger
+	// Inspector looks at results whose processor does not say what they are, and at images
+	// of which a commit could not see enough: these may have up to MaxPixels.
+	Inspector Inspector
+	MaxPixels int64
+	Ledger    Ledger
 	// Worker names this process in the documents that it claims.
 	Worker string
 	// Lease is how long a claim holds without a sign of life; it is renewed at a third.
@@ -115,7 +115,7 @@ func (r *Runner) run(ctx context.Context, d Delivery, received time.Time) Outcom
 	case err == nil:
 		return r.complete(ctx, l, done)
 	case errors.Is(err, errLeaseLost):
-		return r.discard(ctx, j.ID, err)
+		return r.discard(ctx, l, err)
 	case errors.Is(err, ErrStopping):
 		return r.release(ctx, l, 0, "", err)
 	case errors.Is(err, errTimeLimit):
@@ -250,7 +250,7 @@ func (r *Runner) giveUp(ctx context.Context, j *Job) (Outcome, error) {
 func (r *Runner) complete(ctx context.Context, l *lease, done product) Outcome {
 	return r.end(ctx, l, Outcome{Verdict: Done}, func(j *Job) {
 		finish(j, Completed, r.Now())
-		j.Input.SHA256, j.Output, j.Units, j.Message = done.input, &done.output, done.units, ""
+		j.Input, j.Output, j.Units, j.Message = done.input, &done.output, done.units, ""
 	})
 }
 
@@ -264,9 +264,6 @@ func (r *Runner) fail(ctx context.Context, l *lease, message string, cause error
 
 // finish brings a document to a final status, apart from what it says.
 func finish(j *Job, s Status, now time.Time) {
-	if j.Status == Processing && j.Worker != "" {
-		j.WorkSeconds += now.Sub(j.StartedAt).Seconds()
-	}
 	j.Status, j.EndedAt = s, now.UTC()
 	j.LeaseUntil, j.Worker, j.Progress = time.Time{}, "", nil
 }
@@ -275,12 +272,12 @@ func finish(j *Job, s Status, now time.Time) {
 // again.
 func (r *Runner) end(ctx context.Context, l *lease, out Outcome, change func(*Job)) Outcome {
 	j, err := l.swap(ctx, func(j *Job) {
+		j.WorkSeconds += l.worked(r.Now())
 		change(j)
-		j.WorkSeconds -= l.waited.Seconds()
 	})
 	switch {
 	case errors.Is(err, errLeaseLost):
-		return r.discard(ctx, l.id, err)
+		return r.discard(ctx, l, err)
 	case err != nil:
 		return Outcome{Verdict: Later, After: r.Lease, Err: errors.Join(out.Err, err)}
 	}
@@ -290,16 +287,8 @@ func (r *Runner) end(ctx context.Context, l *lease, out Outcome, change func(*Jo
 
 // ended bills a job that is over. The message stays until that is done.
 func (r *Runner) ended(ctx context.Context, j *Job, out Outcome) Outcome {
-	if j.Unaccepted || j.Attempts == 0 { // what never started costs nothing
-		return out
-	}
-	u := usageOf(j)
-	record, err := json.Marshal(u)
-	if err == nil {
-		err = r.Ledger.RecordUsage(ctx, u.Owner, u.EndedAt, u.JobID, record)
-	}
-	if err != nil {
-		out.Verdict, out.After, out.Err = Later, backoff(nil, 1), fmt.Errorf("usage record: %w", err)
+	if err := bill(ctx, r.Ledger, j); err != nil {
+		out.Verdict, out.After, out.Err = Later, backoff(nil, 1), err
 	}
 	return out
 }
@@ -309,15 +298,16 @@ func (r *Runner) ended(ctx context.Context, j *Job, out Outcome) Outcome {
 func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, message string, cause error) Outcome {
 	j, err := l.swap(ctx, func(j *Job) {
 		now := r.Now()
-		j.WorkSeconds += (now.Sub(j.StartedAt) - l.waited).Seconds()
 		j.LeaseUntil, j.Worker, j.Message, j.Progress = now.UTC().Truncate(time.Millisecond), "", message, nil
 		if errors.Is(cause, ErrStopping) {
 			j.Attempts--
+		} else {
+			j.WorkSeconds += l.worked(now)
 		}
 	})
 	switch {
 	case errors.Is(err, errLeaseLost):
-		return r.discard(ctx, l.id, cause)
+		return r.discard(ctx, l, cause)
 	case err != nil:
 		// Not written: the lease lapses by itself, and only then is the job free.
 		return Outcome{Verdict: Later, After: max(after, r.Lease), Err: errors.Join(cause, err)}
@@ -333,14 +323,15 @@ func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, mes
 
 // discard undoes the work of a worker that lost its lease. The output is removed only
 // when nobody else can have a use for it: the job is deleted. One that failed may be put
-// back in this moment, and its next output be there already.
-func (r *Runner) discard(ctx context.Context, id ID, cause error) Outcome {
-	j, err := r.Store.Load(ctx, id)
+// back in this moment, and its next output be there already. Work on a job that was
+// deleted meanwhile is billed here: its client had it done.
+func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
+	j, err := r.Store.Load(ctx, l.id)
 	switch {
 	case err == nil && j.Status == Failed && !j.Deleted:
 		return Outcome{Verdict: Done, Job: j, Err: cause}
 	case KindOf(err) == NotFound, err == nil && j.Deleted:
-		if err := r.Store.Remove(ctx, Output, id, ""); err != nil {
+		if err := errors.Join(r.Store.Remove(ctx, Output, l.id, ""), r.billDeleted(ctx, l)); err != nil {
 			return Outcome{Verdict: Later, After: backoff(nil, 1), Job: j, Err: errors.Join(cause, err)}
 		}
 		return Outcome{Verdict: Done, Job: j, Err: cause}
@@ -350,4 +341,16 @@ func (r *Runner) discard(ctx context.Context, id ID, cause error) Outcome {
 		return r.ended(ctx, j, Outcome{Verdict: Done, Job: j, Err: cause})
 	}
 	return Outcome{Verdict: Later, After: r.Lease, Job: j, Err: cause}
+}
+
+// billDeleted bills a job that was deleted under this worker's hands. Once the lease is
+// over [Service.Delete] bills by itself, without the time of this attempt.
+func (r *Runner) billDeleted(ctx context.Context, l *lease) error {
+	j, now := l.snapshot(), r.Now()
+	if !now.Before(j.LeaseUntil) {
+		return nil
+	}
+	j.WorkSeconds += l.worked(now)
+	j.EndedAt = now.UTC()
+	return bill(ctx, r.Ledger, &j)
 }

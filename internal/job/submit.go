@@ -48,9 +48,6 @@ func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.quota.Submit(who.Owner()); err != nil {
-		return nil, err
-	}
 	j := &Job{Status: Pending, Owner: who.Owner(), CreatedAt: s.now().UTC().Truncate(time.Millisecond)}
 	var announced *Job
 	if in.Key == "" {
@@ -69,6 +66,11 @@ func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, 
 			j.Version = earlier.Version
 		case KindOf(err) != NotFound:
 			return j, Wrap(KindOf(err), err, errNotAccepted)
+		}
+	}
+	if announced == nil { // a job is booked once
+		if err := s.quota.Submit(who.Owner()); err != nil {
+			return nil, err
 		}
 	}
 	if !s.admit() {
@@ -180,7 +182,15 @@ func (u *upload) receive(ctx context.Context, in Submission) error {
 	if err := s.rules.CheckParams(j.Params); err != nil {
 		return err
 	}
-	return s.quota.Bytes(j.Owner, j.Input.SizeBytes)
+	return u.book()
+}
+
+// book counts the image for its owner, unless it was when it was announced.
+func (u *upload) book() error {
+	if u.announced != nil {
+		return nil
+	}
+	return u.s.quota.Bytes(u.job.Owner, u.job.Input.SizeBytes)
 }
 
 // judge says from its first bytes whether the image is one to be taken.
@@ -310,10 +320,15 @@ func (u *upload) offer(ctx context.Context, in Submission) (*Job, error) {
 	if err := s.rules.CheckParams(j.Params); err != nil {
 		return nil, err
 	}
-	if err := s.quota.Bytes(j.Owner, j.Input.SizeBytes); err != nil {
+	if err := u.book(); err != nil {
 		return nil, err
 	}
-	j, err := s.announce(ctx, u.ok, j, in.Key)
+	var err error
+	if u.announced != nil {
+		j, err = s.announced(ctx, u.announced, j)
+	} else {
+		j, err = s.announce(ctx, u.ok, j)
+	}
 	if err != nil {
 		return j, err
 	}

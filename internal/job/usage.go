@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"math"
 	"time"
@@ -13,19 +14,40 @@ import (
 type UsageRecord struct {
 	JobID             ID        `json:"job_id"`
 	Owner             string    `json:"owner"`
-	Outcome           Status    `json:"outcome"` // completed or failed
+	Outcome           Status    `json:"outcome"` // completed, failed, or deleted: before its end
 	CreatedAt         time.Time `json:"created_at"`
 	EndedAt           time.Time `json:"ended_at"`
 	BytesIn           int64     `json:"bytes_in"`
 	BytesOut          int64     `json:"bytes_out"`
 	Pixels            int64     `json:"pixels"` // of the input, all frames; zero when unknown
 	Attempts          int       `json:"attempts"`
-	ProcessingSeconds float64   `json:"processing_seconds"` // of all attempts together
+	ProcessingSeconds float64   `json:"processing_seconds"` // as [Job.WorkSeconds]
 	Units             float64   `json:"units,omitempty"`    // as the processor reported
 }
 
-// usageOf returns the record of an ended job. It is a function of the document alone, so
-// that whoever writes it writes the same.
+// deleted is the outcome of a job that its client deleted after work on it had begun and
+// before it ended.
+const deleted Status = "deleted"
+
+// bill records what a job has used that is over or deleted; what never started costs
+// nothing. It may be repeated.
+func bill(ctx context.Context, ledger Ledger, j *Job) error {
+	if j.Unaccepted || j.Attempts == 0 {
+		return nil
+	}
+	u := usageOf(j)
+	record, err := json.Marshal(u)
+	if err == nil {
+		err = ledger.RecordUsage(ctx, u.Owner, u.EndedAt, u.JobID, record)
+	}
+	if err != nil {
+		return Wrap(KindOf(err), err, "the job's usage could not be recorded; try again later")
+	}
+	return nil
+}
+
+// usageOf returns the record of a job that is over or deleted. It is a function of the
+// document alone, so that whoever writes it writes the same.
 func usageOf(j *Job) UsageRecord {
 	u := UsageRecord{
 		JobID: j.ID, Owner: j.Owner, Outcome: j.Status, CreatedAt: j.CreatedAt, EndedAt: j.BilledAt,
@@ -33,6 +55,9 @@ func usageOf(j *Job) UsageRecord {
 	}
 	if u.EndedAt.IsZero() {
 		u.EndedAt = j.end()
+	}
+	if !j.Status.Over() {
+		u.Outcome = deleted
 	}
 	if u.Pixels == 0 {
 		u.Pixels = int64(j.Input.Width) * int64(j.Input.Height)
@@ -59,6 +84,7 @@ type UsageDay struct {
 	Jobs              int     `json:"jobs"`
 	Completed         int     `json:"completed"`
 	Failed            int     `json:"failed"`
+	Deleted           int     `json:"deleted"` // before they ended
 	BytesIn           int64   `json:"bytes_in"`
 	BytesOut          int64   `json:"bytes_out"`
 	Pixels            int64   `json:"pixels"`
@@ -69,17 +95,23 @@ type UsageDay struct {
 // Add counts one job.
 func (d *UsageDay) Add(u UsageRecord) {
 	d.Jobs++
-	if u.Outcome == Completed {
+	switch u.Outcome {
+	case Completed:
 		d.Completed++
-	} else {
+	case deleted:
+		d.Deleted++
+	default:
 		d.Failed++
 	}
 	d.BytesIn += u.BytesIn
 	d.BytesOut += u.BytesOut
 	d.Pixels += u.Pixels
-	d.ProcessingSeconds = math.Round((d.ProcessingSeconds+u.ProcessingSeconds)*1e6) / 1e6 // no 0.30000000000000004 on a bill
-	d.Units += u.Units
+	d.ProcessingSeconds = sum(d.ProcessingSeconds, u.ProcessingSeconds)
+	d.Units = sum(d.Units, u.Units)
 }
+
+// sum adds up to the millionth: no 0.30000000000000004 on a bill.
+func sum(a, b float64) float64 { return math.Round((a+b)*1e6) / 1e6 }
 
 // Usage is what an owner used over some days.
 type Usage struct {
@@ -101,7 +133,7 @@ func (s *Service) Usage(ctx context.Context, who Caller, owner string, from, to 
 	if to.Before(from) {
 		return nil, Errorf(Invalid, "from is later than to")
 	}
-	if to.Sub(from) > maxUsageDays*24*time.Hour {
+	if to.Sub(from) >= maxUsageDays*24*time.Hour {
 		return nil, Errorf(Invalid, "usage is told for at most %d days at a time", maxUsageDays)
 	}
 	for u, err := range Bill(s.ledger.ReadUsage(ctx, owner, from, to), from, to) {

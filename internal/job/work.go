@@ -14,7 +14,7 @@ import (
 type product struct {
 	output Media
 	units  float64
-	input  string // the SHA-256 of the image that it was made of, as in Media
+	input  Media // the image that it was made of, with all that is known of it by now
 }
 
 // work processes the claimed job and makes its output visible. A processor that panics
@@ -35,9 +35,13 @@ func (r *Runner) work(ctx context.Context, l *lease) (done product, err error) {
 	}
 	defer in.Body.Close()
 	image := &inputReader{r: in.Body, sum: newDigest()}
+	if j.Input.Width == 0 {
+		image.inspection = r.Inspector.Inspect(r.MaxPixels)
+	}
 	res, err := r.Processor.Process(ctx, Task{
 		ID: j.ID, Input: j.Input, Image: image, Params: j.Params, Attempt: j.Attempts, Progress: l.progress,
 	})
+	defer func() { err = image.because(err) }()
 	if err != nil {
 		return product{}, err
 	}
@@ -58,7 +62,7 @@ func (r *Runner) work(ctx context.Context, l *lease) (done product, err error) {
 	if res.Units != nil {
 		done.units = res.Units()
 	}
-	if done.input, err = image.finish(j.Input.SHA256); err != nil {
+	if done.input, err = image.finish(j.Input); err != nil {
 		return product{}, err
 	}
 	out.Tag, err = r.publish(ctx, l, staged)
@@ -74,7 +78,7 @@ func (r *Runner) detect(body io.Reader) (contentType string, whole io.Reader, er
 		return "", nil, err
 	}
 	head = head[:n]
-	if contentType = r.Detect(head); contentType == "" {
+	if contentType = r.Inspector.Detect(head); contentType == "" {
 		contentType = "application/octet-stream"
 	}
 	return contentType, io.MultiReader(bytes.NewReader(head), body), nil
@@ -112,10 +116,12 @@ func (r *Runner) publish(ctx context.Context, l *lease, staged Staged) (tag stri
 // does not make it the image's fault. Safe for concurrent use: a processor that is
 // answered early may still be reading.
 type inputReader struct {
-	mu    sync.Mutex // guards all
-	r     io.Reader
-	sum   digest
-	ended bool
+	mu         sync.Mutex // guards all
+	r          io.Reader
+	sum        digest
+	inspection Inspection // nil where the image is known
+	failed     error      // what reading came to, other than the end: it stays
+	ended      bool
 }
 
 func (i *inputReader) Read(p []byte) (int, error) {
@@ -125,32 +131,62 @@ func (i *inputReader) Read(p []byte) (int, error) {
 }
 
 func (i *inputReader) read(p []byte) (int, error) {
+	if i.failed != nil {
+		return 0, i.failed
+	}
 	n, err := i.r.Read(p)
 	i.sum.Write(p[:n])
 	i.ended = i.ended || err == io.EOF
 	if err != nil && err != io.EOF && KindOf(err) == Unknown {
 		err = Wrap(Unavailable, err, "storage broke off while the image was read")
 	}
+	if i.inspection != nil {
+		if _, ierr := i.inspection.Write(p[:n]); ierr != nil {
+			n, err = 0, ierr
+		}
+	}
+	if err != io.EOF {
+		i.failed = err
+	}
 	return n, err
 }
 
-// finish returns the image's SHA-256, which should be the one that is known of it, if
-// any. A processor need not have read to the end; then what is known is believed, and
-// what is not known is found out.
-func (i *inputReader) finish(known string) (string, error) {
+// because replaces what a processor makes of an image that could not be read to its end by
+// the reason of that.
+func (i *inputReader) because(err error) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !i.ended && known != "" {
+	if err != nil && i.failed != nil {
+		return i.failed
+	}
+	return err
+}
+
+// finish returns what is known of the image now. Its SHA-256 should be the one that was
+// known before, if any. A processor need not have read to the end; then what is known is
+// believed, and what is not known is found out.
+func (i *inputReader) finish(known Media) (Media, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.failed == nil && !i.ended && known.SHA256 != "" {
 		return known, nil
 	}
 	for buf := make([]byte, 32<<10); !i.ended; {
 		if _, err := i.read(buf); err != nil && err != io.EOF {
-			return "", err
+			return known, err
 		}
 	}
-	sum := i.sum.hex()
-	if known != "" && sum != known {
-		return "", Wrap(Corrupt, errors.New("input has another SHA-256 than its document says"), "the job's image in storage is not the one that was submitted")
+	if i.inspection != nil {
+		found, err := i.inspection.Finish()
+		if err != nil {
+			return known, err
+		}
+		known.Width, known.Height, known.Pixels = found.Width, found.Height, found.Pixels
 	}
-	return sum, nil
+	sum := i.sum.hex()
+	if known.SHA256 != "" && sum != known.SHA256 {
+		return known, Wrap(Corrupt, errors.New("input has another SHA-256 than its document says"), "the job's image in storage is not the one that was submitted")
+	}
+	known.SHA256 = sum
+	return known, nil
 }

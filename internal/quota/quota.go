@@ -6,6 +6,7 @@ package quota
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -130,14 +131,14 @@ func (q *Quota) Policy() string {
 }
 
 // Left is the RateLimit header of that draft: what the owner has left, and in how many
-// seconds it is the whole again.
+// seconds there is more, which is when a refused one can try again.
 func (q *Quota) Left(owner string) string {
 	var p []string
 	_ = q.with(owner, func(a *account, now time.Time) error {
 		if q.perMinute > 0 {
 			left := max(0, a.submits.TokensAt(now))
-			full := (float64(q.perMinute) - left) * 60 / float64(q.perMinute)
-			p = append(p, `"submits";r=`+strconv.Itoa(int(left))+`;t=`+strconv.Itoa(int(full+0.999)))
+			more := (1 + math.Floor(left) - left) * 60 / float64(q.perMinute)
+			p = append(p, `"submits";r=`+strconv.Itoa(int(left))+`;t=`+strconv.Itoa(int(math.Ceil(more))))
 		}
 		if q.bytesPerDay > 0 {
 			p = append(p, fmt.Sprintf(`"bytes";r=%d;t=%d`, q.bytesPerDay-a.bytes, int(untilMidnight(now).Seconds())))

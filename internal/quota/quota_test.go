@@ -33,7 +33,7 @@ func TestSubmitsAMinute(t *testing.T) {
 	if err := q.Submit("bob"); err != nil {
 		t.Errorf("another owner: %v", err)
 	}
-	if got, want := q.Left("alice"), `"submits";r=0;t=60`; got != want {
+	if got, want := q.Left("alice"), `"submits";r=0;t=20`; got != want {
 		t.Errorf("left is %s, want %s", got, want)
 	}
 	c.t = c.t.Add(20 * time.Second)

@@ -222,8 +222,8 @@ func TestBill(t *testing.T) {
 		t.Parallel()
 		var s *apptest.System
 		twice := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			// Until the claim and two renewals are written.
-			for tick := time.NewTicker(5 * time.Millisecond); count(requests(s), "PutObject jobs") < 3; {
+			// Until two renewals are written, and their messages hidden.
+			for tick := time.NewTicker(5 * time.Millisecond); count(requests(s), "ChangeMessageVisibility") < 2; {
 				select {
 				case <-tick.C:
 				case <-r.Context().Done():

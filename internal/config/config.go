@@ -179,6 +179,8 @@ func (c *Config) check(role Role) (mistakes []string) {
 	wrong(c.MaxImagePixels > 0, "MAX_IMAGE_PIXELS: %d is out of range (at least 1)", c.MaxImagePixels)
 	wrong(c.MaxAttempts >= 1, "MAX_ATTEMPTS: %d is out of range (at least 1)", c.MaxAttempts)
 	wrong(c.JobTTLDays >= 1, "JOB_TTL_DAYS: %d is out of range (at least 1)", c.JobTTLDays)
+	wrong(c.JobTTLDays < 1 || c.JobTTLDays > 14 || time.Duration(c.JobTTLDays)*24*time.Hour >= c.QueueRetention,
+		"JOB_TTL_DAYS: %d days are less than QUEUE_RETENTION (%s): jobs that wait in the queue would be deleted", c.JobTTLDays, c.QueueRetention)
 	wrong(c.QueueRetention >= time.Minute && c.QueueRetention <= 14*24*time.Hour, "QUEUE_RETENTION: %s is out of range (1m to 336h, as SQS has it)", c.QueueRetention)
 	wrong(c.IdleTimeout >= time.Second, "IDLE_TIMEOUT: %s is out of range (at least 1s)", c.IdleTimeout)
 	wrong(c.MaxUploads >= 1, "MAX_UPLOADS: %d is out of range (at least 1)", c.MaxUploads)

@@ -47,6 +47,7 @@ func TestAMistakeIsToldOnceAndForPeople(t *testing.T) {
 		"ALLOW_ANONYMOUS=no": `ALLOW_ANONYMOUS: "no" is neither true nor false`,
 		"LEASE=60":           `LEASE: "60" is not a time such as 30s, 5m or 1h30m`,
 		"LOG_LEVEL=loud":     `LOG_LEVEL: "loud" is not one of debug, info, warn, error`,
+		"JOB_TTL_DAYS=3":     `JOB_TTL_DAYS: 3 days are less than QUEUE_RETENTION (96h0m0s): jobs that wait in the queue would be deleted`,
 		"MAX_IMAGE_BYTES=x":  `MAX_IMAGE_BYTES: "x" is not a size such as 1048576, 512KiB or 100MiB`,
 	} {
 		_, err := config.Load(config.Worker, append(good, vars))

@@ -155,7 +155,7 @@ func (s *Service) Commit(ctx context.Context, who Caller, id ID, trace map[strin
 	case j.Status != Pending:
 		return s.told(j), nil // committed before, or over
 	case j.UploadUntil.IsZero():
-		return j, s.send(ctx, j, trace)
+		return s.again(ctx, docs, j, trace)
 	case s.now().After(j.UploadUntil):
 		return nil, Errorf(Conflict, "the time for this upload is over; submit the image again")
 	}
@@ -169,7 +169,6 @@ func (s *Service) Commit(ctx context.Context, who Caller, id ID, trace map[strin
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle)
 	defer cancel()
-	until := j.UploadUntil
 	j.Input, j.UploadUntil = media, time.Time{}
 	if j.Version, err = docs.Swap(ctx, stamp(j, s.now())); err != nil {
 		if KindOf(err) == Conflict { // another commit was faster: it may not have sent yet
@@ -178,11 +177,6 @@ func (s *Service) Commit(ctx context.Context, who Caller, id ID, trace map[strin
 		return nil, err
 	}
 	if err := s.send(ctx, j, trace); err != nil {
-		// Back to where the client can commit again, unless a worker has it already.
-		j.UploadUntil = until
-		if _, serr := docs.Swap(ctx, stamp(j, s.now())); KindOf(serr) == Conflict {
-			return s.Status(ctx, who, id)
-		}
 		return nil, Wrap(KindOf(err), err, "the job could not be queued; commit it again")
 	}
 	return j, nil

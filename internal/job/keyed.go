@@ -20,7 +20,7 @@ const errKeyReused = "this Idempotency-Key was used before with another image or
 // repeat answers a submit whose key names a job already. The body is read, to be
 // compared, but stored nowhere. A job that is still pending gets its message again: its
 // first sender may have died before sending.
-func (s *Service) repeat(ctx context.Context, earlier *Job, in Submission) (*Job, error) {
+func (s *Service) repeat(ctx context.Context, ok grant, earlier *Job, in Submission) (*Job, error) {
 	probe := &Job{ID: earlier.ID}
 	sum := newDigest()
 	src := io.TeeReader(&inflow{r: in.Image, max: s.limits.MaxBytes, inline: s.limits.MaxBytes}, sum)
@@ -37,14 +37,36 @@ func (s *Service) repeat(ctx context.Context, earlier *Job, in Submission) (*Job
 	if !sameSubmission(earlier, probe) {
 		return nil, Errorf(Mismatch, errKeyReused)
 	}
-	if earlier.Status == Pending && earlier.UploadUntil.IsZero() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle)
-		defer cancel()
-		if err := s.queue.Send(ctx, Message{JobID: earlier.ID, Owner: earlier.Owner, Trace: in.Trace}); err != nil {
-			return earlier, Wrap(KindOf(err), err, errNotAccepted)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle)
+	defer cancel()
+	return s.again(ctx, s.gate.documents(ok), earlier, in.Trace)
+}
+
+// again sends the message of a job once more that is still pending: its first sender may
+// have died before it could. The document is written anew before, so that a sender which
+// is about to give up finds out that the job is no longer its own to fail.
+func (s *Service) again(ctx context.Context, docs Documents, j *Job, trace map[string]string) (*Job, error) {
+	for j.Status == Pending && j.UploadUntil.IsZero() && !j.Deleted {
+		next := *j
+		var err error
+		if next.Version, err = docs.Swap(ctx, stamp(&next, s.now())); err == nil {
+			if err = s.send(ctx, &next, trace); err == nil {
+				return &next, nil
+			}
+		} else if KindOf(err) == Conflict {
+			if j, err = docs.Load(ctx, j.ID); err == nil {
+				continue
+			}
 		}
+		return &next, Wrap(KindOf(err), err, errNotAccepted)
 	}
-	return s.told(earlier), nil
+	switch {
+	case j.Deleted:
+		return nil, errBeingDeleted
+	case j.Unaccepted:
+		return j, Errorf(Unavailable, errNotAccepted)
+	}
+	return s.told(j), nil
 }
 
 // storeKeyed stores input and document of a keyed job. It returns another submit's
@@ -98,18 +120,11 @@ func (u *upload) storeKeyed(ctx context.Context, docs Documents, in Submission) 
 		if !sameSubmission(earlier, j) {
 			return nil, Errorf(Mismatch, errKeyReused)
 		}
-		if earlier.Unaccepted {
-			return earlier, Errorf(Unavailable, errNotAccepted)
-		}
 		if s.awaitsUpload(earlier) {
 			j.takeOver(earlier) // its image is there already: it is this one
 			continue
 		}
-		if earlier.Status != Pending || !earlier.UploadUntil.IsZero() {
-			return s.told(earlier), nil
-		}
-		*j = *earlier // still pending: send again, a second message does no harm
-		return nil, nil
+		return s.again(ctx, docs, earlier, in.Trace)
 	}
 }
 

@@ -152,13 +152,17 @@ func (l *lease) pause() time.Duration {
 	return progressPause - l.r.Now().Sub(l.tried)
 }
 
-// renew extends message and document. An error means that the lease is lost.
+// renew extends document and message. An error means that the lease is lost.
 func (l *lease) renew(ctx context.Context) error {
-	l.hide(ctx)
-	if l.age() < l.r.Lease/6 { // written just now, for its progress
-		return nil
+	if l.age() >= l.r.Lease/6 { // else it was written just now, for its progress
+		if err := l.write(ctx); err != nil {
+			return err
+		}
 	}
-	return l.write(ctx)
+	ctx, cancel := context.WithTimeout(ctx, l.r.Lease/3) // a mute queue must not cost the lease
+	defer cancel()
+	l.hide(ctx)
+	return nil
 }
 
 // hide keeps the message from others, as long as that is possible. That it fails is no

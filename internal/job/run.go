@@ -118,6 +118,8 @@ func (r *Runner) run(ctx context.Context, d Delivery, received time.Time) Outcom
 		return r.discard(ctx, l, err)
 	case errors.Is(err, ErrStopping):
 		return r.release(ctx, l, 0, "", err)
+	case isStorageError(err):
+		return r.release(ctx, l, outage(d), "storage failed; it will be tried again", err)
 	case errors.Is(err, errTimeLimit):
 		err = Wrap(Unknown, err, fmt.Sprintf("processing took longer than %s", r.TimeLimit))
 	case errors.Is(err, ErrOutOfTime):
@@ -175,8 +177,8 @@ func backoff(err error, attempt int) time.Duration {
 	return d + rand.N(d/2+1)
 }
 
-// outage is how long a message rests whose job cannot even be read or claimed: growing,
-// but short, so that work goes on soon after storage has come back.
+// outage is how long a message rests that storage's failure kept from being worked on:
+// growing, but short, so that work goes on soon after storage has come back.
 func outage(d Delivery) time.Duration {
 	return min(backoff(nil, d.Received), 10*time.Second+rand.N(5*time.Second))
 }
@@ -294,12 +296,13 @@ func (r *Runner) ended(ctx context.Context, j *Job, out Outcome) Outcome {
 }
 
 // release gives the job back: its lease is over from now on, so that the next delivery
-// claims it again. Work that was interrupted by the worker's own stop counts for nothing.
+// claims it again. An attempt that the worker's own stop or storage's failure cut off
+// counts for nothing: neither is the job's doing.
 func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, message string, cause error) Outcome {
 	j, err := l.swap(ctx, func(j *Job) {
 		now := r.Now()
 		j.LeaseUntil, j.Worker, j.Message, j.Progress = now.UTC().Truncate(time.Millisecond), "", message, nil
-		if errors.Is(cause, ErrStopping) {
+		if errors.Is(cause, ErrStopping) || isStorageError(cause) {
 			j.Attempts--
 		} else {
 			j.WorkSeconds += l.worked(now)

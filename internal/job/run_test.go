@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"claimcheck.example/internal/job"
@@ -242,26 +243,75 @@ func TestProcessingHasATimeLimit(t *testing.T) {
 	}
 }
 
+// TestLeaseIsRenewedWhileTheWorkGoesOn holds that nobody else gets a job that is worked
+// on, also where the queue does not answer.
 func TestLeaseIsRenewedWhileTheWorkGoesOn(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t)
-	s.runner.Lease = 30 * time.Millisecond
-	s.processor.do = func(_ context.Context, task job.Task) (*job.Result, error) {
-		for range time.Tick(time.Millisecond) {
-			if s.queue.Calls(jobtest.OpExtend) >= 4 {
-				break
-			}
+	for _, mute := range []bool{false, true} {
+		t.Run(fmt.Sprint("mute queue ", mute), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSystem(t)
+				s.runner.Lease = 3 * time.Second
+				if mute {
+					s.queue.Inject(jobtest.Fault{Op: jobtest.OpExtend, When: jobtest.Block})
+				}
+				s.processor.do = func(_ context.Context, task job.Task) (*job.Result, error) {
+					for range 20 {
+						time.Sleep(500 * time.Millisecond)
+						if d := s.document(t, task.ID); !time.Now().Before(d.LeaseUntil) {
+							t.Error("the lease is over")
+						}
+					}
+					return result("img one"), nil
+				}
+				j := s.submit(t, "IMG one")
+				before := s.store.Calls(jobtest.OpSwap)
+				out := s.runner.Run(t.Context(), s.receive(t))
+				if d := s.document(t, j.ID); out.Verdict != job.Done || d.Status != job.Completed || d.Attempts != 1 {
+					t.Errorf("%s after %d attempts: %s", d.Status, d.Attempts, d.Message)
+				}
+				// The claim, a renewal in each second or, with the queue mute, in two, and the end.
+				if n := s.store.Calls(jobtest.OpSwap) - before; n < 6 || n > 12 {
+					t.Errorf("the document was swapped %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// TestStorageThatFailsCostsNoAttempt has storage fail at objects for longer than attempts
+// would last, while documents can be written: every job goes on by itself afterwards.
+func TestStorageThatFailsCostsNoAttempt(t *testing.T) {
+	t.Parallel()
+	for _, op := range []jobtest.Op{jobtest.OpOpen, jobtest.OpStage, jobtest.OpCommit} {
+		for _, kind := range []job.Kind{job.Unavailable, job.Misconfigured, job.Exhausted, job.Unknown} {
+			t.Run(fmt.Sprint(op, " ", kind), func(t *testing.T) {
+				t.Parallel()
+				s := newSystem(t)
+				j := s.submit(t, "IMG one")
+				mend := s.store.Inject(jobtest.Fault{Op: op, Err: job.Errorf(kind, "an outage")})
+				for range 5 {
+					d := s.receive(t)
+					out := s.runner.Run(t.Context(), d)
+					if out.Verdict != job.Later || out.After > 16*time.Second || out.Err == nil {
+						t.Errorf("outcome is %+v", out)
+					}
+					if err := worker.Settle(t.Context(), s.queue, d, out); err != nil {
+						t.Fatal(err)
+					}
+					s.advance(20 * time.Second)
+				}
+				mend()
+				s.drain(t)
+				if d := s.document(t, j.ID); d.Status != job.Completed || d.Attempts != 1 || d.Message != "" {
+					t.Errorf("%s after %d attempts: %s", d.Status, d.Attempts, d.Message)
+				}
+				if rec := s.record(t, j.ID); rec.Attempts != 1 {
+					t.Errorf("billed %+v", rec)
+				}
+			})
 		}
-		return result("img one"), nil
-	}
-	j := s.submit(t, "IMG one")
-	s.drain(t)
-	if d := s.document(t, j.ID); d.Status != job.Completed || d.Attempts != 1 {
-		t.Errorf("%s after %d attempts: %s", d.Status, d.Attempts, d.Message)
-	}
-	// claim, at least four renewals, completion
-	if n := s.store.Calls(jobtest.OpSwap); n < 6 {
-		t.Errorf("the document was swapped %d times", n)
 	}
 }
 

@@ -61,7 +61,7 @@ func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, 
 		case err == nil && s.awaitsUpload(earlier):
 			announced = earlier // here comes the image by another way
 		case err == nil && !earlier.Unaccepted:
-			return s.repeat(ctx, earlier, in)
+			return s.repeat(ctx, ok, earlier, in)
 		case err == nil:
 			j.Version = earlier.Version
 		case KindOf(err) != NotFound:
@@ -230,7 +230,7 @@ func (u *upload) settle(ctx context.Context, in Submission) (*Job, error) {
 		}
 		j.Version = version
 	}
-	if err := s.queue.Send(ctx, Message{JobID: j.ID, Owner: j.Owner, Trace: in.Trace}); err != nil {
+	if err := s.send(ctx, j, in.Trace); err != nil {
 		return u.refuse(ctx, err)
 	}
 	return j, nil
@@ -248,15 +248,16 @@ func (u *upload) refuse(ctx context.Context, cause error) (*Job, error) {
 		refusal.Err = fmt.Errorf("%w; and the document could not be marked as failed: %w", cause, err)
 		return u.job, refusal
 	}
-	if !j.Unaccepted {
+	if !j.Unaccepted && !j.Deleted && j.Status != Pending && sameSubmission(j, u.job) {
 		return j, nil
 	}
 	return j, refusal
 }
 
 // failUnaccepted brings the document of a job that could not be accepted to failed,
-// whether or not an earlier write of it arrived, and returns what is stored in the end:
-// a document in another state when a worker was faster.
+// whether or not an earlier write of it arrived, and returns what is stored in the end: a
+// document that somebody else wrote, when a worker was faster or another submit under the
+// same key, which may have been told that it is accepted.
 func (s *Service) failUnaccepted(ctx context.Context, docs Documents, j *Job) (*Job, error) {
 	for {
 		failed := *j
@@ -275,12 +276,11 @@ func (s *Service) failUnaccepted(ctx context.Context, docs Documents, j *Job) (*
 		if KindOf(err) != Conflict {
 			return nil, err
 		}
-		if j, err = docs.Load(ctx, j.ID); err != nil {
-			return nil, err
+		stored, err := docs.Load(ctx, j.ID)
+		if err != nil || stored.Revision != j.Revision {
+			return stored, err
 		}
-		if j.Status != Pending {
-			return j, nil
-		}
+		j = stored
 	}
 }
 

@@ -109,7 +109,7 @@ func TestProcessingTime(t *testing.T) {
 					ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), worksFor{}, step.takes))
 					ctx = context.WithValue(ctx, endsWith{}, step.end)
 					if step.end == "stop" {
-						time.AfterFunc(step.takes, func() { cancel(job.ErrStopping) })
+						time.AfterFunc(step.takes/2, func() { cancel(job.ErrStopping) })
 					}
 					undo := func() {}
 					if step.end == "lost" { // nothing that it writes arrives after its claim

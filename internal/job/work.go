@@ -31,7 +31,7 @@ func (r *Runner) work(ctx context.Context, l *lease) (done product, err error) {
 		return product{}, Wrap(Invalid, err, "the job's image is no longer in storage")
 	}
 	if err != nil {
-		return product{}, err
+		return product{}, byStorage(err)
 	}
 	defer in.Body.Close()
 	image := &inputReader{r: in.Body, sum: newDigest()}
@@ -47,13 +47,17 @@ func (r *Runner) work(ctx context.Context, l *lease) (done product, err error) {
 	}
 	defer res.Body.Close()
 	out := Media{ContentType: res.ContentType, Width: res.Width, Height: res.Height}
-	body := io.Reader(res.Body)
+	made := &outputReader{r: res.Body}
+	body := io.Reader(made)
 	if out.ContentType == "" {
-		if out.ContentType, body, err = r.detect(res.Body); err != nil {
+		if out.ContentType, body, err = r.detect(made); err != nil {
 			return product{}, err
 		}
 	}
 	staged, err := r.Store.Stage(ctx, Output, j.ID, out.ContentType, body)
+	if err != nil && made.failed == nil {
+		err = byStorage(err)
+	}
 	if err != nil {
 		return product{}, err
 	}
@@ -94,21 +98,59 @@ func (r *Runner) publish(ctx context.Context, l *lease, staged Staged) (tag stri
 	for {
 		tag, err := staged.Commit(ctx, cond)
 		if KindOf(err) != Conflict {
-			return tag, err
+			return tag, byStorage(err)
 		}
 		there, err := r.Store.Stat(ctx, Output, j.ID)
 		switch {
 		case KindOf(err) == NotFound:
 			cond = Condition{Absent: true}
 		case err != nil:
-			return "", err
+			return "", byStorage(err)
 		default:
 			cond = Condition{Tag: there.Tag}
 		}
 		if err := l.verify(ctx); err != nil {
-			return "", err
+			return "", byStorage(err)
 		}
 	}
+}
+
+// storageError is a failure of storage at a job's objects while its document can be read
+// and written: neither the image's fault nor the processor's.
+type storageError struct{ err error }
+
+func (e storageError) Error() string { return "storage: " + e.err.Error() }
+func (e storageError) Unwrap() error { return e.err }
+
+// byStorage marks what went wrong in storage, but for what is the object's own doing or
+// the claim's.
+func byStorage(err error) error {
+	switch KindOf(err) {
+	case Unknown, Unavailable, Misconfigured, Exhausted:
+		if err != nil && !errors.Is(err, errLeaseLost) {
+			return storageError{err}
+		}
+	}
+	return err
+}
+
+func isStorageError(err error) bool {
+	_, ok := errors.AsType[storageError](err)
+	return ok
+}
+
+// outputReader remembers why a result broke off, if it did.
+type outputReader struct {
+	r      io.Reader
+	failed error
+}
+
+func (o *outputReader) Read(p []byte) (int, error) {
+	n, err := o.r.Read(p)
+	if err != nil && err != io.EOF {
+		o.failed = err
+	}
+	return n, err
 }
 
 // inputReader reads the image of a job, and finds out what it comes to. What goes wrong
@@ -137,8 +179,8 @@ func (i *inputReader) read(p []byte) (int, error) {
 	n, err := i.r.Read(p)
 	i.sum.Write(p[:n])
 	i.ended = i.ended || err == io.EOF
-	if err != nil && err != io.EOF && KindOf(err) == Unknown {
-		err = Wrap(Unavailable, err, "storage broke off while the image was read")
+	if err != nil && err != io.EOF {
+		err = byStorage(err)
 	}
 	if i.inspection != nil {
 		if _, ierr := i.inspection.Write(p[:n]); ierr != nil {

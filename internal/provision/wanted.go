@@ -62,6 +62,8 @@ func (w Wanted) Check() error {
 	want(w.Queue != w.DeadLetter, "queue and dead-letter queue are both called %q; they must be two", w.Queue)
 	want(w.JobTTLDays >= 1, "a time to live of %d days is out of range (at least 1)", w.JobTTLDays)
 	want(w.Retention >= time.Minute && w.Retention <= maxRetention, "a retention of %s is out of range (1m to 336h)", w.Retention)
+	want(w.JobTTLDays < 1 || w.JobTTLDays > 14 || time.Duration(w.JobTTLDays)*24*time.Hour >= w.Retention,
+		"a time to live of %d days is less than the retention of %s: jobs that wait in the queue would be deleted", w.JobTTLDays, w.Retention)
 	want(w.Visibility >= 0 && w.Visibility <= maxVisibility, "a visibility of %s is out of range (0s to 12h)", w.Visibility)
 	want(w.MaxReceives >= 1 && w.MaxReceives <= maxReceives, "%d receives are out of range (1 to %d)", w.MaxReceives, maxReceives)
 	for _, o := range w.Origins {

@@ -36,9 +36,12 @@ func newPicture(at sampler, w, h int) *picture {
 }
 
 // row reads row y into dst, of 4*w samples.
-func (p *picture) row(y int, dst []float32) {
-	x0, y0 := p.ox+y*p.dx, p.oy+y*p.dy
-	for i := range p.w {
+func (p *picture) row(y int, dst []float32) { p.part(0, y, dst[:4*p.w]) }
+
+// part fills dst with row y from the pixel x on.
+func (p *picture) part(x, y int, dst []float32) {
+	x0, y0 := p.ox+x*p.rx+y*p.dx, p.oy+x*p.ry+y*p.dy
+	for i := range len(dst) / 4 {
 		p.at(x0+i*p.rx, y0+i*p.ry, (*[4]float32)(dst[4*i:]))
 	}
 	for _, tone := range p.tones {
@@ -233,18 +236,16 @@ func newRaster(w, h int, deep bool) *raster {
 	return r
 }
 
-// put stores row y, straight samples of any value.
-func (r *raster) put(y int, row []float32) {
-	i := 4 * r.w * y
+// put stores part of row y, from the pixel x on: straight samples of any value.
+func (r *raster) put(x, y int, part []float32) {
+	i := 4 * (r.w*y + x)
 	if r.deeps != nil {
-		for x, v := range row[:4*r.w] {
-			r.deeps[i+x] = uint16(clamp(v)*0xffff + 0.5)
+		for j, v := range part {
+			r.deeps[i+j] = uint16(clamp(v)*0xffff + 0.5)
 		}
 		return
 	}
-	for x, v := range row[:4*r.w] {
-		r.shades[i+x] = uint8(clamp(v)*0xff + 0.5)
-	}
+	put8(r.shades[i:], part)
 }
 
 func clamp(v float32) float32 {

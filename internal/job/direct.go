@@ -51,12 +51,12 @@ func (s *Service) Announce(ctx context.Context, who Caller, in Announcement) (*J
 	case !s.rules.Accepts(in.ContentType):
 		return nil, Errorf(Unsupported, "this service does not process %.80q; say as content_type which kind of image it is", in.ContentType)
 	}
-	if err := s.rules.CheckParams(in.Params); err != nil {
-		return nil, err
-	}
 	j := &Job{
 		ID: NewID(), Status: Pending, Owner: who.Owner(), Params: in.Params,
 		Input: Media{ContentType: in.ContentType, SizeBytes: in.SizeBytes},
+	}
+	if err := s.rules.CheckParams(j.Input, j.Params); err != nil {
+		return nil, err
 	}
 	if in.Key != "" {
 		j.ID = KeyedID(j.Owner, in.Key)
@@ -160,6 +160,9 @@ func (s *Service) Commit(ctx context.Context, who Caller, id ID, trace map[strin
 		return nil, Errorf(Conflict, "the time for this upload is over; submit the image again")
 	}
 	media, err := s.inspectStored(ctx, s.gate.objects(ok), j)
+	if err == nil {
+		err = s.rules.CheckParams(media, j.Params)
+	}
 	switch KindOf(err) {
 	case TooLarge, Unsupported, Invalid:
 		return nil, s.reject(ctx, ok, j, err)

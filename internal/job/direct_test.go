@@ -83,6 +83,7 @@ func TestCommitRefusesWhatASubmitWould(t *testing.T) {
 	}{
 		"no image":        {"not an image", job.Unsupported},
 		"too many pixels": {"IMG" + strings.Repeat("P", 2000), job.TooLarge},
+		"not with it":     {"IMG" + strings.Repeat("P", 13), job.TooLarge},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

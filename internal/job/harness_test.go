@@ -185,7 +185,10 @@ func (i *inspection) Finish() (job.Media, error) {
 type rules struct{}
 
 func (rules) Accepts(string) bool { return true }
-func (rules) CheckParams(p json.RawMessage) error {
+func (rules) CheckParams(input job.Media, p json.RawMessage) error {
+	if input.Pixels == 13 {
+		return job.Errorf(job.TooLarge, "not with this image")
+	}
 	if strings.Contains(string(p), "bad") {
 		return job.Errorf(job.Invalid, "bad params")
 	}

@@ -59,8 +59,9 @@ type Room interface {
 // that a mistake is the client's to mend at once. No input, no output, no state.
 type Rules interface {
 	// CheckParams returns an Invalid error whose sentence names the mistake, or nil.
-	// Params is nil or a JSON object.
-	CheckParams(params json.RawMessage) error
+	// Params is nil or a JSON object. It is TooLarge or Invalid when the processor cannot
+	// do that with this image, whose size is zero as long as it is not known.
+	CheckParams(input Media, params json.RawMessage) error
 	// Accepts reports whether the processor takes images of this media type.
 	Accepts(contentType string) bool
 }

@@ -179,7 +179,7 @@ func (u *upload) receive(ctx context.Context, in Submission) error {
 			return err
 		}
 	}
-	if err := s.rules.CheckParams(j.Params); err != nil {
+	if err := s.rules.CheckParams(j.Input, j.Params); err != nil {
 		return err
 	}
 	return u.book()
@@ -317,7 +317,7 @@ func (u *upload) offer(ctx context.Context, in Submission) (*Job, error) {
 			return nil, err
 		}
 	}
-	if err := s.rules.CheckParams(j.Params); err != nil {
+	if err := s.rules.CheckParams(j.Input, j.Params); err != nil {
 		return nil, err
 	}
 	if err := u.book(); err != nil {

@@ -44,6 +44,7 @@ func TestClientsMistakeLeavesNothingBehind(t *testing.T) {
 		"no image":          {submission("hello"), job.Unsupported},
 		"too many bytes":    {submission("IMG" + strings.Repeat("x", 1<<20)), job.TooLarge},
 		"too many pixels":   {submission("IMG" + strings.Repeat("P", 1001)), job.TooLarge},
+		"not with it":       {submission("IMG" + strings.Repeat("P", 13)), job.TooLarge},
 		"broken off":        {job.Submission{Image: io.MultiReader(strings.NewReader("IMG"), iotest.ErrReader(io.ErrUnexpectedEOF))}, job.Invalid},
 		"broken off early":  {job.Submission{Image: iotest.ErrReader(io.ErrUnexpectedEOF)}, job.Invalid},
 		"bad params":        {job.Submission{Image: strings.NewReader("IMG"), Rest: func() (json.RawMessage, error) { return []byte(`{"bad":1}`), nil }}, job.Invalid},

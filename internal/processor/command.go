@@ -71,7 +71,7 @@ func newCommand(line string, opts Options) (*Command, error) {
 func (c *Command) Accepts(string) bool { return true }
 
 // CheckParams implements job.Rules: every placeholder needs its value.
-func (c *Command) CheckParams(params json.RawMessage) error {
+func (c *Command) CheckParams(_ job.Media, params json.RawMessage) error {
 	_, err := c.expand(params, "in", "out")
 	return err
 }

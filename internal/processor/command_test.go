@@ -91,11 +91,11 @@ func TestCommandParamsCannotBreakOut(t *testing.T) {
 		``, `{}`, `{"mode": "-rf"}`, `{"mode": "a b"}`, `{"mode": "../../etc/passwd"}`, `{"mode": "@/etc/passwd"}`, `{"mode": ""}`,
 		`{"mode": "a\nb"}`, `{"mode": "a;b"}`, `{"mode": null, "mode": "x"}`, `{"mode": -1}`, `{"mode": {}}`, `{"mode": ["x"]}`, `{"mode": "$(id)"}`, `[]`, `{"mode":"x"} ` + "{}",
 	} {
-		if err := p.CheckParams([]byte(params)); job.KindOf(err) != job.Invalid {
+		if err := p.CheckParams(job.Media{}, []byte(params)); job.KindOf(err) != job.Invalid {
 			t.Errorf("CheckParams(%s): got %v, want invalid", params, err)
 		}
 	}
-	if err := p.CheckParams([]byte(`{"mode": "90x40+5,6.7:a%#=-", "other": "-anything"}`)); err != nil {
+	if err := p.CheckParams(job.Media{}, []byte(`{"mode": "90x40+5,6.7:a%#=-", "other": "-anything"}`)); err != nil {
 		t.Errorf("plain text: %v", err)
 	}
 }

@@ -32,7 +32,8 @@ type ImageOptions struct {
 // One job holds the file as it came (up to MaxInputBytes), the decoded frame (1.5 to 8
 // bytes a pixel, as the format has it), and one picture for each of the last two
 // operations that make a new one (4 bytes a pixel, 8 with more than 8 bits a channel).
-// Crops, turns, flips and colours cost none. The file is let go once it is decoded.
+// Crops, turns, flips and colours cost none. The file is let go once it is decoded. What
+// else it takes does not grow with the picture: no side has more than a million pixels.
 //
 // Params are a JSON object, read strictly: a key that is not here, given twice or of
 // another type is refused.
@@ -57,7 +58,8 @@ type ImageOptions struct {
 //	blur       0.1 to 50                  Gaussian, standard deviation in pixels
 //	sharpen    {"sigma","amount"}         unsharp mask; sigma 0.1 to 50 (1), amount 0 to 10 (1)
 //
-// Sides are 1 to 16384. The rest:
+// Sides are 1 to 16384. What would take minutes, such as many wide blurs of a large
+// picture, is refused. The rest:
 //
 //	format     "jpeg", "png", "gif", "webp" (lossless) or "tiff"; by default JPEG stays JPEG,
 //	           PNG stays PNG, GIF becomes PNG, all else PNG with transparency and JPEG without
@@ -83,9 +85,16 @@ func NewImage(opts ImageOptions) *Image {
 }
 
 // CheckParams implements job.Rules.
-func (p *Image) CheckParams(params json.RawMessage) error {
-	_, err := parsePlan(params, p.opts.MaxPixels)
-	return err
+func (p *Image) CheckParams(input job.Media, params json.RawMessage) error {
+	plan, err := parsePlan(params, p.opts.MaxPixels)
+	if err != nil {
+		return err
+	}
+	// Which way up it is turns out later.
+	if plan.bearable(input.Width, input.Height) == nil {
+		return nil
+	}
+	return plan.bearable(input.Height, input.Width)
 }
 
 // Accepts implements job.Rules.
@@ -113,6 +122,13 @@ func (p *Image) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 	decode, ok := decoders[info.ContentType]
 	if !ok {
 		return nil, job.Errorf(job.Unsupported, "The built-in processor does not take %s; it takes JPEG, PNG, GIF, WebP, TIFF and BMP.", info.ContentType)
+	}
+	w, h := info.Width, info.Height
+	if info.Orientation > 4 { // lies on its side
+		w, h = h, w
+	}
+	if err := plan.bearable(w, h); err != nil {
+		return nil, err
 	}
 	t.Progress(0.1, "decoding")
 	pic, err := decode.picture(ctx, data, info, plan.keep)

@@ -62,12 +62,15 @@ func scaled(side int, scale float64) int {
 }
 
 func (o fill) apply(ctx context.Context, p *picture, _ int64) (*picture, error) {
-	// The largest part of the box's ratio, from the middle.
-	scale := max(float64(o.width)/float64(p.w), float64(o.height)/float64(p.h))
-	w := min(p.w, scaled(o.width, 1/scale))
-	h := min(p.h, scaled(o.height, 1/scale))
-	x, y := (p.w-w)/2, (p.h-h)/2
-	return resample(ctx, p.crop(image.Rect(x, y, x+w, y+h)), o.width, o.height)
+	return resample(ctx, p.crop(o.part(p.w, p.h)), o.width, o.height)
+}
+
+// part is the largest part of the box's ratio, from the middle of a picture of w x h.
+func (o fill) part(w, h int) image.Rectangle {
+	scale := max(float64(o.width)/float64(w), float64(o.height)/float64(h))
+	partW, partH := min(w, scaled(o.width, 1/scale)), min(h, scaled(o.height, 1/scale))
+	x, y := (w-partW)/2, (h-partH)/2
+	return image.Rect(x, y, x+partW, y+partH)
 }
 
 func (o resize) apply(ctx context.Context, p *picture, maxPixels int64) (*picture, error) {

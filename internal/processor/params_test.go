@@ -17,7 +17,7 @@ func TestCheckParams(t *testing.T) {
 		`{"ops": [{"fit": {"width": 1}}, {"fill": {"width": 1, "height": 1}}, {"resize": {"height": 5}}, {"crop": {"width": 1, "height": 1}},
 			{"rotate": 270}, {"flip": "horizontal"}, {"grayscale": true}, {"blur": 0.1}, {"sharpen": {}}]}`,
 	} {
-		if err := p.CheckParams([]byte(params)); err != nil {
+		if err := p.CheckParams(job.Media{}, []byte(params)); err != nil {
 			t.Errorf("CheckParams(%s): %v", params, err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestCheckParams(t *testing.T) {
 		{`{"ops": [` + strings.Repeat(`{"rotate": 90},`, 16) + `{"rotate": 90}]}`, "at most 16"},
 	}
 	for _, tt := range tests {
-		err := p.CheckParams([]byte(tt.params))
+		err := p.CheckParams(job.Media{}, []byte(tt.params))
 		if job.KindOf(err) != job.Invalid || !strings.Contains(job.MessageOf(err), tt.word) {
 			t.Errorf("CheckParams(%s): got %v (%v), want invalid with %q", tt.params, err, job.KindOf(err), tt.word)
 		}
@@ -86,7 +86,7 @@ func FuzzCheckParams(f *testing.F) {
 	f.Add([]byte(`{"a":{"b":[`))
 	p := processor.NewImage(processor.ImageOptions{})
 	f.Fuzz(func(t *testing.T, params []byte) {
-		if err := p.CheckParams(params); err != nil && (job.KindOf(err) != job.Invalid || job.MessageOf(err) == "") {
+		if err := p.CheckParams(job.Media{}, params); err != nil && (job.KindOf(err) != job.Invalid || job.MessageOf(err) == "") {
 			t.Errorf("got %v, want invalid", err)
 		}
 	})

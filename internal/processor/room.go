@@ -50,30 +50,7 @@ func (p *Image) pixels(t job.Task) (int64, error) {
 		return p.opts.MaxPixels, nil
 	}
 	// Which way up it is turns out later.
-	n := max(plan.pixels(w, h), plan.pixels(h, w))
-	return min(n, p.opts.MaxPixels), nil
-}
-
-// pixels is how many the largest picture has that the plan makes of one of w x h.
-func (p plan) pixels(w, h int) int64 {
-	most := int64(w) * int64(h)
-	for _, op := range p.ops {
-		switch op := op.(type) {
-		case fit:
-			w, h = op.size(w, h)
-		case fill:
-			w, h = op.width, op.height
-		case resize:
-			w, h = op.size(w, h)
-		case crop:
-			r := op.within(w, h)
-			w, h = max(r.Dx(), 1), max(r.Dy(), 1) // an empty one is refused
-		case rotate:
-			if op%2 == 1 {
-				w, h = h, w
-			}
-		}
-		most = max(most, int64(w)*int64(h))
-	}
-	return most
+	upright, _ := plan.cost(w, h)
+	aside, _ := plan.cost(h, w)
+	return min(max(upright, aside), p.opts.MaxPixels), nil
 }

@@ -49,7 +49,7 @@ func newServer(address string, opts Options) (*Server, error) {
 func (s *Server) Accepts(string) bool { return true }
 
 // CheckParams implements job.Rules: the server is to judge.
-func (s *Server) CheckParams(params json.RawMessage) error {
+func (s *Server) CheckParams(_ job.Media, params json.RawMessage) error {
 	if len(params) == 0 {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,14 +17,14 @@ import (
 func sized(w, h int) job.Task { return job.Task{Input: job.Media{Width: w, Height: h}} }
 
 // TestRoom sends a crowd of jobs of all sizes through a room of 10,000 pixels: they are
-// never more at once, and all get in.
+// never more at once, but for small ones in the reserve, and all get in.
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const size = 10_000
 		room := processor.NewImage(processor.ImageOptions{}).Room(size)
-		var mu sync.Mutex // guards what follows
-		var inside, most, jobs, large int64
+		var mu sync.Mutex                          // guards what follows
+		var inside, small, most, jobs, large int64 // small: those inside that may use the reserve
 		for range 500 {
 			w, h := 1+rand.IntN(140), 1+rand.IntN(140)
 			go func() {
@@ -36,62 +35,78 @@ func TestRoom(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				n := int64(w * h)
+				n := min(int64(w*h), size)
 				inside += n
 				jobs++
-				if n > size {
+				if n <= size/4 {
+					small += n
+				}
+				if n == size {
 					large++
-					if inside != n {
-						t.Errorf("%d pixels are not alone: %d in all", n, inside)
-					}
-				} else if most = max(most, inside); inside > size {
-					t.Errorf("%d pixels at once", inside)
+				}
+				if most = max(most, inside); inside-small > size || inside > size+size/4 {
+					t.Errorf("%d pixels at once, %d of them in small pictures", inside, small)
 				}
 				mu.Unlock()
 				time.Sleep(rand.N(time.Second))
 				mu.Lock()
 				inside -= n
+				if n <= size/4 {
+					small -= n
+				}
 				mu.Unlock()
 				leave()
 			}()
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if jobs != 500 || large == 0 || most < size/2 {
+		if jobs != 500 || large == 0 || most <= size {
 			t.Errorf("%d jobs, %d of them large, %d pixels at most", jobs, large, most)
 		}
 	})
 }
 
-// TestRoomIsFair has a large job wait: small ones that come later do not pass it by for
-// ever, and wait for no more than those before it and itself.
+// TestRoomIsFair has a large job wait: the small ones that come later go on in the
+// reserve as they fit, those of middle size wait for no more than
+// those before them, and who gives up leaves no gap.
 func TestRoomIsFair(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		room := processor.NewImage(processor.ImageOptions{}).Room(100)
+		const minute = time.Minute
+		room := processor.NewImage(processor.ImageOptions{}).Room(100) // and 25
+		jobs := []struct{ pixels, patience, entered time.Duration }{
+			{pixels: 81, entered: 0},
+			{pixels: 100, entered: minute},
+			{pixels: 20, entered: 0},
+			{pixels: 26, patience: minute / 2, entered: -1},
+			{pixels: 40, entered: 2 * minute},
+			{pixels: 25, entered: 2 * minute},
+			{pixels: 5, entered: 0},
+			{pixels: 1, entered: minute},
+		}
 		begun := time.Now()
-		entered := map[int]time.Duration{}
-		var mu sync.Mutex                         // guards entered
-		for i, side := range []int{9, 10, 1, 2} { // 81, 100, 1 and 4 pixels, each for a minute
+		for i, j := range jobs { // each for a minute
 			go func() {
-				leave, err := room.Enter(t.Context(), sized(side, side))
-				if err != nil {
-					t.Error(err)
-					return
+				ctx := t.Context()
+				if j.patience > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, j.patience)
+					defer cancel()
 				}
-				mu.Lock()
-				entered[i] = time.Since(begun)
-				mu.Unlock()
-				time.Sleep(time.Minute)
-				leave()
+				entered := time.Duration(-1)
+				if leave, err := room.Enter(ctx, sized(int(j.pixels), 1)); err == nil {
+					defer leave()
+					entered = time.Since(begun)
+				}
+				if entered != j.entered {
+					t.Errorf("job %d of %d pixels entered after %v, want %v", i, j.pixels, entered, j.entered)
+				}
+				time.Sleep(minute)
 			}()
 			synctest.Wait()
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if want := []time.Duration{0, time.Minute, 2 * time.Minute, 2 * time.Minute}; !slices.Equal(want, []time.Duration{entered[0], entered[1], entered[2], entered[3]}) {
-			t.Errorf("they entered after %v, want %v", entered, want)
-		}
 	})
 }
 
@@ -118,6 +133,14 @@ func TestRoomOfAJob(t *testing.T) {
 			t.Parallel()
 			const size = 900
 			room := processor.NewImage(processor.ImageOptions{MaxPixels: size}).Room(size)
+			empty, err := room.Enter(t.Context(), sized(size, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := room.Enter(t.Context(), sized(size/4, 1)); err != nil { // so that the reserve is full
+				t.Fatal(err)
+			}
+			empty()
 			task := sized(tt.w, tt.h)
 			if tt.params != "" {
 				task.Params = json.RawMessage(tt.params)

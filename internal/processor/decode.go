@@ -31,26 +31,22 @@ var decoders = map[string]decoder{
 }
 
 // picture decodes data, whose size is known to be within bounds, and returns it the
-// right way up.
-func (d decoder) picture(ctx context.Context, data []byte, info media.Info, keep keep) (*picture, error) {
+// right way up, in the colours and with the metadata that the plan asks for.
+func (d decoder) picture(ctx context.Context, data []byte, info media.Info, plan plan) (*picture, error) {
 	m, err := d.decode(ctx, data)
 	if err != nil {
 		return nil, err
 	}
-	space := "RGB "
-	if _, ok := m.(*image.CMYK); ok {
-		space = "CMYK"
-	}
 	p := fromImage(m)
-	if p.gray {
-		space = "GRAY"
+	if info.ContentType == media.PNG && data[25] == 4 { // gray with alpha, for which package image has no kind
+		p.gray = true
 	}
 	if r := image.Rect(0, 0, info.Width, info.Height); m.Bounds() != r && m.Bounds().In(r) {
 		p = p.onCanvas(m.Bounds(), r)
 	}
 	meta := readMetadata(info.ContentType, data)
-	p = p.managed(bytes.Clone(meta.icc), keep.icc, space)
-	if keep.exif && meta.exif != nil {
+	p = p.managed(bytes.Clone(meta.icc), plan)
+	if plan.keep.exif && meta.exif != nil {
 		p.exif = uprightEXIF(meta.exif)
 	}
 	return p.upright(info.Orientation), nil

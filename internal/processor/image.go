@@ -131,7 +131,7 @@ func (p *Image) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 		return nil, err
 	}
 	t.Progress(0.1, "decoding")
-	pic, err := decode.picture(ctx, data, info, plan.keep)
+	pic, err := decode.picture(ctx, data, info, plan)
 	if err != nil {
 		return nil, err
 	}

@@ -239,23 +239,25 @@ func (p *profile) isSRGB() bool {
 }
 
 // managed returns the picture with its colours right: converted to sRGB, or, where
-// that cannot be done or is not wanted, with the profile that describes them.
-func (p *picture) managed(icc []byte, keep bool, deviceSpace string) *picture {
+// that cannot be done or is not wanted, with the profile that describes them. A profile
+// for other colours than those of the file that is planned is never kept.
+func (p *picture) managed(icc []byte, plan plan) *picture {
 	prof, ok := parseProfile(icc)
 	if !ok {
 		return p
 	}
+	colours := prof.space == "RGB "
+	// A WebP file is one of colours, and so is what has alpha.
+	fits := colours || !p.alpha && plan.format != "webp"
 	switch {
-	case deviceSpace != prof.space && !(deviceSpace == "GRAY" && prof.space == "RGB "):
-		// A profile for other colours than these: CMYK's, once they were made RGB.
+	case !colours && !(prof.space == "GRAY" && p.gray):
+		// A profile for other colours than these: CMYK's, which were made RGB.
 		return p
-	case keep || !prof.usable:
+	case fits && (plan.keep.icc || !prof.usable):
 		q := *p
-		q.icc = icc
-		// A profile for RGB cannot describe a file of gray.
-		q.gray = p.gray && prof.space == "GRAY"
+		q.icc, q.gray = icc, !colours
 		return &q
-	case prof.isSRGB():
+	case !prof.usable || prof.isSRGB():
 		return p
 	}
 	return p.toned(prof.tone)

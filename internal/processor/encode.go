@@ -23,7 +23,13 @@ func (p *Image) encode(ctx context.Context, pic *picture, plan plan, inputType s
 	if most := formatSides[format]; pic.w > most || pic.h > most {
 		return nil, job.Errorf(job.TooLarge, "The result would be %d x %d pixels; a %s file holds at most %d a side.", pic.w, pic.h, format, most)
 	}
-	m, err := pic.image(ctx, format == "jpeg")
+	var m image.Image
+	var err error
+	if format == "gif" {
+		m, err = pic.paletted(ctx)
+	} else {
+		m, err = pic.image(ctx, format == "jpeg")
+	}
 	if err != nil {
 		return nil, err
 	}

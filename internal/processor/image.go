@@ -62,7 +62,8 @@ type ImageOptions struct {
 // picture, is refused. The rest:
 //
 //	format     "jpeg", "png", "gif", "webp" (lossless) or "tiff"; by default JPEG stays JPEG,
-//	           PNG stays PNG, GIF becomes PNG, all else PNG with transparency and JPEG without
+//	           PNG stays PNG, GIF becomes PNG, all else PNG with transparency and JPEG without;
+//	           a GIF has 256 colours of the picture's own, and is transparent or not, nothing between
 //	quality    1 to 100, of a JPEG (85)
 //	keep       of "icc" (the colour profile instead of a conversion to sRGB; JPEG, PNG and
 //	           WebP) and "exif" (JPEG and PNG; its orientation is set to upright)

@@ -2,9 +2,12 @@ package processor
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,4 +82,30 @@ func reapGroup(pid int) {
 			return
 		}
 	}
+}
+
+// drain reads what waits in a pipe whose writers have been killed, and finds its end
+// where nothing waits: a process that got away may hold the other end for ever. The
+// deadline that ended other reading holds no longer.
+func drain(pipe *os.File, p []byte) (n int, err error) {
+	conn, err := pipe.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if err := pipe.SetReadDeadline(time.Time{}); err != nil {
+		return 0, err
+	}
+	if rerr := conn.Read(func(fd uintptr) bool {
+		for {
+			if n, err = unix.Read(int(fd), p); err != unix.EINTR {
+				return true
+			}
+		}
+	}); rerr != nil {
+		return 0, rerr
+	}
+	if err == unix.EAGAIN || (err == nil && n == 0) {
+		return 0, io.EOF
+	}
+	return max(n, 0), err
 }

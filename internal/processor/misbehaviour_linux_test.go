@@ -10,7 +10,9 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"claimcheck.example/internal/job"
@@ -325,5 +327,37 @@ func TestFirstProcessLeavesNoZombies(t *testing.T) {
 	}
 	if !bytes.Equal(out, []byte("done\nchildren: \n")) {
 		t.Errorf("%s", out)
+	}
+}
+
+// TestResultOutlivesItsProgram reads a result more slowly than its program writes it: it
+// comes whole, and then ends, although a process that got away holds the pipe for ever.
+func TestResultOutlivesItsProgram(t *testing.T) {
+	t.Parallel()
+	const size = 60_000 // of the 64 KiB that a pipe holds
+	name := filepath.Join(t.TempDir(), "pid")
+	p := sh(t, processor.Options{}, `
+head -c 60000 /dev/zero
+setsid env -i sh -c 'cd /; echo $$ >$0; exec sleep 1000' "$1" 2>&- 3>&- &
+until [ -s "$1" ]; do sleep 0.01; done
+echo $$ >"$1.ended"`, name)
+	r, err := p.Process(t.Context(), job.Task{Image: strings.NewReader("picture"), Progress: func(float64, string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	pid := func(name string) int {
+		text, _ := os.ReadFile(name) // not yet
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+		return pid
+	}
+	eventually(t, func() bool { ended := pid(name + ".ended"); return ended != 0 && !running(ended) })
+	t.Cleanup(func() { _ = syscall.Kill(pid(name), syscall.SIGKILL) })
+	got, err := io.ReadAll(iotest.OneByteReader(r.Body))
+	if err != nil || len(got) != size {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, size)
+	}
+	if !running(pid(name)) {
+		t.Error("nobody held the pipe")
 	}
 }

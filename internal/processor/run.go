@@ -33,8 +33,10 @@ type commandRun struct {
 	inErr  error // of the input; likewise
 
 	output io.ReadCloser
-	left   int64 // bytes of output that may still come
-	some   bool  // output has come
+	pipe   *os.File // the output, unless it is a file
+	over   bool     // nobody writes to the pipe any more
+	left   int64    // bytes of output that may still come
+	some   bool     // output has come
 	once   sync.Once
 }
 
@@ -63,7 +65,7 @@ func (r *commandRun) start(cmd *exec.Cmd, input io.Reader, toFile bool, opts Opt
 			told.listen(progress)
 			return fmt.Errorf("processor output: %w", err)
 		}
-		r.output, write = read, w
+		r.pipe, r.output, write = read, read, w
 		cmd.Stdout = w
 	}
 	err = startLimited(cmd, limits{
@@ -147,9 +149,8 @@ func (r *commandRun) watch() {
 	r.status = r.cmd.Wait()
 	reapGroup(r.cmd.Process.Pid)
 	r.told.close()
-	if f, ok := r.output.(*os.File); ok {
-		// A process that has left the group may hold the other end for ever.
-		_ = f.SetReadDeadline(time.Now().Add(grace))
+	if r.pipe != nil {
+		_ = r.pipe.SetReadDeadline(time.Now()) // who reads shall see that it has ended
 	}
 	if r.stdin != nil && !fed {
 		r.inErr = <-r.stdin
@@ -204,7 +205,7 @@ func (r *commandRun) detail(err error) error {
 
 // Read reads the result. Its end comes when the program has ended well.
 func (r *commandRun) Read(p []byte) (int, error) {
-	n, err := r.output.Read(p)
+	n, err := r.read(p)
 	if r.left -= int64(n); r.left < 0 {
 		r.cancel()
 		return 0, job.Errorf(job.TooLarge, "The processor's result has more bytes than this service hands out.")
@@ -213,7 +214,7 @@ func (r *commandRun) Read(p []byte) (int, error) {
 	if err == nil || n > 0 {
 		return n, nil
 	}
-	if err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err != io.EOF {
 		return 0, err
 	}
 	if err := r.wait(); err != nil {
@@ -223,6 +224,18 @@ func (r *commandRun) Read(p []byte) (int, error) {
 		return 0, job.Wrap(job.Unknown, r.detail(io.ErrUnexpectedEOF), "The processor gave no result.")
 	}
 	return 0, io.EOF
+}
+
+// read reads the output of a program that works, and what is left of one that has ended.
+func (r *commandRun) read(p []byte) (int, error) {
+	if !r.over {
+		n, err := r.output.Read(p)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		r.over = true
+	}
+	return drain(r.pipe, p)
 }
 
 // Close ends the program, if it still runs, and removes its directory.

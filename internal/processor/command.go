@@ -229,7 +229,7 @@ func writeFile(ctx context.Context, name string, r io.Reader) error {
 func openResult(name string) (*os.File, error) {
 	info, err := os.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
-		return nil, job.Wrap(job.Unknown, fmt.Errorf("no regular file at {out}: %w", err), "The processor gave no result.")
+		return nil, job.Wrap(job.Unknown, fmt.Errorf("no regular file at {out}: %w", err), noResult)
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -237,6 +237,9 @@ func openResult(name string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// noResult tells the client of a processor that has come to its end with nothing.
+const noResult = "The processor gave no result."
 
 // errTime is the cause of a run's end when its time is up.
 var errTime = errors.New("time is up")

@@ -221,7 +221,7 @@ func (r *commandRun) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	if !r.some {
-		return 0, job.Wrap(job.Unknown, r.detail(io.ErrUnexpectedEOF), "The processor gave no result.")
+		return 0, job.Wrap(job.Unknown, r.detail(io.ErrUnexpectedEOF), noResult)
 	}
 	return 0, io.EOF
 }

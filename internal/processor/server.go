@@ -21,11 +21,12 @@ import (
 
 // Server is an HTTP server that is sent each image by POST, with the content type that
 // was found and the params as JSON in the header X-Params, and answers with the
-// result. X-Job-Id names the job and X-Attempt counts its tries. The header
-// X-Billable-Units of the answer tells what it cost.
+// result, as it is, by status 200 or 201. X-Job-Id names the job and X-Attempt counts its
+// tries. The header X-Billable-Units of the answer tells what it cost.
 //
 // A status of 4xx says that the image or the params are at fault: never again. 408,
-// 425, 429 and 5xx say later, after Retry-After. Redirects are not followed.
+// 425, 429 and 5xx say later, after Retry-After. Any of them may come before the image
+// has been sent. Redirects are not followed.
 type Server struct {
 	url    string
 	client *http.Client
@@ -39,6 +40,7 @@ func newServer(address string, opts Options) (*Server, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
+	transport.DialContext = patient(transport.DialContext)
 	return &Server{url: address, opts: opts, client: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -70,6 +72,7 @@ func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 		req.ContentLength = t.Input.SizeBytes
 	}
 	req.Header.Set("Content-Type", t.Input.ContentType)
+	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("X-Job-Id", t.ID.String())
 	req.Header.Set("X-Attempt", strconv.Itoa(t.Attempt))
 	if len(t.Params) > 0 {
@@ -80,10 +83,10 @@ func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 		defer cancel()
 		return nil, s.failure(ctx, err, body.failed())
 	}
-	if resp.StatusCode/100 != 2 {
-		defer cancel()
-		defer resp.Body.Close()
-		return nil, refused(resp)
+	if err := refused(resp); err != nil {
+		cancel()
+		resp.Body.Close()
+		return nil, err
 	}
 	contentType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || !strings.HasPrefix(contentType, "image/") {
@@ -114,8 +117,15 @@ func (s *Server) failure(ctx context.Context, err, input error) error {
 	return job.Wrap(job.Unavailable, err, "The processor does not answer right now.")
 }
 
-// refused gives an answer that is no result its kind.
+// refused gives an answer that is no result its kind; nil, when it is one.
 func refused(resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
+		coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
+		if coding == "" || strings.EqualFold(coding, "identity") {
+			return nil
+		}
+		return job.Wrap(job.Misconfigured, fmt.Errorf("processor answered with Content-Encoding %.40q, though asked for none: have it send its result as it is", coding), noResult)
+	}
 	head, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what there is, for the operator
 	cause := fmt.Errorf("processor answered %d: %q", resp.StatusCode, head)
 	message := fmt.Sprintf("The processor refused the image (status %d).", resp.StatusCode)
@@ -130,7 +140,7 @@ func refused(resp *http.Response) error {
 	case code >= 400:
 		return job.Wrap(job.Invalid, cause, message)
 	}
-	return job.Wrap(job.Misconfigured, cause, "The processor gave no result.")
+	return job.Wrap(job.Misconfigured, fmt.Errorf("%w: a result comes with status 200 or 201", cause), noResult)
 }
 
 // retryAfter reads a Retry-After header, in seconds or as a date; zero when it is none.
@@ -179,6 +189,7 @@ type serverBody struct {
 	cancel context.CancelFunc
 	body   io.ReadCloser
 	left   int64
+	some   bool // of it has come
 }
 
 func (b *serverBody) Read(p []byte) (int, error) {
@@ -186,7 +197,11 @@ func (b *serverBody) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, job.Errorf(job.TooLarge, "The processor's result has more bytes than this service hands out.")
 	}
-	if err != nil && err != io.EOF {
+	b.some = b.some || n > 0
+	switch {
+	case err == io.EOF && !b.some:
+		err = job.Wrap(job.Unknown, errors.New("processor answered with an empty body"), noResult)
+	case err != nil && err != io.EOF:
 		err = b.s.failure(b.ctx, err, nil)
 	}
 	return n, err

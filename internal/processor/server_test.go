@@ -1,6 +1,7 @@
 package processor_test
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +18,8 @@ func TestServer(t *testing.T) {
 	echo := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "image/png; q=1")
 		w.Header().Set("X-Billable-Units", "2.5")
-		io.WriteString(w, r.Method+" "+r.Header.Get("Content-Type")+" "+r.Header.Get("X-Params")+" ")
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, r.Method+" "+r.Header.Get("Content-Type")+" "+r.Header.Get("Accept-Encoding")+" "+r.Header.Get("X-Params")+" ")
 		io.Copy(w, r.Body)
 	}
 	status := func(code int) http.HandlerFunc {
@@ -42,6 +44,15 @@ func TestServer(t *testing.T) {
 		{"broken", status(500), job.Unavailable, 7 * time.Second},
 		{"overload", status(503), job.Unavailable, 7 * time.Second},
 		{"redirect", status(307), job.Misconfigured, 0},
+		{"no content", status(204), job.Misconfigured, 0},
+		{"part", status(206), job.Misconfigured, 0},
+		{"accepted", status(202), job.Misconfigured, 0},
+		{"coded", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, r.Header.Get("Accept-Encoding")+" is no gzip, but who knows")
+		}, job.Misconfigured, 0},
+		{"empty", func(w http.ResponseWriter, _ *http.Request) {}, job.Unknown, 0},
+		{"empty, in chunks", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, job.Unknown, 0},
 		{"breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			io.WriteString(w, "half")
@@ -95,11 +106,51 @@ func TestServer(t *testing.T) {
 		}
 		defer r.Body.Close()
 		got, err := io.ReadAll(r.Body)
-		if want := `POST image/gif {"a":"\u00e9\ud834\udd1e"} picture`; err != nil || string(got) != want {
+		if want := `POST image/gif identity {"a":"\u00e9\ud834\udd1e"} picture`; err != nil || string(got) != want {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 		if r.ContentType != "image/png" || r.Units() != 2.5 {
 			t.Errorf("got %s of %v units", r.ContentType, r.Units())
 		}
 	})
+}
+
+// TestServerAnswersEarly has a server answer and hang up while a large image is still being
+// sent, which makes the sending fail. The answer counts, each time.
+func TestServerAnswersEarly(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close() // with a reset, since there is more to read
+		status := "429 Too Many Requests"
+		if r.Header.Get("X-Attempt") == "2" {
+			status = "200 OK"
+		}
+		io.WriteString(conn, "HTTP/1.1 "+status+"\r\nRetry-After: 7\r\nContent-Type: image/png\r\nContent-Length: 4\r\n\r\nbusy")
+	}))
+	defer srv.Close()
+	p, err := processor.New(srv.URL, processor.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := make([]byte, 50<<20)
+	for range 5 {
+		_, _, err := run(t, p, image, "")
+		e, ok := err.(*job.Error)
+		if !ok || !strings.Contains(e.Error(), "429") || e.RetryAfter != 7*time.Second {
+			t.Fatalf("got %v, want 429 to be retried after 7s", err)
+		}
+		r, err := p.Process(t.Context(), job.Task{Image: bytes.NewReader(image), Attempt: 2, Progress: func(float64, string) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r.Body)
+		if r.Body.Close(); err != nil || string(got) != "busy" {
+			t.Fatalf("got %q, %v, want the whole answer", got, err)
+		}
+	}
 }

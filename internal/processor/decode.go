@@ -67,23 +67,25 @@ func (d decoder) decode(ctx context.Context, data []byte) (m image.Image, err er
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
-	if unsupported(err) {
-		return nil, job.Wrap(job.Unsupported, err, "The image uses a feature of its format that the built-in processor does not know.")
+	if what, ok := unsupported(err); ok {
+		return nil, job.Wrap(job.Unsupported, err, fmt.Sprintf("The image is of a kind that the built-in processor does not know (%s); save it as PNG or JPEG and submit that.", what))
 	}
 	return nil, job.Wrap(job.Invalid, err, "The image is damaged or cut off.")
 }
 
-func unsupported(err error) bool {
-	if _, ok := errors.AsType[jpeg.UnsupportedError](err); ok {
-		return true
+// unsupported reports whether a decoder knows the file to be sound, and what of it it
+// does not know.
+func unsupported(err error) (what string, ok bool) {
+	if e, ok := errors.AsType[jpeg.UnsupportedError](err); ok {
+		return "JPEG: " + string(e), true
 	}
-	if _, ok := errors.AsType[png.UnsupportedError](err); ok {
-		return true
+	if e, ok := errors.AsType[png.UnsupportedError](err); ok {
+		return "PNG: " + string(e), true
 	}
-	if _, ok := errors.AsType[tiff.UnsupportedError](err); ok {
-		return true
+	if e, ok := errors.AsType[tiff.UnsupportedError](err); ok {
+		return "TIFF: " + string(e), true
 	}
-	return errors.Is(err, bmp.ErrUnsupported)
+	return "BMP: a compressed one, or with a header of another kind", errors.Is(err, bmp.ErrUnsupported)
 }
 
 // contextFile is a file in memory that can no longer be read when the context ends, so

@@ -11,6 +11,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"strings"
 	"testing"
 
 	"claimcheck.example/internal/job"
@@ -232,6 +233,57 @@ func TestImageRefusesWhatItCannotRead(t *testing.T) {
 		_, _, err := run(t, processor.NewImage(processor.ImageOptions{}), tt.data, "")
 		if job.KindOf(err) != tt.kind || job.MessageOf(err) == "" {
 			t.Errorf("%s: got %v (%v), want %v", tt.name, err, job.KindOf(err), tt.kind)
+		}
+	}
+}
+
+// bmpOf is a BMP of 4 x 1 pixels in two colours, of so many bits each.
+func bmpOf(bits, compression byte, pixels ...byte) []byte {
+	le32 := binary.LittleEndian.AppendUint32
+	b := append([]byte("BM"), make([]byte, 8)...)
+	b = le32(b, 14+40+8)
+	b = le32(le32(le32(b, 40), 4), 1)
+	b = append(b, 1, 0, bits, 0, compression, 0, 0, 0)
+	b = append(append(b, make([]byte, 12)...), 2, 0, 0, 0, 0, 0, 0, 0)
+	return append(append(b, "\x00\x00\xff\x00\xff\xff\xff\x00"...), pixels...)
+}
+
+// tiffOf is a TIFF of one pixel, whose colours are told by a number (TIFF 6.0: 1 gray, 5
+// CMYK) and whose samples have so many bits.
+func tiffOf(colours, bits uint16) []byte {
+	be16, be32 := binary.BigEndian.AppendUint16, binary.BigEndian.AppendUint32
+	b := []byte("MM\x00*\x00\x00\x00\x08\x00\x07")
+	for _, e := range [][2]uint16{{256, 1}, {257, 1}, {258, bits}, {259, 1}, {262, colours}, {273, 8}, {279, 1}} {
+		b = be16(be16(be32(be16(be16(b, e[0]), 3), 1), e[1]), 0)
+	}
+	return be32(b, 0)
+}
+
+// TestImageSaysWhatItDoesNotKnow looks at files that are sound, and at their neighbours
+// that are known.
+func TestImageSaysWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		data []byte
+		word string // empty: it is known
+	}{
+		{"BMP of 4 bits", bmpOf(4, 0, 0x01, 0x01, 0, 0), ""},
+		{"BMP, run lengths", bmpOf(8, 1, 4, 0, 0, 1), "BMP: a compressed one"},
+		{"TIFF in gray", tiffOf(1, 8), ""},
+		{"TIFF of 4 bits", tiffOf(1, 4), "TIFF: BitsPerSample of 4"},
+		{"TIFF in CMYK", tiffOf(5, 8), "TIFF: color model"},
+	}
+	for _, tt := range tests {
+		_, _, err := run(t, processor.NewImage(processor.ImageOptions{}), tt.data, "")
+		if tt.word == "" {
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue
+		}
+		if m := job.MessageOf(err); job.KindOf(err) != job.Unsupported || !strings.Contains(m, tt.word) || !strings.Contains(m, "save it as PNG") {
+			t.Errorf("%s: got %v (%q), want unsupported with %q", tt.name, err, m, tt.word)
 		}
 	}
 }

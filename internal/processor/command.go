@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,8 @@ import (
 //
 // It runs in an empty directory of its own (also its TMPDIR), in a process group of
 // its own, with PATH and the listed variables alone, and bounded in address space,
-// processor time, file size and output. When it ends or the time is up, the group is
+// processor time, file size and output; memory, number and files of all its processes
+// together are looked at ten times a second. When it ends or the time is up, the group is
 // killed as a whole, and so is what has left the group but kept TMPDIR or the directory;
 // the directory goes too, and what a worker leaves that is killed, the next one removes.
 // This holds mistakes, not malice: a program that is itself hostile could get away, and
@@ -170,7 +172,7 @@ func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err e
 		return nil, fmt.Errorf("processor directory: %w", err)
 	}
 	dir := scratch.dir
-	r := &commandRun{timeout: c.opts.Timeout, scratch: scratch, left: c.opts.Image.MaxOutputBytes}
+	r := &commandRun{timeout: c.opts.Timeout, limits: c.limits(), scratch: scratch, left: c.opts.Image.MaxOutputBytes}
 	defer func() {
 		if err != nil {
 			_ = r.Close() // the error at hand is the one to tell
@@ -190,7 +192,7 @@ func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err e
 		input = nil
 	}
 	cmd := &exec.Cmd{Path: c.path, Args: args, Dir: dir, Env: c.environ(dir, t.Params)}
-	if err := r.start(cmd, input, c.uses("out"), c.opts, t.Progress); err != nil {
+	if err := r.start(cmd, input, c.uses("out"), t.Progress); err != nil {
 		return nil, err
 	}
 	if c.uses("out") {
@@ -202,6 +204,17 @@ func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err e
 		}
 	}
 	return &job.Result{Body: r, Units: r.units}, nil
+}
+
+func (c *Command) limits() limits {
+	file := uint64(max(c.opts.Image.MaxOutputBytes, c.opts.Image.MaxInputBytes))
+	return limits{
+		memory:    uint64(c.opts.MaxMemory),
+		cpu:       (uint64(c.opts.Timeout/time.Second) + 1) * uint64(runtime.NumCPU()), // as much as the time allows threads
+		file:      file,
+		disk:      4 * file,
+		processes: c.opts.MaxProcesses,
+	}
 }
 
 func (c *Command) environ(dir string, params json.RawMessage) []string {

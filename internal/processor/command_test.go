@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -62,6 +64,8 @@ func TestCommand(t *testing.T) {
 		{name: "endless output", script: "exec cat /dev/zero", kind: job.TooLarge, message: "The processor's result has more bytes than this service hands out."},
 		{name: "an endless file", script: `cat /dev/zero > "$1"; exit 0`, args: []string{"{out}"}, kind: job.TooLarge, message: "The processor's result has more bytes than this service hands out."},
 		{name: "endless errors", script: "yes error | head -c 20000000 >&2; printf done", want: "done"},
+		{name: "its processor time", script: "ulimit -St; ulimit -Ht", want: fmt.Sprintf("%d\n%d\n", 21*runtime.NumCPU(), 21*runtime.NumCPU()+1)},
+		{name: "too much processor time", script: "kill -XCPU $$", kind: job.Unknown, message: "The processor failed (signal: CPU time limit exceeded)."},
 		{name: "too much memory", script: `python3 -c 'bytearray(3 << 30)' || exit 65`, kind: job.Invalid, message: "MemoryError"},
 	}
 	listed.Image.MaxOutputBytes = 1 << 20

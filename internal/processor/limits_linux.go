@@ -12,11 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limits bound each process of a command.
+// limits bound a command.
 type limits struct {
-	memory uint64 // bytes of address space
-	cpu    uint64 // seconds
-	file   uint64 // bytes of any file it writes
+	memory    uint64 // bytes of address space of each process, and of memory of all
+	cpu       uint64 // seconds, of each process
+	file      uint64 // bytes of any file it writes
+	disk      uint64 // bytes in its folder
+	processes int
 }
 
 // startLimited starts the program in a process group of its own, with the limits in force from its first instruction:
@@ -48,9 +50,14 @@ func startLimited(cmd *exec.Cmd, l limits) error {
 		}
 		for _, limit := range []struct {
 			what  int
-			value uint64
-		}{{unix.RLIMIT_AS, l.memory}, {unix.RLIMIT_CPU, l.cpu}, {unix.RLIMIT_FSIZE, l.file}, {unix.RLIMIT_CORE, 0}} {
-			if err := unix.Prlimit(pid, limit.what, &unix.Rlimit{Cur: limit.value, Max: limit.value}, nil); err != nil {
+			value unix.Rlimit
+		}{
+			{unix.RLIMIT_AS, unix.Rlimit{Cur: l.memory, Max: l.memory}},
+			{unix.RLIMIT_CPU, unix.Rlimit{Cur: l.cpu, Max: l.cpu + 1}}, // a signal that has a name, before the one that none survives
+			{unix.RLIMIT_FSIZE, unix.Rlimit{Cur: l.file, Max: l.file}},
+			{unix.RLIMIT_CORE, unix.Rlimit{}},
+		} {
+			if err := unix.Prlimit(pid, limit.what, &limit.value, nil); err != nil {
 				return fmt.Errorf("set limit %d: %w", limit.what, err)
 			}
 		}

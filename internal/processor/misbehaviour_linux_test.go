@@ -85,6 +85,26 @@ var misbehaviours = map[string]struct {
 		script: `exec cat /dev/zero >"$1"`, args: "{out}",
 		kind: job.Unknown, message: "The processor failed (signal: file size limit exceeded).",
 	},
+	"fills the disk with many files": {
+		script: `echo $$ >>"$0.pids"; mkdir sub; for i in 0 1 2 3 4 5 6 7 8 9; do head -c 500000 /dev/zero >sub/$i; done; exec sleep 1000`,
+		kind:   job.Unknown, message: "The processor wrote more to its folder than it may.",
+	},
+	"fills the disk with empty files": {
+		script: `echo $$ >>"$0.pids"; seq 1100 | xargs touch; exec sleep 1000`,
+		kind:   job.Unknown, message: "The processor wrote more to its folder than it may.",
+	},
+	"leaks memory by many children": {
+		script: `for i in 0 1 2 3 4 5 6 7; do { dd if=/dev/zero bs=40M count=1 | sleep 1000; } 2>&- & echo $! >>"$0.pids"; done; wait`,
+		kind:   job.Unknown, message: "The processor took more memory than it may.",
+	},
+	"shares its memory with many children": {
+		script: `v=$(head -c 60M /dev/zero | tr '\0' v); mkfifo f; for i in 0 1 2 3 4; do (read v <f) & done; sleep 0.5; exec 4<>f; printf done`,
+		want:   "done",
+	},
+	"starts ever more": {
+		script: `i=0; while [ $i -lt 60 ]; do setsid sleep 1000 & echo $! >>"$0.pids"; i=$((i+1)); done; wait`,
+		kind:   job.Unknown, message: "The processor started more processes than it may.",
+	},
 	"never reads": {
 		script: `sleep 0.05; printf done`,
 		want:   "done",
@@ -172,7 +192,7 @@ var misbehaviours = map[string]struct {
 func TestMisbehaviour(t *testing.T) {
 	t.Parallel()
 	image := []byte(strings.Repeat("picture ", 50_000)) // more than a pipe holds
-	opts := processor.Options{Timeout: time.Minute, MaxMemory: 256 << 20}
+	opts := processor.Options{Timeout: time.Minute, MaxMemory: 256 << 20, MaxProcesses: 50}
 	opts.Image.MaxOutputBytes, opts.Image.MaxInputBytes = 1<<20, 1<<20
 	for name, tt := range misbehaviours {
 		t.Run(name, func(t *testing.T) {

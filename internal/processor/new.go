@@ -2,6 +2,7 @@ package processor
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -22,9 +23,12 @@ type Options struct {
 	// Timeout bounds one run of a command or one answer of a server, from beginning to
 	// end; default 5 minutes.
 	Timeout time.Duration
-	// MaxMemory bounds the address space of each process of a command, in bytes;
-	// default 4 GiB.
+	// MaxMemory bounds the address space of each process of a command, and the memory of
+	// all of them together, in bytes; default 4 GiB.
 	MaxMemory int64
+	// MaxProcesses bounds how many a command has at once; default 128, and at least four
+	// for each processor.
+	MaxProcesses int
 	// Env is what a command sees of the environment, as "KEY=value", beside its TMPDIR,
 	// HOME and CLAIMCHECK_PARAMS.
 	Env []string
@@ -37,6 +41,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxMemory <= 0 {
 		o.MaxMemory = 4 << 30
+	}
+	if o.MaxProcesses <= 0 {
+		o.MaxProcesses = max(128, 4*runtime.NumCPU())
 	}
 	return o
 }

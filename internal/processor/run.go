@@ -22,6 +22,7 @@ type commandRun struct {
 	ctx     context.Context // ends with the job, or when the time is up
 	cancel  context.CancelFunc
 	timeout time.Duration
+	limits  limits
 	scratch *scratch
 
 	cmd    *exec.Cmd
@@ -31,6 +32,7 @@ type commandRun struct {
 	exited chan struct{}
 	status error // of the program; to be read when exited is closed
 	inErr  error // of the input; likewise
+	excess error // of more than its limits; likewise
 
 	output io.ReadCloser
 	pipe   *os.File // the output, unless it is a file
@@ -42,7 +44,7 @@ type commandRun struct {
 
 // start starts the program. Input is nil when it is in a file; toFile says that the
 // output is one.
-func (r *commandRun) start(cmd *exec.Cmd, input io.Reader, toFile bool, opts Options, progress func(float64, string)) error {
+func (r *commandRun) start(cmd *exec.Cmd, input io.Reader, toFile bool, progress func(float64, string)) error {
 	r.cmd = cmd
 	cmd.Stderr = &r.stderr
 	cmd.WaitDelay = grace
@@ -68,11 +70,7 @@ func (r *commandRun) start(cmd *exec.Cmd, input io.Reader, toFile bool, opts Opt
 		r.pipe, r.output, write = read, read, w
 		cmd.Stdout = w
 	}
-	err = startLimited(cmd, limits{
-		memory: uint64(opts.MaxMemory),
-		cpu:    uint64(opts.Timeout/time.Second) + 1,
-		file:   uint64(max(opts.Image.MaxOutputBytes, opts.Image.MaxInputBytes)),
-	})
+	err = startLimited(cmd, r.limits)
 	if write != nil {
 		write.Close() // the program has its own
 	}
@@ -120,7 +118,12 @@ func (f *failingReader) failed() error {
 	return nil
 }
 
-// watch waits for the program's end, or for the time's, and then ends its group. The
+// lookTime is how often the watch looks at what a program has taken. It spends a tenth of
+// the time on it at most.
+const lookTime = 100 * time.Millisecond
+
+// watch waits for the program's end, or for the time's, or until it has taken too much,
+// and then ends its group. The
 // group is killed while the program's own process still waits to be collected, so that
 // its number cannot be anybody else's yet.
 func (r *commandRun) watch() {
@@ -132,6 +135,8 @@ func (r *commandRun) watch() {
 	}()
 	inFailed := r.stdin
 	var fed bool
+	look := time.NewTimer(lookTime)
+	defer look.Stop()
 	for waiting := true; waiting; {
 		select {
 		case <-ended:
@@ -141,6 +146,10 @@ func (r *commandRun) watch() {
 		case r.inErr = <-inFailed:
 			fed, inFailed = true, nil
 			waiting = r.inErr == nil
+		case begun := <-look.C:
+			r.excess = r.limits.exceeded(r.cmd.Process.Pid, r.scratch.dir)
+			waiting = r.excess == nil
+			look.Reset(max(lookTime, 10*time.Since(begun)))
 		}
 	}
 	killGroup(r.cmd.Process.Pid)
@@ -165,6 +174,9 @@ func (r *commandRun) wait() error {
 
 // verdict is what the run's end means; err is what went wrong on our side.
 func (r *commandRun) verdict(err error) error {
+	if r.excess != nil {
+		return r.excess
+	}
 	if cause := context.Cause(r.ctx); cause != nil {
 		if errors.Is(cause, errTime) {
 			return job.Wrap(job.Unavailable, r.detail(cause), fmt.Sprintf("The processor did not finish within %s.", r.timeout))

@@ -35,7 +35,7 @@ type API struct {
 func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 	log := tel.Log
 	b := newBackends(c, cfg, tel)
-	rules, err := newProcessor(c)
+	rules, err := newProcessor(c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func newViewer(c *config.Config, log *slog.Logger) *preview.Viewer {
 }
 
 // newProcessor returns what PROCESSOR names.
-func newProcessor(c *config.Config) (processor.Processor, error) {
+func newProcessor(c *config.Config, log *slog.Logger) (processor.Processor, error) {
 	var env []string
 	for _, name := range append([]string{"PATH"}, c.ProcessorEnv...) {
 		if v, ok := os.LookupEnv(name); ok {
@@ -111,7 +111,7 @@ func newProcessor(c *config.Config) (processor.Processor, error) {
 	}
 	p, err := processor.New(c.Processor, processor.Options{
 		Image:   processor.ImageOptions{MaxPixels: c.MaxImagePixels, MaxInputBytes: int64(c.MaxImageBytes), MaxOutputBytes: int64(c.MaxOutputBytes)},
-		Timeout: c.ProcessTimeout, MaxMemory: int64(c.ProcessorMemory), Env: env,
+		Timeout: c.ProcessTimeout, MaxMemory: int64(c.ProcessorMemory), Env: env, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("PROCESSOR: %w", err)
@@ -123,7 +123,7 @@ func newProcessor(c *config.Config) (processor.Processor, error) {
 func NewWorker(c *config.Config, cfg aws.Config, tel *Telemetry) (*worker.Worker, error) {
 	log := tel.Log
 	b := newBackends(c, cfg, tel)
-	p, err := newProcessor(c)
+	p, err := newProcessor(c, log)
 	if err != nil {
 		return nil, err
 	}

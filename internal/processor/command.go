@@ -37,7 +37,8 @@ import (
 // This holds mistakes, not malice: a program that is itself hostile could get away, and
 // needs a sandbox around the worker.
 //
-// A number in the file that CLAIMCHECK_UNITS names is what the run is billed, in units.
+// A number of 0..1e12 in the file that CLAIMCHECK_UNITS names is what the run is billed, in
+// units.
 // Each line written to the file that CLAIMCHECK_PROGRESS names, which is no regular one,
 // tells how far it is: a fraction of 0..1, and what it does: "0.5 denoising".
 //
@@ -153,7 +154,7 @@ func plainValue(name, raw string) (string, error) {
 			return "", invalid("%s must be text, a number or a boolean", name)
 		}
 	}
-	plain := s != "" && len(s) <= 200 && plainName(s[:1]) && s[0] != '_'
+	plain := raw != "null" && s != "" && len(s) <= 200 && plainName(s[:1]) && s[0] != '_'
 	for _, r := range s {
 		plain = plain && (plainName(string(r)) || strings.ContainsRune(".,+:%#=-", r))
 	}
@@ -172,7 +173,7 @@ func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err e
 		return nil, fmt.Errorf("processor directory: %w", err)
 	}
 	dir := scratch.dir
-	r := &commandRun{timeout: c.opts.Timeout, limits: c.limits(), scratch: scratch, left: c.opts.Image.MaxOutputBytes}
+	r := &commandRun{job: t.ID, opts: c.opts, limits: c.limits(), scratch: scratch, left: c.opts.Image.MaxOutputBytes}
 	defer func() {
 		if err != nil {
 			_ = r.Close() // the error at hand is the one to tell

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -93,7 +96,7 @@ func TestCommandParamsCannotBreakOut(t *testing.T) {
 	p := sh(t, processor.Options{}, "cat", "{mode}")
 	for _, params := range []string{
 		``, `{}`, `{"mode": "-rf"}`, `{"mode": "a b"}`, `{"mode": "../../etc/passwd"}`, `{"mode": "@/etc/passwd"}`, `{"mode": ""}`,
-		`{"mode": "a\nb"}`, `{"mode": "a;b"}`, `{"mode": null, "mode": "x"}`, `{"mode": -1}`, `{"mode": {}}`, `{"mode": ["x"]}`, `{"mode": "$(id)"}`, `[]`, `{"mode":"x"} ` + "{}",
+		`{"mode": "a\nb"}`, `{"mode": "a;b"}`, `{"mode": null}`, `{"mode": null, "mode": "x"}`, `{"mode": -1}`, `{"mode": {}}`, `{"mode": ["x"]}`, `{"mode": "$(id)"}`, `[]`, `{"mode":"x"} ` + "{}",
 	} {
 		if err := p.CheckParams(job.Media{}, []byte(params)); job.KindOf(err) != job.Invalid {
 			t.Errorf("CheckParams(%s): got %v, want invalid", params, err)
@@ -212,6 +215,50 @@ func TestCommandGivesTheInputsError(t *testing.T) {
 		if !errors.Is(err, broken) {
 			t.Errorf("%q: got %v, want the input's error", args, err)
 		}
+	}
+}
+
+// TestBillsThatDoNotCount has a program and a server bill what is no number of units, or so
+// much that a sum would be none: they are billed nothing, and the operator is told.
+func TestBillsThatDoNotCount(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]float64{"": 0, "1.5": 1.5, "1e12": 1e12, "1.7e308": 0, "1.1e12": 0, "-1": 0, "nan": 0, "inf": 0, "much": 0} {
+		var log bytes.Buffer
+		opts := processor.Options{Logger: slog.New(slog.NewJSONHandler(&log, nil))}
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if text != "" {
+				w.Header().Set("X-Billable-Units", text)
+			}
+			io.WriteString(w, "done")
+		}))
+		server, err := processor.New(srv.URL, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script := "printf done"
+		if text != "" {
+			script += "; echo " + text + ` >"$CLAIMCHECK_UNITS"`
+		}
+		for _, p := range []processor.Processor{server, sh(t, opts, script)} {
+			log.Reset()
+			r, err := p.Process(t.Context(), job.Task{Image: strings.NewReader("picture"), Progress: func(float64, string) {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				t.Error(err)
+			}
+			var got float64
+			if r.Units != nil {
+				got = r.Units()
+			}
+			told := strings.Contains(log.String(), "from 0 to 1e12")
+			if counts := text == "" || want > 0; got != want || told == counts {
+				t.Errorf("%q by %T: got %v, want %v; the log: %s", text, p, got, want, log.Bytes())
+			}
+			r.Body.Close()
+		}
+		srv.Close()
 	}
 }
 

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"time"
@@ -32,6 +33,8 @@ type Options struct {
 	// Env is what a command sees of the environment, as "KEY=value", beside its TMPDIR,
 	// HOME and CLAIMCHECK_PARAMS.
 	Env []string
+	// Logger is told what is wrong and fails no job; none by default.
+	Logger *slog.Logger
 }
 
 func (o Options) withDefaults() Options {
@@ -41,6 +44,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxMemory <= 0 {
 		o.MaxMemory = 4 << 30
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.MaxProcesses <= 0 {
 		o.MaxProcesses = max(128, 4*runtime.NumCPU())

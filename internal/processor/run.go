@@ -21,7 +21,8 @@ import (
 type commandRun struct {
 	ctx     context.Context // ends with the job, or when the time is up
 	cancel  context.CancelFunc
-	timeout time.Duration
+	job     job.ID
+	opts    Options
 	limits  limits
 	scratch *scratch
 
@@ -179,7 +180,7 @@ func (r *commandRun) verdict(err error) error {
 	}
 	if cause := context.Cause(r.ctx); cause != nil {
 		if errors.Is(cause, errTime) {
-			return job.Wrap(job.Unavailable, r.detail(cause), fmt.Sprintf("The processor did not finish within %s.", r.timeout))
+			return job.Wrap(job.Unavailable, r.detail(cause), fmt.Sprintf("The processor did not finish within %s.", r.opts.Timeout))
 		}
 		return cause
 	}
@@ -268,18 +269,18 @@ func (r *commandRun) Close() (err error) {
 // unitsFile is where a program says what it is billed.
 const unitsFile = "units"
 
-// units reads what the program says; zero, when that is no number of units.
+// units reads what the program says; zero, when it says nothing.
 func (r *commandRun) units() float64 {
-	f, err := openResult(filepath.Join(r.scratch.dir, unitsFile))
-	if err != nil {
+	name := filepath.Join(r.scratch.dir, unitsFile)
+	if _, err := os.Lstat(name); err != nil {
 		return 0
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 64))
-	if units := billable(strings.TrimSpace(string(text))); units != nil && err == nil {
-		return units()
+	var text []byte // what is no regular file is no number
+	if f, err := openResult(name); err == nil {
+		text, _ = io.ReadAll(io.LimitReader(f, 64))
+		f.Close()
 	}
-	return 0
+	return r.opts.billable(r.ctx, r.job, strings.TrimSpace(string(text)))
 }
 
 // tail keeps the end of what is written to it. Safe for concurrent use.

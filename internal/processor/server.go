@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -92,7 +91,11 @@ func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 	if err != nil || !strings.HasPrefix(contentType, "image/") {
 		contentType = "" // the bytes shall tell
 	}
-	units := billable(resp.Header.Get("X-Billable-Units"))
+	var units func() float64
+	if header := resp.Header.Get("X-Billable-Units"); header != "" {
+		n := s.opts.billable(ctx, t.ID, header)
+		units = func() float64 { return n }
+	}
 	return &job.Result{
 		ContentType: contentType,
 		Body:        &serverBody{s: s, ctx: ctx, cancel: cancel, body: resp.Body, left: s.opts.Image.MaxOutputBytes},
@@ -154,13 +157,17 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// billable reads a number of units, nil when it is none.
-func billable(header string) func() float64 {
-	units, err := strconv.ParseFloat(header, 64)
-	if err != nil || !(units >= 0) || math.IsInf(units, 0) {
-		return nil
+// maxUnits bounds what one run is billed, so that the sum of many stays a number.
+const maxUnits = 1e12
+
+// billable reads a number of units. What is none is billed nothing, and told to the operator.
+func (o Options) billable(ctx context.Context, id job.ID, text string) float64 {
+	units, err := strconv.ParseFloat(text, 64)
+	if err == nil && units >= 0 && units <= maxUnits {
+		return units
 	}
-	return func() float64 { return units }
+	o.Logger.WarnContext(ctx, "a processor's bill does not count: it must be a number from 0 to 1e12", "job_id", id, "units", fmt.Sprintf("%.40q", text))
+	return 0
 }
 
 // ascii is compact JSON in which all else is escaped, as a header needs it.

@@ -185,7 +185,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	wrong(c.IdleTimeout >= time.Second, "IDLE_TIMEOUT: %s is out of range (at least 1s)", c.IdleTimeout)
 	wrong(c.MaxUploads >= 1, "MAX_UPLOADS: %d is out of range (at least 1)", c.MaxUploads)
 	wrong(c.MaxWaiters >= 0, "MAX_WAITERS: %d is negative", c.MaxWaiters)
-	wrong(c.UploadTTL >= time.Minute && c.UploadTTL <= 7*24*time.Hour, "UPLOAD_TTL: %s is out of range (1m to 168h, as presigned URLs have it)", c.UploadTTL)
+	wrong(c.UploadTTL >= time.Minute && c.UploadTTL <= 7*24*time.Hour, "UPLOAD_TTL: %s is out of range (1m to 168h)", c.UploadTTL)
 	wrong(c.Concurrency >= 1 && c.Concurrency <= 1000, "CONCURRENCY: %d is out of range (1 to 1000)", c.Concurrency)
 	wrong(c.WorkerPixels >= 0, "WORKER_PIXELS: %d is negative", c.WorkerPixels)
 	wrong(c.ProcessTimeout >= time.Second, "PROCESS_TIMEOUT: %s is out of range (at least 1s)", c.ProcessTimeout)

@@ -16,14 +16,15 @@ type Upload struct {
 	URL string
 	// Headers must be sent as they are; they are part of the signature.
 	Headers map[string]string
-	// ExpiresAt is when the URL stops to be good.
+	// ExpiresAt is when the URL stops to be good, which may be before the time for the
+	// upload is over; the job's status has a new one then.
 	ExpiresAt time.Time
 }
 
 // Presigner makes such requests, without asking anybody.
 type Presigner interface {
 	// PresignInput returns the request that puts the input of a job: exactly size bytes
-	// of exactly this type, once, until ttl is over.
+	// of exactly this type, once, until ttl is over at the latest.
 	PresignInput(ctx context.Context, id ID, contentType string, size int64, ttl time.Duration) (*Upload, error)
 }
 
@@ -137,7 +138,10 @@ func (s *Service) upload(ctx context.Context, j *Job) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.ExpiresAt = j.UploadUntil
+	if u.ExpiresAt.After(j.UploadUntil) {
+		u.ExpiresAt = j.UploadUntil
+	}
+	u.ExpiresAt = u.ExpiresAt.UTC().Truncate(time.Second)
 	return u, nil
 }
 

@@ -62,6 +62,32 @@ func TestDirectUploadRunsToItsEnd(t *testing.T) {
 	}
 }
 
+// TestUploadExpiresWithItsSignature has URLs that die before the time for the upload is
+// over: the client is told so, and the status has a new one until then.
+func TestUploadExpiresWithItsSignature(t *testing.T) {
+	t.Parallel()
+	const session = 25 * time.Minute
+	s := newSystemWith(t, func(c *job.Config) { c.Presigner = presigner{c.Now, session} })
+	told := func(up *job.Upload) time.Duration {
+		if up == nil {
+			t.Fatal("there is no upload")
+		}
+		return up.ExpiresAt.Sub(s.runner.Now())
+	}
+	j := s.announce(t, "IMG one")
+	if left := told(j.Upload); left > session || left < session-time.Minute {
+		t.Errorf("at first it is good for %s, want %s", left, session)
+	}
+	s.advance(40 * time.Minute)
+	seen, err := s.service.Status(t.Context(), alice, j.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := told(seen.Upload); left > 20*time.Minute || left < 19*time.Minute {
+		t.Errorf("then it is good for %s, want the 20m that are left for the upload", left)
+	}
+}
+
 func TestUncommittedUploadIsNotProcessed(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

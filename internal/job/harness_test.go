@@ -52,7 +52,7 @@ func newSystemWith(t *testing.T, change func(*job.Config)) *system {
 	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	log := slog.New(slog.DiscardHandler)
 	c := job.Config{
-		Store: s.store, Presigner: presigner{}, Ledger: s.ledger, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Now: now, Logger: log,
+		Store: s.store, Presigner: presigner{now, 2 * time.Hour}, Ledger: s.ledger, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Now: now, Logger: log,
 		Limits: job.Limits{
 			MaxBytes: 1 << 20, InlineBytes: 1 << 18, MaxPixels: 1000, Uploads: 64, Waiters: 2,
 			Retention: retention, UploadTTL: time.Hour, Settle: time.Second,
@@ -233,11 +233,17 @@ func result(s string) *job.Result {
 	return &job.Result{ContentType: "image/png", Width: 1, Height: 1, Body: io.NopCloser(strings.NewReader(s))}
 }
 
-// presigner makes requests that nobody could send.
-type presigner struct{}
+// presigner makes requests that nobody could send, good for the session at the most.
+type presigner struct {
+	now     func() time.Time
+	session time.Duration
+}
 
-func (presigner) PresignInput(_ context.Context, id job.ID, contentType string, size int64, ttl time.Duration) (*job.Upload, error) {
-	return &job.Upload{Method: "PUT", URL: "https://storage.example/" + id.String(), Headers: map[string]string{"Content-Type": contentType, "Content-Length": strconv.FormatInt(size, 10)}}, nil
+func (p presigner) PresignInput(_ context.Context, id job.ID, contentType string, size int64, ttl time.Duration) (*job.Upload, error) {
+	return &job.Upload{
+		Method: "PUT", URL: "https://storage.example/" + id.String(), Headers: map[string]string{"Content-Type": contentType, "Content-Length": strconv.FormatInt(size, 10)},
+		ExpiresAt: p.now().Add(min(ttl, p.session)),
+	}, nil
 }
 
 // ledger keeps records as the interface says, after some failures.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,8 +44,9 @@ const (
 	DefaultAudience = "sts.amazonaws.com"
 	// DefaultMetadataHost is Google's.
 	DefaultMetadataHost = "metadata.google.internal"
-	// window is how long before their end credentials are renewed.
-	window = 5 * time.Minute
+	// window is how long before their end credentials are renewed: half of their hour, for
+	// as long holds at least what is signed with them, and an outage of STS may last.
+	window = 30 * time.Minute
 	// again is how long old ones are used before the next try, when that has failed.
 	again = 30 * time.Second
 	// defaultTimeout is that of Options.
@@ -52,21 +54,36 @@ const (
 )
 
 // New returns the credentials of the role. They are fetched when they are first needed,
-// kept, and renewed five minutes before they end; while they cannot be renewed the old
+// kept, and renewed half an hour before they end; while they cannot be renewed the old
 // ones are used to their end. Nothing is asked of anybody before that.
 func New(o Options) aws.CredentialsProvider {
 	o.Config.Credentials = aws.AnonymousCredentials{}
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	p := &provider{o: o, sts: sts.NewFromConfig(o.Config)}
-	return aws.NewCredentialsCache(p, func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = window })
+	return &kept{p, aws.NewCredentialsCache(p, func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = window })}
+}
+
+// kept are the cache's credentials with their real end; the cache itself says when it
+// will renew them.
+type kept struct {
+	p     *provider
+	cache *aws.CredentialsCache
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (k *kept) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if _, err := k.cache.Retrieve(ctx); err != nil {
+		return aws.Credentials{}, err
+	}
+	return *k.p.last.Load(), nil
 }
 
 // provider exchanges tokens for credentials, and says in an error what to do about it.
 // The cache calls it from one goroutine at a time.
 type provider struct {
-	o   Options
-	sts *sts.Client
-	end time.Time // of the last credentials
+	o    Options
+	sts  *sts.Client
+	last atomic.Pointer[aws.Credentials] // nil before the first
 }
 
 // Retrieve implements aws.CredentialsProvider. The cache lifts every limit from ctx,
@@ -84,7 +101,7 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, p.explain(err)
 	}
-	p.end = c.Expires
+	p.last.Store(&c)
 	return c, nil
 }
 
@@ -116,14 +133,14 @@ func (p *provider) explain(err error) error {
 // HandleFailToRefresh implements aws.HandleFailRefreshCredentialsCacheStrategy: what was
 // good goes on being used until it really ends.
 func (p *provider) HandleFailToRefresh(ctx context.Context, before aws.Credentials, err error) (aws.Credentials, error) {
-	now := time.Now()
-	if !before.HasKeys() || !now.Before(p.end) {
+	now, last := time.Now(), p.last.Load()
+	if last == nil || !now.Before(last.Expires) {
 		return aws.Credentials{}, err
 	}
-	p.o.Logger.WarnContext(ctx, "AWS credentials are not renewed; those that there are hold a little longer", "until", p.end, "error", err)
+	p.o.Logger.WarnContext(ctx, "AWS credentials are not renewed; those that there are hold a little longer", "until", last.Expires, "error", err)
 	next := now.Add(again)
-	if next.After(p.end) {
-		next = p.end
+	if next.After(last.Expires) {
+		next = last.Expires
 	}
 	before.Expires = next.Add(window) // from which the cache takes the window
 	return before, nil

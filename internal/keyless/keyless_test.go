@@ -129,14 +129,16 @@ func TestOutage(t *testing.T) {
 func TestUsedToTheEnd(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, keylesstest.Behaviour{Lifetime: time.Second}, "")
-	b.key(t)
-	end := time.Now().Add(time.Second)
+	first, err := b.credentials.Retrieve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.Change(func(does *keylesstest.Behaviour) { does.Refusal = "InternalFailure" })
 	for range time.Tick(50 * time.Millisecond) {
 		_, err := b.credentials.Retrieve(t.Context())
-		late := time.Since(end)
+		late := time.Since(first.Expires)
 		switch {
-		case err != nil && late < -100*time.Millisecond:
+		case err != nil && late < 0:
 			t.Fatalf("given up %s before the end: %v", -late, err)
 		case err != nil:
 			if !strings.Contains(err.Error(), "InternalFailure") {
@@ -149,11 +151,29 @@ func TestUsedToTheEnd(t *testing.T) {
 	}
 }
 
+// TestTheRealEnd has credentials say how long they hold, not when they are renewed: for
+// half an hour at the least, of which the old ones are not renewed in vain.
+func TestTheRealEnd(t *testing.T) {
+	t.Parallel()
+	for lifetime, kept := range map[time.Duration]bool{29 * time.Minute: false, 31 * time.Minute: true} {
+		begin := time.Now()
+		b := newBench(t, keylesstest.Behaviour{Lifetime: lifetime}, "")
+		first, err := b.credentials.Retrieve(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.Expires.Before(begin.Add(lifetime)) || first.Expires.After(time.Now().Add(lifetime)) {
+			t.Errorf("of %s: they end at %s, want in that time", lifetime, first.Expires)
+		}
+		if again := b.key(t); (again == first.AccessKeyID) != kept {
+			t.Errorf("of %s: %s after %s, want it kept: %v", lifetime, again, first.AccessKeyID, kept)
+		}
+	}
+}
+
 // TestRefusals holds the operator to be told what to do, and no token to be told.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	nobody := httptest.NewServer(nil)
-	nobody.Close()
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }))
 	t.Cleanup(stranger.Close)
 	missing := httptest.NewServer(http.NotFoundHandler())
@@ -165,7 +185,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"role denied":        {does: keylesstest.Behaviour{Refusal: "AccessDenied"}, want: role + " (AWS_ROLE_ARN) to this service account; its trust policy must allow"},
 		"token not taken":    {does: keylesstest.Behaviour{Refusal: "IDPRejectedClaim"}, want: "AWS_WEB_IDENTITY_AUDIENCE (audience)"},
-		"no Google Cloud":    {metadata: nobody.URL, want: "is this Google Cloud?"},
+		"no Google Cloud":    {metadata: "127.0.0.1:1", want: "is this Google Cloud?"},
 		"somebody else":      {metadata: stranger.URL, want: "none of Google's"},
 		"no service account": {metadata: missing.URL, want: "service account"},
 	}

@@ -5,23 +5,33 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"claimcheck.example/internal/job"
 )
 
-// PresignInput implements job.Presigner. The URL may stop to be good before ttl is over:
-// it dies with the session of the credentials that signed it.
+// PresignInput implements job.Presigner. The URL dies with the session of the credentials
+// that signed it; where these do not say when they end, nobody knows.
 func (s *Store) PresignInput(ctx context.Context, id job.ID, contentType string, size int64, ttl time.Duration) (*job.Upload, error) {
-	expires := time.Now().Add(ttl)
 	key := objectKey(job.Input, id)
+	signer, err := s.client.Options().Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, s.translate(ctx, "presign "+key, err)
+	}
+	expires := time.Now().Add(ttl)
+	if signer.CanExpire && signer.Expires.Before(expires) {
+		expires = signer.Expires
+	}
 	req, err := s.presign.PresignPutObject(ctx, &s3.PutObjectInput{
 		Bucket:        &s.bucket,
 		Key:           &key,
 		ContentType:   &contentType,
 		ContentLength: &size,
 		IfNoneMatch:   aws.String("*"),
-	}, s3.WithPresignExpires(ttl))
+	}, s3.WithPresignExpires(ttl), s3.WithPresignClientFromClientOptions(func(o *s3.Options) {
+		o.Credentials = credentials.StaticCredentialsProvider{Value: signer}
+	}))
 	if err != nil {
 		return nil, s.translate(ctx, "presign "+key, err)
 	}

@@ -6,6 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/s3store"
@@ -54,5 +58,26 @@ func TestPresignInput(t *testing.T) {
 	c, err := s.Stat(t.Context(), job.Input, id)
 	if err != nil || c.Size != int64(len(body)) || c.ContentType != "image/png" {
 		t.Errorf("got %+v, %v; want the upload", c, err)
+	}
+}
+
+// TestPresignedBySession signs with credentials that end: so does the URL.
+func TestPresignedBySession(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	end := time.Now().Add(10 * time.Minute)
+	s := s3store.New(newClient(env, func(o *s3.Options) {
+		o.Credentials = credentials.StaticCredentialsProvider{Value: aws.Credentials{
+			AccessKeyID: env.AccessKey, SecretAccessKey: env.SecretKey, SessionToken: "session", CanExpire: true, Expires: end,
+		}}
+	}), env.Bucket, s3store.Options{})
+	for ttl, late := range map[time.Duration]bool{time.Hour: true, time.Minute: false} {
+		up, err := s.PresignInput(t.Context(), job.NewID(), "image/png", 10, ttl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(up.URL, "X-Amz-Security-Token=session") || up.ExpiresAt.Equal(end) != late || up.ExpiresAt.After(time.Now().Add(ttl)) {
+			t.Errorf("for %s it is told to be good until %s; its session ends at %s", ttl, up.ExpiresAt, end)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"claimcheck.example/internal/config"
@@ -64,20 +65,19 @@ func NewTelemetry(ctx context.Context, c *config.Config, service string) (*Telem
 	return t, err
 }
 
-// flushTime bounds what a request may have to wait for that is not its own.
-const flushTime = 2 * time.Second
+const (
+	// flushTime bounds what a request may have to wait for that is not its own. During an
+	// outage one request in half a minute does: the exports then leave their receivers alone.
+	flushTime = 2 * time.Second
+	// closeTime is the same of the process's end. Cloud Run leaves 10 s, of which
+	// SHUTDOWN_GRACE takes 8, and handing jobs back some of the rest.
+	closeTime = time.Second
+)
 
 // Flush sends what has been recorded, within a bounded time. For platforms that freeze
 // the process between requests.
 func (t *Telemetry) Flush() {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
-	defer cancel()
-	if err := t.providers.Flush(ctx); err != nil {
-		t.Log.Warn("traces and metrics were not all sent", "error", err)
-	}
-	if t.export != nil {
-		_ = t.export.Flush(ctx) // what it cannot send it puts on standard error
-	}
+	t.send(flushTime, t.providers.Flush, telemetry.LogExport.Flush)
 }
 
 // Exports reports whether there is anything to flush.
@@ -85,14 +85,21 @@ func (t *Telemetry) Exports() bool { return t.export != nil || t.providers.Expor
 
 // Close flushes and ends the exports, within a bounded time.
 func (t *Telemetry) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	t.send(closeTime, t.providers.Shutdown, telemetry.LogExport.Close)
+}
+
+// send has both exports send at once, so that neither takes the other's time.
+func (t *Telemetry) send(limit time.Duration, numbers func(context.Context) error, lines func(telemetry.LogExport, context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := t.providers.Shutdown(ctx); err != nil {
+	var all sync.WaitGroup
+	if t.export != nil {
+		all.Go(func() { _ = lines(t.export, ctx) }) // what it cannot send it puts on standard error
+	}
+	if err := numbers(ctx); err != nil {
 		t.Log.Warn("traces and metrics were not all sent", "error", err)
 	}
-	if t.export != nil {
-		_ = t.export.Close(ctx) // what it could not send it has put on standard error
-	}
+	all.Wait()
 }
 
 // Accepted and Refused implement httpapi.Observer.

@@ -69,16 +69,16 @@ type Exporter struct {
 	timeout  time.Duration
 	pause    time.Duration
 
-	// calls ends when Close has no more time: every call hangs by it.
-	calls    context.Context
-	endCalls context.CancelFunc
 	closed   atomic.Bool
 	diverted atomic.Int64
 
 	// The bundler hands over one bundle at a time; only that goroutine uses these.
 	idPrefix string
 	sent     uint64
+
+	mu       sync.Mutex // guards what follows
 	resumeAt time.Time
+	giveUp   context.CancelCauseFunc // of the last call; nil before the first
 
 	fallbackMu sync.Mutex // guards fallback
 	fallback   io.Writer
@@ -115,7 +115,6 @@ func New(ctx context.Context, o Options) (*Exporter, error) {
 		idPrefix: rand.Text() + "-",
 		fallback: o.Fallback,
 	}
-	e.calls, e.endCalls = context.WithCancel(context.WithoutCancel(ctx))
 	e.bundler = bundler.NewBundler([]byte(nil), func(lines any) { e.send(lines.([][]byte)) })
 	e.bundler.DelayThreshold = orElse(o.Delay, time.Second)
 	e.bundler.BundleCountThreshold = maxCallLines
@@ -148,7 +147,8 @@ func (e *Exporter) Write(line []byte) (int, error) {
 func (e *Exporter) Diverted() int64 { return e.diverted.Load() }
 
 // Flush returns once every line written before has been taken by the API or by the
-// fallback, or with ctx's cause. Lines that are still on their way then stay so.
+// fallback. When ctx ends first, the API is given up for the pause, the lines on their way
+// go to the fallback, and the error is ctx's cause.
 func (e *Exporter) Flush(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
@@ -159,29 +159,52 @@ func (e *Exporter) Flush(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("flush logs: %w", context.Cause(ctx))
 	}
+	e.rest(context.Cause(ctx))
+	<-done // at once now: nothing is sent any more
+	return fmt.Errorf("flush logs: %w", context.Cause(ctx))
 }
 
-// Close flushes and ends the exporter. When ctx ends first, the lines that are still on
-// their way go to the fallback, and the error is ctx's cause.
+// Close flushes and ends the exporter, as Flush does within the time of ctx.
 func (e *Exporter) Close(ctx context.Context) error {
 	e.closed.Store(true)
 	err := e.Flush(ctx)
-	e.endCalls()
-	e.bundler.Flush() // at once now: nothing is sent any more
 	if closeErr := e.client.Close(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("close log client: %w", closeErr))
 	}
 	return err
 }
 
+// begin returns the context of a call, or nil while the API is left alone.
+func (e *Exporter) begin() (context.Context, context.CancelFunc) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if time.Now().Before(e.resumeAt) {
+		return nil, nil
+	}
+	ctx, giveUp := context.WithCancelCause(context.Background())
+	e.giveUp = giveUp
+	return context.WithTimeout(ctx, e.timeout)
+}
+
+// rest leaves the API alone for the pause; a call under way is given up.
+func (e *Exporter) rest(cause error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.resumeAt = time.Now().Add(e.pause)
+	if e.giveUp != nil {
+		e.giveUp(cause)
+	}
+}
+
 // send makes one call. It is called by one goroutine at a time.
 func (e *Exporter) send(lines [][]byte) {
-	if e.calls.Err() != nil || time.Now().Before(e.resumeAt) {
+	ctx, cancel := e.begin()
+	if ctx == nil {
 		e.divert(lines...)
 		return
 	}
+	defer cancel()
 	entries := make([]*loggingpb.LogEntry, len(lines))
 	for i, line := range lines {
 		entries[i] = entry(line)
@@ -189,14 +212,12 @@ func (e *Exporter) send(lines [][]byte) {
 		entries[i].InsertId = e.idPrefix + strconv.FormatUint(e.sent, 36)
 		e.sent++
 	}
-	ctx, cancel := context.WithTimeout(e.calls, e.timeout)
-	defer cancel()
 	// All or nothing (no PartialSuccess): what failed is known to be nowhere else.
 	_, err := e.client.WriteLogEntries(ctx, &loggingpb.WriteLogEntriesRequest{
 		LogName: e.template.LogName, Resource: e.template.Resource, Entries: entries,
 	})
 	if err != nil {
-		e.resumeAt = time.Now().Add(e.pause)
+		e.rest(err)
 		e.notice(err)
 		e.divert(lines...)
 	}

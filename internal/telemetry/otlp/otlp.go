@@ -6,9 +6,12 @@
 package otlp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -34,6 +37,9 @@ type Options struct {
 	Traces, Metrics bool
 	// OnError is told of each failed export, from any goroutine. Required.
 	OnError func(error)
+	// Pause is how long no flush waits for the endpoint after a failed export; zero means
+	// 30 seconds.
+	Pause time.Duration
 }
 
 // Providers export in the background what is recorded with them.
@@ -42,6 +48,8 @@ type Providers struct {
 	Meter  metric.MeterProvider
 
 	flush, shutdown []func(context.Context) error
+	pause           time.Duration
+	failed          atomic.Pointer[time.Time] // when an export has last; nil for never
 }
 
 // Open returns providers that export. It does not wait for the endpoint: that nobody
@@ -59,14 +67,18 @@ func Open(ctx context.Context, o Options) (*Providers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export telemetry: OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	p := &Providers{Tracer: tracenoop.NewTracerProvider(), Meter: metricnoop.NewMeterProvider()}
+	p := &Providers{Tracer: tracenoop.NewTracerProvider(), Meter: metricnoop.NewMeterProvider(), pause: cmp.Or(o.Pause, 30*time.Second)}
+	onError := func(err error) {
+		p.fail()
+		o.OnError(err)
+	}
 	if o.Traces {
 		exporter, err := otlptracehttp.New(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("export traces: %w", err)
 		}
 		provider := sdktrace.NewTracerProvider(sdktrace.WithResource(res),
-			sdktrace.WithBatcher(spans{exporter, o.OnError}))
+			sdktrace.WithBatcher(spans{exporter, onError}))
 		p.Tracer = provider
 		p.flush = append(p.flush, provider.ForceFlush)
 		p.shutdown = append(p.shutdown, provider.Shutdown)
@@ -77,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Providers, error) {
 			return nil, errors.Join(fmt.Errorf("export metrics: %w", err), p.Shutdown(ctx))
 		}
 		provider := sdkmetric.NewMeterProvider(sdkmetric.WithResource(res),
-			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics{exporter, o.OnError})))
+			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics{exporter, onError})))
 		p.Meter = provider
 		p.flush = append(p.flush, provider.ForceFlush)
 		p.shutdown = append(p.shutdown, provider.Shutdown)
@@ -85,8 +97,23 @@ func Open(ctx context.Context, o Options) (*Providers, error) {
 	return p, nil
 }
 
-// Flush sends what has been recorded, within the time of ctx.
-func (p *Providers) Flush(ctx context.Context) error { return together(ctx, p.flush) }
+// Flush sends what has been recorded, within the time of ctx. In the pause after a failed
+// export it leaves that to the background, so that an outage holds up few who flush.
+func (p *Providers) Flush(ctx context.Context) error {
+	if failed := p.failed.Load(); failed != nil && time.Since(*failed) < p.pause {
+		return nil
+	}
+	err := together(ctx, p.flush)
+	if err != nil {
+		p.fail()
+	}
+	return err
+}
+
+func (p *Providers) fail() {
+	now := time.Now()
+	p.failed.Store(&now)
+}
 
 // Shutdown flushes and ends the export, within the time of ctx. What is recorded later
 // is dropped.

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,11 +190,6 @@ func TestOneSignalAlone(t *testing.T) {
 }
 
 func TestOutageIsToldAndBounded(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener.Close()
 	release := make(chan struct{})
 	hanging := httptest.NewServer(&collector{answer: func(http.ResponseWriter, *http.Request) bool { <-release; return true }})
 	defer hanging.Close()
@@ -205,7 +200,7 @@ func TestOutageIsToldAndBounded(t *testing.T) {
 	}})
 	defer refusing.Close()
 	for name, endpoint := range map[string]string{
-		"nobody listens": "http://" + listener.Addr().String(), "hanging": hanging.URL, "refusing": refusing.URL,
+		"nobody listens": "http://127.0.0.1:1", "hanging": hanging.URL, "refusing": refusing.URL,
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, told := open(t, endpoint, otlp.Options{Traces: true, Metrics: true})
@@ -228,6 +223,34 @@ func TestOutageIsToldAndBounded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOutageHoldsOneFlushUp has the collector fail: the flush after that asks it nothing
+// and is no error, and the next one after the pause sends all.
+func TestOutageHoldsOneFlushUp(t *testing.T) {
+	var requests atomic.Int64
+	var healthy atomic.Bool
+	c := &collector{answer: func(w http.ResponseWriter, _ *http.Request) bool {
+		requests.Add(1)
+		if !healthy.Load() {
+			http.Error(w, "no", http.StatusForbidden)
+		}
+		return !healthy.Load()
+	}}
+	server := httptest.NewServer(c)
+	defer server.Close()
+	for pause, want := range map[time.Duration]int64{time.Hour: 0, time.Nanosecond: 1} {
+		healthy.Store(false)
+		p, _ := open(t, server.URL, otlp.Options{Traces: true, Pause: pause})
+		record(t, p)
+		p.Flush(t.Context()) // whether it fails is told otherwise
+		healthy.Store(true)
+		requests.Store(0)
+		record(t, p)
+		if err := p.Flush(t.Context()); err != nil || requests.Load() != want {
+			t.Errorf("with a pause of %s the next flush makes %d requests (%v), want %d", pause, requests.Load(), err, want)
+		}
 	}
 }
 

@@ -162,20 +162,27 @@ func drains(t *testing.T, door string) {
 	ct, body := apptest.Form(t, rainier(t))
 	half := len(body) / 2
 	var under, done sync.WaitGroup
+	pending := apptest.Do(t, http.MethodPost, d.url+"/jobs", bytes.NewReader(body), "Content-Type", ct).Header.Get("Location")
+	done.Go(func() { // no worker is there: this one waits
+		if a := apptest.Get(t, pending, "Prefer", "wait=60"); a.StatusCode != http.StatusOK {
+			t.Errorf("who waited is told %s: %s", a.Status, a.Bytes)
+		}
+	})
 	var writers []*io.PipeWriter
 	for range 20 {
 		r, w := io.Pipe()
 		writers = append(writers, w)
 		under.Go(func() { w.Write(body[:half]) })
 		done.Go(func() {
-			a := apptest.Do(t, http.MethodPost, d.url+"/jobs", r, "Content-Type", ct)
+			a := apptest.Do(t, http.MethodPost, d.url+"/jobs", r, "Content-Type", ct, "Prefer", "wait=60")
 			if a.StatusCode != http.StatusAccepted {
 				t.Errorf("answer is %s: %s", a.Status, a.Bytes)
 			}
 		})
 	}
 	under.Wait()
-	for strings.Count(d.Output(), `"action":"submit"`) < 20 { // each has reached its handler
+	// Each has reached its handler.
+	for out := d.Output(); strings.Count(out, `"action":"submit"`) < 21 || !strings.Contains(out, `"action":"readStatus"`); out = d.Output() {
 		runtime.Gosched()
 	}
 	if err := d.Signal(syscall.SIGTERM); err != nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,7 +29,10 @@ import (
 // API is the whole of the service behind its handler.
 type API struct {
 	Handler http.Handler
-	viewer  *preview.Viewer
+	// Drain has those answered who wait for the end of a job; to be called once the
+	// process is to end.
+	Drain  func()
+	viewer *preview.Viewer
 }
 
 // NewAPI wires the handler. Nothing is dialled before the first request.
@@ -53,8 +57,11 @@ func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 		witness = a.viewer
 	}
 	limits := quota.New(c.RateLimit.SubmitsPerMinute, c.RateLimit.BytesPerDay, time.Now)
+	draining := make(chan struct{})
+	a.Drain = sync.OnceFunc(func() { close(draining) })
 	service := job.NewService(job.Config{
-		Store: b.store, Presigner: b.store, Ledger: b.store, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Draining: draining,
+		Store:    b.store, Presigner: b.store, Ledger: b.store, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Witness: witness, Quota: limits, Now: time.Now, Logger: log,
 		Limits: job.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,

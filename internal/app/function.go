@@ -86,6 +86,7 @@ func (f *Function) start(environ []string) (*function, error) {
 	go func() {
 		<-terminated
 		f.stopping.Store(true)
+		api.Drain()
 		f.drain(c, tel)
 		os.Exit(0)
 	}()

@@ -39,7 +39,7 @@ func Serve(ctx context.Context, c *config.Config) error {
 		return fmt.Errorf("port %d cannot be listened on (PORT chooses another): %w", c.Port, err)
 	}
 	tel.Log.Info("server started", "version", Version, "address", l.Addr().String(), "config", c)
-	err = ServeListener(ctx, l, api.Handler, c.Grace)
+	err = ServeAPI(ctx, l, api, c.Grace)
 	tel.Log.Info("server stopped")
 	return err
 }
@@ -53,6 +53,12 @@ func limitMemory(c *config.Config) {
 		from = memlimit.Limit(n << 20)
 	}
 	_, _ = memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(from))
+}
+
+// ServeAPI is ServeListener of an API, which is drained when ctx ends.
+func ServeAPI(ctx context.Context, l net.Listener, api *API, grace time.Duration) error {
+	defer context.AfterFunc(ctx, api.Drain)()
+	return ServeListener(ctx, l, api.Handler, grace)
 }
 
 // ServeListener serves h on l over HTTP/1 and unencrypted HTTP/2 until ctx ends, and

@@ -23,7 +23,8 @@ const (
 	maxParts = 64
 	// maxFieldBytes bounds what a form's other fields may weigh together.
 	maxFieldBytes = 64 << 10
-	// formOverhead is what a form may weigh beside its image: boundaries, headers, fields.
+	// formOverhead is what a form may weigh beside its image: preamble, boundaries, headers,
+	// fields.
 	formOverhead = 128 << 10
 )
 
@@ -90,6 +91,7 @@ func decodeBare(r *http.Request) (submission, error) {
 // form reads one multipart form front to back.
 type form struct {
 	body      io.Reader
+	frame     *frame
 	parts     *multipart.Reader
 	count     int
 	spent     int // bytes of fields read so far
@@ -102,7 +104,8 @@ func decodeForm(body io.Reader, boundary string) (submission, error) {
 	if boundary == "" || len(boundary) > 70 {
 		return submission{}, job.Errorf(job.Invalid, "the multipart form names no valid boundary in its Content-Type")
 	}
-	f := &form{body: body, parts: multipart.NewReader(body, boundary)}
+	frame := &frame{r: body, left: formOverhead}
+	f := &form{body: body, frame: frame, parts: multipart.NewReader(frame, boundary)}
 	for {
 		p, err := f.next()
 		if err == io.EOF {
@@ -112,6 +115,7 @@ func decodeForm(body io.Reader, boundary string) (submission, error) {
 			return submission{}, err
 		}
 		if p.FormName() == "image" {
+			frame.image = true
 			return submission{0, formReader{p}, f.rest}, nil
 		}
 		if err := f.field(p); err != nil {
@@ -122,6 +126,7 @@ func decodeForm(body io.Reader, boundary string) (submission, error) {
 
 // rest reads what follows the image, to the end of the body, and returns the params.
 func (f *form) rest() (json.RawMessage, error) {
+	f.frame.image = false
 	for {
 		p, err := f.next()
 		if err == io.EOF {
@@ -185,6 +190,26 @@ func (f *form) field(p *multipart.Part) error {
 	f.hasParams = true
 	f.params, err = checkParams(value)
 	return err
+}
+
+// frame bounds what is read of a form beside its image. Package multipart alone would
+// keep up to 10 MiB of headers for each part, and pass over a preamble without end.
+type frame struct {
+	r     io.Reader
+	left  int
+	image bool // what is read now is the image's
+}
+
+func (f *frame) Read(p []byte) (int, error) {
+	if f.image {
+		return f.r.Read(p)
+	}
+	if f.left == 0 {
+		return 0, job.Errorf(job.Invalid, "the form has more than %d bytes beside its image; the file belongs into a field named image", formOverhead)
+	}
+	n, err := f.r.Read(p[:min(len(p), f.left)])
+	f.left -= n
+	return n, err
 }
 
 // formReader is the image's part of a form.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"claimcheck.example/internal/job"
@@ -48,6 +49,71 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("params are %q", params)
 		}
 	})
+}
+
+// TestFormsFrameIsBounded holds that no more than a little is read of a form whose parts'
+// headers, or what stands before them, never end.
+func TestFormsFrameIsBounded(t *testing.T) {
+	t.Parallel()
+	image := "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"x\"\r\n\r\n" + strings.Repeat("PIXELS", 1<<20)
+	for name, head := range map[string]string{
+		"preamble":                       "no boundary ",
+		"one header":                     "--b\r\nContent-Disposition: form-data; name=\"image\"\r\nX: ",
+		"many headers":                   "--b\r\nX: 1\r\n",
+		"a header behind the image":      image + "\r\n--b\r\nX: ",
+		"many fields":                    "",
+		"a field":                        "--b\r\nContent-Disposition: form-data; name=\"params\"\r\n\r\n",
+		"a header of a field to be read": "--b\r\nContent-Disposition: form-data; name=\"params\"\r\nX: ",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tail := "x: y\r\n"
+			if name == "many fields" {
+				tail = "--b\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\nv\r\n"
+			}
+			body := &counted{r: io.MultiReader(strings.NewReader(head), endless(tail))}
+			r := httptest.NewRequest(http.MethodPost, "/jobs", body)
+			r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+			in, err := decode(r, 100<<20)
+			if err == nil {
+				if n, err := io.Copy(io.Discard, in.image); err != nil || n != 6<<20 {
+					t.Fatalf("image is %d bytes, %v", n, err)
+				}
+				_, err = in.rest()
+			}
+			if job.KindOf(err) != job.Invalid {
+				t.Errorf("error is %v", err)
+			}
+			if n := body.n - len(head); n > formOverhead+8<<10 {
+				t.Errorf("%d bytes were read", n)
+			}
+		})
+	}
+}
+
+// endless repeats itself.
+func endless(s string) io.Reader {
+	return io.MultiReader(strings.NewReader(s), repeater(s))
+}
+
+type repeater string
+
+func (r repeater) Read(p []byte) (n int, err error) {
+	for n+len(r) <= len(p) {
+		n += copy(p[n:], r)
+	}
+	return n, nil
+}
+
+type counted struct {
+	r io.Reader
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
 }
 
 func FuzzAnnouncement(f *testing.F) {

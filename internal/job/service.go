@@ -70,7 +70,7 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Witness and Quota are needed.
+// Config is what a [Service] is made of. All fields but Witness, Quota and Draining are needed.
 type Config struct {
 	Store     Store
 	Presigner Presigner
@@ -82,6 +82,7 @@ type Config struct {
 	Witness   Witness // nil: nobody looks
 	Quota     Quota   // nil: no limits
 	Limits    Limits
+	Draining  <-chan struct{} // closed when the process is to end and nobody may wait for long any more; nil: never
 	Now       func() time.Time
 	Logger    *slog.Logger
 }
@@ -103,6 +104,7 @@ type Service struct {
 	limits    Limits
 	waiters   chan struct{} // one element for each caller who waits
 	uploads   chan struct{} // one element for each upload under way
+	draining  <-chan struct{}
 	now       func() time.Time
 	log       *slog.Logger
 }
@@ -118,7 +120,7 @@ func NewService(c Config) *Service {
 	return &Service{
 		gate:      gate{store: c.Store, monitor: c.Monitor, now: c.Now},
 		presigner: c.Presigner, ledger: c.Ledger, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, witness: c.Witness, quota: c.Quota,
-		limits: c.Limits, uploads: make(chan struct{}, c.Limits.Uploads), waiters: make(chan struct{}, c.Limits.Waiters), now: c.Now, log: c.Logger,
+		limits: c.Limits, uploads: make(chan struct{}, c.Limits.Uploads), waiters: make(chan struct{}, c.Limits.Waiters), draining: c.Draining, now: c.Now, log: c.Logger,
 	}
 }
 

@@ -111,12 +111,14 @@ func TestProcessingTime(t *testing.T) {
 					if step.end == "stop" {
 						time.AfterFunc(step.takes/2, func() { cancel(job.ErrStopping) })
 					}
-					undo := func() {}
+					mend := make(chan func(), 1)
 					if step.end == "lost" { // nothing that it writes arrives after its claim
-						time.AfterFunc(step.takes/2, func() { undo = s.store.Inject(jobtest.Fault{Op: jobtest.OpSwap}) })
+						time.AfterFunc(step.takes/2, func() { mend <- s.store.Inject(jobtest.Fault{Op: jobtest.OpSwap}) })
+					} else {
+						mend <- func() {}
 					}
 					out := s.runner.Run(ctx, d)
-					undo()
+					(<-mend)()
 					cancel(nil)
 					if err := worker.Settle(t.Context(), s.queue, d, out); err != nil {
 						t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 // Wait returns the job's status once it is over, or when d has passed. It reads the
 // document at growing intervals: some 20 times in 20 seconds. waited is false when it
 // answered at once because as many callers as Limits.Waiters are waiting already.
-// When ctx ends first, its job is the last one read.
+// When ctx ends first, or the service drains, its job is the last one read.
 func (s *Service) Wait(ctx context.Context, who Caller, id ID, d time.Duration) (j *Job, waited bool, err error) {
 	j, err = s.Status(ctx, who, id)
 	if err != nil || j.Status.Over() || d <= 0 {
@@ -28,6 +28,9 @@ func (s *Service) Wait(ctx context.Context, who Caller, id ID, d time.Duration) 
 		select {
 		case <-next.C:
 		case <-deadline.C:
+			next.Stop()
+			return j, true, nil
+		case <-s.draining: // nobody shall be cut off without an answer
 			next.Stop()
 			return j, true, nil
 		case <-ctx.Done():

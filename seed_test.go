@@ -409,7 +409,7 @@ func TestIssues(t *testing.T) {
 			t.Errorf("an anonymous submit: %s: %s", a.Status, a.Bytes)
 		}
 		alice := p.token(t, "alice")
-		a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Authorization", alice, "Prefer", "wait=20")
+		a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Authorization", alice, "Prefer", "wait=60")
 		if a.StatusCode != http.StatusCreated {
 			t.Fatalf("alice's submit: %s: %s", a.Status, a.Bytes)
 		}

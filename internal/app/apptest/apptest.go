@@ -205,7 +205,7 @@ func Get(t testing.TB, url string, header ...string) Answer {
 // Await polls a job's status until it is over, and returns the last answer.
 func Await(t testing.TB, location string) Answer {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {

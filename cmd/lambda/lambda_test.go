@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +127,27 @@ func TestJob(t *testing.T) {
 	}
 	if r := a.invoke(t, map[string]any{"detail-type": "Scheduled Event"}, ample); !r.failed || !bytes.Contains(r.body, []byte("neither a request")) {
 		t.Errorf("an event of another kind: %q", r.body)
+	}
+}
+
+// TestAddress: a policy's source is what Lambda says, whatever the client claims.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	policies := filepath.Join(t.TempDir(), "network.cedar")
+	text := `permit (principal, action, resource) when { context has source && context.source == ip("203.0.113.7") };`
+	if err := os.WriteFile(policies, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := start(t, append(environ(awstest.Start(t)), "POLICY_FILE="+policies)...)
+	if got := a.call(t, "GET", "/usage", nil, "x-forwarded-for", "192.0.2.1"); got.StatusCode != 200 {
+		t.Errorf("from the address: %d: %s", got.StatusCode, got.body)
+	}
+	got := a.invoke(t, document(t, "request.json", func(m map[string]any) {
+		h := m["requestContext"].(map[string]any)["http"].(map[string]any)
+		m["rawPath"], h["path"], h["method"], h["sourceIp"] = "/usage", "/usage", "GET", "192.0.2.1"
+	}), ample).http(t) // x-forwarded-for is the address that may
+	if got.StatusCode != 403 {
+		t.Errorf("from another address: %d: %s", got.StatusCode, got.body)
 	}
 }
 

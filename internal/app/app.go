@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -68,13 +69,13 @@ func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 			Uploads: c.MaxUploads, Waiters: c.MaxWaiters, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,
 		},
 	})
-	var describe func(*http.Request, int, int64, time.Duration) slog.Attr
+	var describe func(*http.Request, netip.Addr, int, int64, time.Duration) slog.Attr
 	if c.Cloud.Google() || c.LogFormat == string(telemetry.FormatGCP) {
 		describe = telemetry.HTTPRequest
 	}
 	handler, routes := httpapi.New(httpapi.Options{
 		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, PublicURL: c.PublicURL.URL,
-		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Now: time.Now,
+		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Proxies: c.Proxies(), Now: time.Now,
 	})
 	a.Handler = telemetry.Handler(telemetry.HandlerOptions{
 		Providers: tel.providers, Metrics: tel.metrics, Routes: routes, Quiet: []string{"/health", "/ready"},

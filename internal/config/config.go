@@ -46,6 +46,7 @@ type Config struct {
 	GroupsClaim    string   `env:"GROUPS_CLAIM" envDefault:"groups"`
 	AllowAnonymous bool     `env:"ALLOW_ANONYMOUS"`
 	PolicyFile     string   `env:"POLICY_FILE"`
+	TrustedProxies int      `env:"TRUSTED_PROXIES"` // zero: see Proxies
 	AdminGroup     string   `env:"ADMIN_GROUP"`
 
 	Processor    string   `env:"PROCESSOR" envDefault:"image"`
@@ -184,6 +185,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	wrong(c.QueueRetention >= time.Minute && c.QueueRetention <= 14*24*time.Hour, "QUEUE_RETENTION: %s is out of range (1m to 336h, as SQS has it)", c.QueueRetention)
 	wrong(c.IdleTimeout >= time.Second, "IDLE_TIMEOUT: %s is out of range (at least 1s)", c.IdleTimeout)
 	wrong(c.MaxUploads >= 1, "MAX_UPLOADS: %d is out of range (at least 1)", c.MaxUploads)
+	wrong(c.TrustedProxies >= 0 && c.TrustedProxies <= 100, "TRUSTED_PROXIES: %d is out of range (0 to 100)", c.TrustedProxies)
 	wrong(c.MaxWaiters >= 0, "MAX_WAITERS: %d is negative", c.MaxWaiters)
 	wrong(c.UploadTTL >= time.Minute && c.UploadTTL <= 7*24*time.Hour, "UPLOAD_TTL: %s is out of range (1m to 168h)", c.UploadTTL)
 	wrong(c.Concurrency >= 1 && c.Concurrency <= 1000, "CONCURRENCY: %d is out of range (1 to 1000)", c.Concurrency)
@@ -220,6 +222,16 @@ func (c *Config) InlineBytes() Bytes {
 		n = c.MaxImageBytes
 	}
 	return n
+}
+
+// Proxies is how many entries at the end of X-Forwarded-For are to be believed: those of
+// the operator's own proxies, else that of Google's front. Lambda tells the address apart
+// from any header.
+func (c *Config) Proxies() int {
+	if c.TrustedProxies == 0 && c.Cloud.Service != "" {
+		return 1
+	}
+	return c.TrustedProxies
 }
 
 // RoomPixels is how many pixels the pictures that a worker has decoded at once may have

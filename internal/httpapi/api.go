@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -66,13 +67,16 @@ type Options struct {
 	// AuthHeader is the header that bears tokens, for the browsers of those; empty:
 	// Authorization.
 	AuthHeader string
+	// Proxies is how many proxies stand before the service that can be relied on to append
+	// to X-Forwarded-For whom they were asked by, and that nobody can get around.
+	Proxies int
 	// Quota tells clients of their limits; nil: there are none to tell of.
 	Quota Quota
 	// Observer hears what became of submits; nil: nobody listens.
 	Observer Observer
 	// RequestAttr describes a request to a log that has words of its own for that; nil:
 	// there is no such log.
-	RequestAttr func(r *http.Request, status int, sent int64, took time.Duration) slog.Attr
+	RequestAttr func(r *http.Request, source netip.Addr, status int, sent int64, took time.Duration) slog.Attr
 	// Trace returns the W3C trace context that travels on with a job; may be nil.
 	Trace func(context.Context) map[string]string
 	Now   func() time.Time
@@ -98,8 +102,9 @@ type handler func(http.ResponseWriter, *request) error
 // request is an HTTP request with what has been established about it.
 type request struct {
 	*http.Request
-	who job.Caller
-	id  string // request id
+	who    job.Caller
+	id     string     // request id
+	source netip.Addr // where it came from; may be invalid
 	// note collects what the request's log line says beside the usual.
 	note []slog.Attr
 }
@@ -185,7 +190,7 @@ func (a *api) dispatch(w http.ResponseWriter, r *request, rt route) error {
 			}
 			return err
 		}
-		r.who = job.Caller{Principal: p, Source: sourceOf(r.Request)}
+		r.who = job.Caller{Principal: p, Source: r.source}
 	}
 	return h(w, r)
 }

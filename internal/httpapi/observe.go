@@ -26,7 +26,7 @@ func requestOf(r *http.Request) *request {
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(hw http.ResponseWriter, hr *http.Request) {
 		start := time.Now()
-		r := &request{id: uuid.NewString()}
+		r := &request{id: uuid.NewString(), source: sourceOf(hr, a.Proxies)}
 		r.Request = hr.WithContext(context.WithValue(hr.Context(), requestKey{}, r))
 		w := &recorder{ResponseWriter: hw, body: a.watch(hw, r.Request), of: r.Request}
 		w.Header().Set("X-Request-Id", r.id)
@@ -90,7 +90,7 @@ func (a *api) logRequest(r *request, w *recorder, took time.Duration) {
 		attrs = append(attrs, slog.String("owner", r.who.Owner()))
 	}
 	if a.RequestAttr != nil {
-		attrs = append(attrs, a.RequestAttr(r.Request, w.status, w.bytes, took))
+		attrs = append(attrs, a.RequestAttr(r.Request, r.source, w.status, w.bytes, took))
 	}
 	a.Logger.LogAttrs(ctx, level, "request", attrs...)
 }
@@ -125,17 +125,22 @@ func (w *recorder) Write(p []byte) (int, error) {
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// sourceOf returns the address that the request came from: the last entry of
-// X-Forwarded-For, which the platform's own front appends, else the peer's.
-func sourceOf(r *http.Request) netip.Addr {
-	host := r.RemoteAddr
-	if f := r.Header.Values("X-Forwarded-For"); len(f) > 0 {
-		last := f[len(f)-1]
-		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+// sourceOf returns the address that the request came from: the peer's or, behind so many
+// proxies that each append theirs to X-Forwarded-For, the one that the first of these has
+// seen. What stands before that is whatever the client has claimed. The result is not
+// valid where the header has fewer entries: then the request came by another way.
+func sourceOf(r *http.Request, proxies int) netip.Addr {
+	from := r.RemoteAddr
+	if proxies > 0 {
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if len(hops) < proxies {
+			return netip.Addr{}
+		}
+		from = strings.TrimSpace(hops[len(hops)-proxies])
 	}
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if host, _, err := net.SplitHostPort(from); err == nil {
+		from = host
 	}
-	addr, _ := netip.ParseAddr(host)
+	addr, _ := netip.ParseAddr(from)
 	return addr.Unmap()
 }

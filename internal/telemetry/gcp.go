@@ -3,8 +3,8 @@ package telemetry
 import (
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
 	"path"
 	"strconv"
 	"strings"
@@ -115,12 +115,8 @@ func noTrace(trace.SpanContext) []slog.Attr { return nil }
 
 // HTTPRequest returns the group that Cloud Logging shows as the line's request. It
 // holds the path without the query string, which may carry secrets. sent is the number
-// of body bytes in the answer.
-func HTTPRequest(r *http.Request, status int, sent int64, latency time.Duration) slog.Attr {
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		client = r.RemoteAddr
-	}
+// of body bytes in the answer, source the client's address, which may be invalid.
+func HTTPRequest(r *http.Request, source netip.Addr, status int, sent int64, latency time.Duration) slog.Attr {
 	attrs := []any{
 		slog.String("requestMethod", r.Method),
 		slog.String("requestUrl", r.URL.EscapedPath()),
@@ -128,7 +124,9 @@ func HTTPRequest(r *http.Request, status int, sent int64, latency time.Duration)
 		slog.String("responseSize", strconv.FormatInt(sent, 10)),
 		slog.String("latency", fmt.Sprintf("%.6fs", latency.Seconds())),
 		slog.String("protocol", r.Proto),
-		slog.String("remoteIp", client),
+	}
+	if source.IsValid() {
+		attrs = append(attrs, slog.String("remoteIp", source.String()))
 	}
 	if r.ContentLength > 0 {
 		attrs = append(attrs, slog.String("requestSize", strconv.FormatInt(r.ContentLength, 10)))

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -64,7 +65,7 @@ func TestLineIsAsTheGoldenSays(t *testing.T) {
 			r := httptest.NewRequest("POST", "/jobs?params=%7B%7D&token=abc", strings.NewReader("image"))
 			r.Header.Set("User-Agent", "curl/8")
 			handleAt(t, ctx, log, slog.LevelInfo, "request served",
-				telemetry.HTTPRequest(r, 202, 311, 12500*time.Microsecond), slog.Duration("wait", 1500*time.Millisecond))
+				telemetry.HTTPRequest(r, netip.MustParseAddr("192.0.2.1"), 202, 311, 12500*time.Microsecond), slog.Duration("wait", 1500*time.Millisecond))
 			handleAt(t, ctx, log.With("owner", "issuer|subject").WithGroup("store").With("key", "jobs/1"), slog.LevelError, "cannot store",
 				slog.Any("error", io.ErrUnexpectedEOF), slog.Int("attempt", 2))
 			golden(t, filepath.Join("testdata", "line."+string(format)), out.Bytes())

@@ -74,7 +74,7 @@ func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 		describe = telemetry.HTTPRequest
 	}
 	handler, routes := httpapi.New(httpapi.Options{
-		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, PublicURL: c.PublicURL.URL,
+		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
 		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Proxies: c.Proxies(), Now: time.Now,
 	})
 	a.Handler = telemetry.Handler(telemetry.HandlerOptions{

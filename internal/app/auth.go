@@ -9,12 +9,13 @@ import (
 	"claimcheck.example/internal/httpapi"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/oidcauthn"
+	"claimcheck.example/internal/telemetry"
 )
 
 // newAuthenticator returns who finds out who calls.
 func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator, error) {
 	if c.AllowAnonymous {
-		log.Warn("ALLOW_ANONYMOUS is set: everybody who reaches this server may use it, and all jobs belong to one owner")
+		telemetry.Audit(log).Warn("ALLOW_ANONYMOUS is set: everybody who reaches this server may use it, and all jobs belong to one owner")
 		return httpapi.Anonymous{}, nil
 	}
 	return oidcauthn.New(oidcauthn.Options{
@@ -22,11 +23,15 @@ func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator
 	})
 }
 
-// newMonitor returns the reference monitor, which logs each of its decisions.
+// newMonitor returns the reference monitor, which logs each of its decisions: at every
+// level where callers are told apart.
 func newMonitor(c *config.Config, log *slog.Logger) (job.Monitor, error) {
 	m, err := cedarauthz.New(cedarauthz.Options{PolicyFile: c.PolicyFile, AdminGroup: c.AdminGroup})
 	if err != nil {
 		return nil, fmt.Errorf("POLICY_FILE: %w", err)
+	}
+	if !c.AllowAnonymous {
+		log = telemetry.Audit(log)
 	}
 	log.Info("policies in force", "origin", m.Origin(), "sha256", m.Digest())
 	return cedarauthz.Logged(m, log), nil

@@ -14,7 +14,8 @@ const maxLoggedGroups = 20
 // Logged returns a monitor that asks m and writes each decision as one log record,
 // "access decision": who, what, which, allow or deny, by which policy and why, how
 // long. A denial also tells what the principal had to show: groups and address. It
-// is written at level info, as an error when a policy could not be evaluated.
+// is written at level info, as an error when a policy could not be evaluated. Give it a
+// logger that leaves out neither, and that takes the request's id from the context.
 //
 // No e-mail address and nothing of the token is ever written.
 func Logged(m job.Monitor, log *slog.Logger) job.Monitor {

@@ -55,6 +55,11 @@ type Options struct {
 	Service *job.Service
 	Auth    Authenticator
 	Logger  *slog.Logger
+	// Audit writes at every level; nil: Logger does.
+	Audit *slog.Logger
+	// With returns a context whose log lines carry the attributes, by whomever they are
+	// written; nil: none do.
+	With func(context.Context, ...slog.Attr) context.Context
 	// PublicURL begins every URL that is handed out; nil: the request's own host.
 	PublicURL *url.URL
 	// MaxImageBytes lets a body that announces more be refused unread.
@@ -139,6 +144,12 @@ func New(o Options) (h http.Handler, patterns []string) {
 	a := &api{Options: o}
 	if a.Observer == nil {
 		a.Observer = nobody{}
+	}
+	if a.Audit == nil {
+		a.Audit = a.Logger
+	}
+	if a.With == nil {
+		a.With = func(ctx context.Context, _ ...slog.Attr) context.Context { return ctx }
 	}
 	if a.Trace == nil {
 		a.Trace = func(context.Context) map[string]string { return nil }

@@ -27,7 +27,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(hw http.ResponseWriter, hr *http.Request) {
 		start := time.Now()
 		r := &request{id: uuid.NewString(), source: sourceOf(hr, a.Proxies)}
-		r.Request = hr.WithContext(context.WithValue(hr.Context(), requestKey{}, r))
+		r.Request = hr.WithContext(a.With(context.WithValue(hr.Context(), requestKey{}, r), slog.String("request_id", r.id)))
 		w := &recorder{ResponseWriter: hw, body: a.watch(hw, r.Request), of: r.Request}
 		w.Header().Set("X-Request-Id", r.id)
 		defer func() {
@@ -72,7 +72,14 @@ func (a *api) logRequest(r *request, w *recorder, took time.Duration) {
 		level = slog.LevelDebug
 	}
 	ctx := r.Context()
-	if !a.Logger.Enabled(ctx, level) {
+	log := a.Logger
+	if w.status == http.StatusUnauthorized { // why is on record, as the monitor's decisions are
+		log = a.Audit
+		if r.source.IsValid() {
+			r.note = append(r.note, slog.String("address", r.source.String()))
+		}
+	}
+	if !log.Enabled(ctx, level) {
 		return
 	}
 	attrs := append([]slog.Attr{
@@ -92,7 +99,7 @@ func (a *api) logRequest(r *request, w *recorder, took time.Duration) {
 	if a.RequestAttr != nil {
 		attrs = append(attrs, a.RequestAttr(r.Request, r.source, w.status, w.bytes, took))
 	}
-	a.Logger.LogAttrs(ctx, level, "request", attrs...)
+	log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // recorder remembers what was answered. Unwrap keeps the controller's reach.

@@ -101,6 +101,19 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
+func TestAuditKnowsNoLevel(t *testing.T) {
+	t.Parallel()
+	for _, format := range []telemetry.Format{telemetry.FormatGCP, telemetry.FormatJSON, telemetry.FormatText} {
+		var out bytes.Buffer
+		log := telemetry.NewLogger(telemetry.LogOptions{Format: format, Level: slog.LevelError, Writer: &out})
+		log.Info("let in")
+		telemetry.Audit(log).With("who", "alice").WithGroup("door").Info("on record", "n", 1)
+		if s := out.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "on record") || !strings.Contains(s, "alice") {
+			t.Errorf("%s: %s", format, s)
+		}
+	}
+}
+
 func TestSeverities(t *testing.T) {
 	t.Parallel()
 	tests := map[slog.Level]string{

@@ -113,7 +113,14 @@ func sooner(is, should types.LifecycleRule) bool {
 	if is.Status != should.Status || is.Expiration == nil || is.Expiration.Days == nil {
 		return true // nothing expired by it so far
 	}
-	return *should.Expiration.Days < *is.Expiration.Days || prefixOf(is) != prefixOf(should)
+	return *should.Expiration.Days < *is.Expiration.Days || prefixOf(is) != prefixOf(should) || narrowed(is)
+}
+
+// narrowed reports whether a rule is for some objects under its prefix alone, by tags or
+// sizes.
+func narrowed(r types.LifecycleRule) bool {
+	f := r.Filter
+	return f != nil && (f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil)
 }
 
 func prefixOf(r types.LifecycleRule) string {
@@ -136,7 +143,7 @@ func describe(r types.LifecycleRule) string {
 		return ""
 	}
 	words := []string{prefixOf(r) + "*"}
-	if f := r.Filter; f != nil && (f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil) {
+	if narrowed(r) {
 		words = append(words, "(some of it)")
 	}
 	if r.Expiration != nil && r.Expiration.Days != nil {

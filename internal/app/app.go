@@ -144,7 +144,7 @@ func NewWorker(c *config.Config, cfg aws.Config, tel *Telemetry) (*worker.Worker
 		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
 	})
 	return worker.New(worker.Config{
-		Queue: b.queue, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, Logger: log,
+		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, Logger: log,
 	}), nil
 }
 

@@ -129,3 +129,19 @@ func (t *Telemetry) observeRun(run func(context.Context, job.Delivery) job.Outco
 		return out
 	}
 }
+
+// observedQueue has the age of the queue fall when there is nothing in it; else it is the
+// deliveries that tell.
+type observedQueue struct {
+	job.Queue
+	tel *Telemetry
+}
+
+// Receive implements job.Queue.
+func (q observedQueue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]job.Delivery, error) {
+	deliveries, err := q.Queue.Receive(ctx, limit, visibility)
+	if err == nil && len(deliveries) == 0 {
+		q.tel.metrics.Received(ctx, 0)
+	}
+	return deliveries, err
+}

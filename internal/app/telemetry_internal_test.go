@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/telemetry"
 )
 
@@ -31,4 +35,47 @@ func TestNeitherExportWaitsForTheOther(t *testing.T) {
 		return nil
 	}
 	tel.send(20*time.Second, meet, func(_ telemetry.LogExport, ctx context.Context) error { return meet(ctx) })
+}
+
+// oneMessage is a queue with one message in it, which then fails once.
+type oneMessage struct {
+	job.Queue
+	receives int
+}
+
+func (q *oneMessage) Receive(context.Context, int, time.Duration) ([]job.Delivery, error) {
+	switch q.receives++; q.receives {
+	case 1:
+		return []job.Delivery{{SentAt: time.Now().Add(-time.Hour)}}, nil
+	case 2:
+		return nil, job.Errorf(job.Unavailable, "no")
+	}
+	return nil, nil
+}
+
+// TestQueueAgeFalls receives until the queue is empty.
+func TestQueueAgeFalls(t *testing.T) {
+	t.Parallel()
+	reader := sdkmetric.NewManualReader()
+	metrics, err := telemetry.NewMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tel := &Telemetry{providers: telemetry.Off(), metrics: metrics}
+	q := observedQueue{&oneMessage{}, tel}
+	run := tel.observeRun(func(context.Context, job.Delivery) job.Outcome { return job.Outcome{} })
+	for n, want := range []float64{3600, 3600, 0} { // a failure says nothing of the queue
+		deliveries, _ := q.Receive(t.Context(), 1, time.Minute)
+		for _, d := range deliveries {
+			run(t.Context(), d)
+		}
+		var all metricdata.ResourceMetrics
+		if err := reader.Collect(t.Context(), &all); err != nil {
+			t.Fatal(err)
+		}
+		age := all.ScopeMetrics[0].Metrics[0].Data.(metricdata.Gauge[float64]).DataPoints[0].Value
+		if age < want || age > want+60 {
+			t.Errorf("after receive %d the age is %v s, want %v", n+1, age, want)
+		}
+	}
 }

@@ -4,7 +4,7 @@
 #     docker build --build-arg VERSION=$(git describe --tags --always) -t claimcheck .
 #     docker run --read-only --env-file=env -p 8080:8080 claimcheck            # the server
 #     docker run --read-only --env-file=env claimcheck /worker                 # a worker
-#     docker build --target=lambda --platform=linux/arm64 -t claimcheck-lambda .
+#     docker build --target=lambda --platform=linux/arm64 --provenance=false -t claimcheck-lambda .
 #
 # Nothing writes to the file system, with one exception: a worker whose PROCESSOR is a
 # command (exec:...) gives each run a folder of its own in TMPDIR, so mount a tmpfs on

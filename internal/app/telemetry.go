@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -52,7 +53,7 @@ func NewTelemetry(ctx context.Context, c *config.Config, service string) (*Telem
 	}
 	t.Log = telemetry.NewLogger(telemetry.LogOptions{
 		Format: format, Level: c.LogLevel, Writer: out, GoogleCloud: c.Cloud.Google(), Project: c.Cloud.Project,
-		Service: c.Cloud.Service, Version: c.Cloud.Revision, NoColor: os.Getenv("NO_COLOR") != "",
+		Service: cmp.Or(c.Cloud.Service, c.Cloud.Pool), Version: c.Cloud.Revision, NoColor: os.Getenv("NO_COLOR") != "",
 	})
 	var err error
 	t.providers, err = telemetry.OpenOTLP(ctx, telemetry.OTLPOptions{Getenv: os.Getenv, Service: service, Version: Version, Logger: t.Log})

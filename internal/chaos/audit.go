@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -25,9 +26,8 @@ import (
 
 // report is what the audit found. Broken promises are named.
 type report struct {
-	submitted, promised, refused, silent   int
 	completed, failed, deleted, unpromised int
-	records, orphans, undeleted            int
+	records, orphans, undeleted, uploads   int
 	settled                                time.Duration
 	broken                                 []string
 }
@@ -63,7 +63,7 @@ func audit(ctx context.Context, s *stage, c *clients) (*report, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	a := newAuditor(s)
-	r := &report{submitted: int(c.serial.Load()), promised: len(c.promised), refused: c.refused, silent: c.silent}
+	r := &report{broken: slices.Clone(c.wrong)}
 	start := time.Now()
 	if err := a.awaitEmptyQueue(ctx); err != nil {
 		r.breaks("the queue does not empty: %v", err)
@@ -74,7 +74,10 @@ func audit(ctx context.Context, s *stage, c *clients) (*report, error) {
 			return nil, err
 		}
 	}
-	if err := r.storage(ctx, a, c); err != nil {
+	if err := r.storage(ctx, a, s, c); err != nil {
+		return nil, err
+	}
+	if err := r.multipart(ctx, a, s); err != nil {
 		return nil, err
 	}
 	s.ends.mu.Lock()
@@ -119,9 +122,12 @@ func (r *report) promise(ctx context.Context, c *clients, id string, p *promise)
 	if err != nil {
 		return err
 	}
-	if p.deleted && status == 404 {
+	switch {
+	case p.deleted && status == 404:
 		r.deleted++
 		return nil
+	case p.gone:
+		r.breaks("job %s is told of with %d, and its deletion was answered", id, status)
 	}
 	switch status {
 	case 201:
@@ -142,7 +148,7 @@ func (r *report) promise(ctx context.Context, c *clients, id string, p *promise)
 	if err != nil {
 		return err
 	}
-	if status != 200 || !bytes.Equal(body, p.image) {
+	if status != 200 || sha256.Sum256(body) != p.sum {
 		if !p.deleted { // a deletion that was cut off may have taken the output already
 			r.breaks("job %s: output %d, %d bytes, which are not its own", id, status, len(body))
 		}
@@ -151,8 +157,8 @@ func (r *report) promise(ctx context.Context, c *clients, id string, p *promise)
 }
 
 // storage goes through every object of the bucket.
-func (r *report) storage(ctx context.Context, a auditor, c *clients) error {
-	keys := map[string]map[string]string{} // section → id → key
+func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) error {
+	objects := map[string]map[string]types.Object{} // section → id → object
 	pages := s3.NewListObjectsV2Paginator(a.s3, &s3.ListObjectsV2Input{Bucket: aws.String(fleet.Bucket)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -165,54 +171,102 @@ func (r *report) storage(ctx context.Context, a auditor, c *clients) error {
 			if _, err := job.ParseID(id); err != nil {
 				continue // what the local S3 leaves of a write in which it was killed
 			}
-			if keys[section] == nil {
-				keys[section] = map[string]string{}
+			if objects[section] == nil {
+				objects[section] = map[string]types.Object{}
 			}
-			if other := keys[section][id]; other != "" {
-				r.breaks("job %s has two objects: %s and %s", id, other, *o.Key)
+			if other := objects[section][id]; other.Key != nil {
+				r.breaks("job %s has two objects: %s and %s", id, *other.Key, *o.Key)
 			}
-			keys[section][id] = *o.Key
+			objects[section][id] = o
 		}
 	}
-	r.records = len(keys["usage"])
-	for id, key := range keys["jobs"] {
-		out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(fleet.Bucket), Key: &key})
+	r.records = len(objects["usage"])
+	pictures := map[string]string{} // SHA-256 → id
+	for id, o := range objects["jobs"] {
+		j, err := a.document(ctx, *o.Key)
+		if err != nil {
+			return fmt.Errorf("document %s: %w", *o.Key, err)
+		}
+		if sum := j.Input.SHA256; sum != "" {
+			if pictures[sum] != "" {
+				r.breaks("one picture has the jobs %s and %s", pictures[sum], id)
+			}
+			pictures[sum] = id
+		}
+		r.document(s, c, j, objects["output"][id].Key != nil, objects["usage"][id].Key != nil)
+	}
+	for section, makers := range makers {
+		for id, o := range objects[section] {
+			if objects["jobs"][id].Key == nil {
+				r.orphans++ // of a submit or a deletion that was cut off; the lifecycle rule's
+				if !s.explains(*o.LastModified, makers...) {
+					r.breaks("%s of %s is left without a job, and nothing was amiss", *o.Key, o.LastModified.Format(time.RFC3339Nano))
+				}
+			}
+		}
+	}
+	if most := c.unserved; r.unpromised > most {
+		r.breaks("%d jobs that nobody was told of, but only %d pictures without a job", r.unpromised, most)
+	}
+	return nil
+}
+
+// makers says whose troubles may leave objects of a section behind.
+var makers = map[string][]string{"input": {"server", "backend", "s3"}, "output": {"worker", "backend", "s3"}}
+
+// multipart goes through the uploads that were begun and not brought to an end.
+func (r *report) multipart(ctx context.Context, a auditor, s *stage) error {
+	pages := s3.NewListMultipartUploadsPaginator(a.s3, &s3.ListMultipartUploadsInput{Bucket: aws.String(fleet.Bucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return err
 		}
-		var j job.Job
-		err = json.NewDecoder(out.Body).Decode(&j)
-		out.Body.Close()
-		if err != nil {
-			return fmt.Errorf("document %s: %w", key, err)
-		}
-		billed := keys["usage"][id] != ""
-		switch {
-		case j.Deleted && isDeleted(c, id):
-			r.undeleted++ // its deletion was killed: it exists for nobody any more
-		case j.Deleted:
-			r.breaks("job %s is marked as deleted by nobody", id)
-		case j.Status == job.Processing:
-			r.breaks("job %s is left in processing since %s, attempt %d, lease until %s", id,
-				j.UpdatedAt.Format(time.RFC3339Nano), j.Attempts, j.LeaseUntil.Format(time.RFC3339Nano))
-		case j.Status == job.Pending && c.promised[id] == nil:
-			r.unpromised++ // its submit was killed: nobody was told
-		case j.Status.Over() && j.Attempts > 0 && !billed:
-			r.breaks("job %s %s and was not billed", id, j.Status)
-		case (j.Attempts == 0 || j.Unaccepted) && billed:
-			r.breaks("job %s never started and was billed", id)
-		case j.Status == job.Completed && keys["output"][id] == "" && !isDeleted(c, id):
-			r.breaks("job %s completed and has no output", id)
-		}
-	}
-	for _, section := range []string{"input", "output"} {
-		for id := range keys[section] {
-			if keys["jobs"][id] == "" {
-				r.orphans++ // of a submit or a deletion that was killed; the lifecycle rule's
+		for _, u := range page.Uploads {
+			r.uploads++
+			section, _, _ := strings.Cut(*u.Key, "/")
+			if !s.explains(*u.Initiated, makers[section]...) {
+				r.breaks("the upload of %s, begun at %s, is left open, and nothing was amiss", *u.Key, u.Initiated.Format(time.RFC3339Nano))
 			}
 		}
 	}
 	return nil
+}
+
+// document reads a job's.
+func (a auditor) document(ctx context.Context, key string) (*job.Job, error) {
+	out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(fleet.Bucket), Key: &key})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	var j job.Job
+	return &j, json.NewDecoder(out.Body).Decode(&j)
+}
+
+// document holds a job's document against what its client was told.
+func (r *report) document(s *stage, c *clients, j *job.Job, output, billed bool) {
+	id := string(j.ID)
+	switch {
+	case j.Deleted && isDeleted(c, id):
+		r.undeleted++ // its deletion was cut off: it exists for nobody any more
+	case j.Deleted:
+		r.breaks("job %s is marked as deleted by nobody", id)
+	case j.Status == job.Processing:
+		r.breaks("job %s is left in processing since %s, attempt %d, lease until %s", id,
+			j.UpdatedAt.Format(time.RFC3339Nano), j.Attempts, j.LeaseUntil.Format(time.RFC3339Nano))
+	case j.Status == job.Pending && c.promised[id] == nil:
+		r.unpromised++
+		if j.UploadUntil.IsZero() && !s.explains(j.UpdatedAt, makers["input"]...) {
+			r.breaks("job %s of %s was told to nobody, and nothing was amiss", id, j.UpdatedAt.Format(time.RFC3339Nano))
+		}
+	case j.Status.Over() && j.Attempts > 0 && !billed:
+		r.breaks("job %s %s and was not billed", id, j.Status)
+	case (j.Attempts == 0 || j.Unaccepted) && billed:
+		r.breaks("job %s never started and was billed", id)
+	case j.Status == job.Completed && !output && !isDeleted(c, id):
+		r.breaks("job %s completed and has no output", id)
+	}
 }
 
 func isDeleted(c *clients, id string) bool {
@@ -221,20 +275,24 @@ func isDeleted(c *clients, id string) bool {
 }
 
 // print shows the figures. The error says that promises were broken.
-func (r *report) print(out io.Writer, s *stage) error {
+func (r *report) print(out io.Writer, s *stage, c *clients) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	row := func(name string, n any) { fmt.Fprintf(w, "%s\t%v\n", name, n) }
-	row("pictures", r.submitted)
-	row("jobs promised", r.promised)
+	row("pictures", c.serial.Load())
+	row("  in several parts", c.large)
+	row("  uploaded directly", c.direct)
+	row("repeats beside a request at work", c.overlaps)
+	row("jobs promised", len(c.promised))
 	row("  completed", r.completed)
 	row("  deleted", r.deleted)
 	row("  lost or failed", r.failed)
-	row("answers that promised nothing", r.refused)
-	row("requests without an answer", r.silent)
+	row("answers that promised nothing", c.refused)
+	row("requests without an answer", c.silent)
 	row("jobs nobody was told of", r.unpromised)
 	row("usage records", r.records)
 	row("deletions cut off", r.undeleted)
 	row("objects without a job", r.orphans)
+	row("uploads left open", r.uploads)
 	for _, name := range slices.Sorted(maps.Keys(s.kills)) {
 		row("kills of "+name, s.kills[name])
 	}

@@ -3,18 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
-	"image/png"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/image/bmp"
 )
 
 // clients submit pictures that no two have the same of, and remember every promise.
@@ -23,62 +25,134 @@ type clients struct {
 	http   *http.Client
 	serial atomic.Int64
 
-	mu       sync.Mutex          // guards what follows
+	mu       sync.Mutex          // guards what follows, and what orders say of their requests
 	promised map[string]*promise // by job id
+	large    int                 // pictures that go into storage in several parts
+	direct   int                 // pictures that their client uploads into storage by itself
+	unserved int                 // pictures that no job was promised for
+	overlaps int                 // repeats while an earlier request was at work
 	refused  int                 // answers that promised nothing
 	silent   int                 // requests without an answer
+	wrong    []string            // answers that should not have been given
 }
 
 // promise is a job that a client was told is accepted.
 type promise struct {
-	image   []byte
-	deleted bool // a DELETE was sent; the job may be gone
-	again   int  // how often the same key was answered
+	sum     [sha256.Size]byte // of the picture
+	deleted bool              // a DELETE was sent; the job may be gone
+	gone    bool              // and answered; the job is gone
 }
 
 func newClients(url string) *clients {
 	return &clients{url: url, promised: map[string]*promise{}, http: &http.Client{Timeout: 40 * time.Second}}
 }
 
-// submitUntil submits one job after the other until ctx ends.
+// order is one picture, and what became of the requests for it.
+type order struct {
+	image  []byte
+	key    string // empty for none; then nothing is repeated
+	large  bool
+	direct bool
+	id     string // of the promised job
+	silent bool   // a request had no answer
+}
+
+// submitUntil submits one picture after the other until ctx ends.
 func (c *clients) submitUntil(ctx context.Context, r *rand.Rand) {
 	for ctx.Err() == nil {
-		n := c.serial.Add(1)
-		key := ""
+		n, o := c.serial.Add(1), &order{large: r.IntN(40) == 0}
+		o.image = picture(n, o.large)
 		if r.IntN(4) > 0 {
-			key = fmt.Sprint("picture ", n)
+			o.key, o.direct = fmt.Sprint("picture ", n), r.IntN(8) == 0
 		}
-		c.submit(ctx, r, picture(n), key)
+		c.submit(ctx, r, o)
+		c.note(func() {
+			c.large += count(o.large)
+			c.direct += count(o.direct)
+			c.unserved += count(o.id == "")
+		})
 		rest(ctx, r, 20*time.Millisecond)
 	}
 }
 
-// submit submits one picture; under a key it repeats what was not answered well.
-func (c *clients) submit(ctx context.Context, r *rand.Rand, body []byte, key string) {
-	for try := 0; try < 20 && (try == 0 || key != "") && ctx.Err() == nil; try++ {
-		id, status, err := c.post(ctx, body, key, r.IntN(8) == 0)
-		switch {
-		case err != nil:
-			c.note(func() { c.silent++ })
-		case status != http.StatusAccepted && status != http.StatusCreated:
-			c.note(func() { c.refused++ })
-		default:
-			c.note(func() {
-				if c.promised[id] == nil {
-					c.promised[id] = &promise{image: body}
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// submit has one picture accepted. Under a key it repeats what was not answered well. An
+// impatient client does not wait for that: it hangs up, or lets its requests overlap.
+func (c *clients) submit(ctx context.Context, r *rand.Rand, o *order) {
+	var requests sync.WaitGroup
+	hurry := 4 - 2*count(o.large)
+	for try := 0; try < 20 && (try == 0 || o.key != "") && ctx.Err() == nil; try++ {
+		request, hangUp := context.WithCancel(ctx)
+		done := make(chan struct{})
+		direct, wait := o.direct && r.IntN(4) > 0, r.IntN(8) == 0
+		requests.Go(func() {
+			defer hangUp()
+			defer close(done)
+			c.try(request, o, direct, wait)
+		})
+		if o.key != "" && r.IntN(hurry) == 0 {
+			select {
+			case <-done:
+			case <-time.After(time.Duration(r.Int64N(int64(50 * time.Millisecond)))):
+				c.note(func() { c.overlaps++ })
+				if r.IntN(2) == 0 {
+					hangUp()
 				}
-				c.promised[id].again++
-			})
-			switch r.IntN(30) {
-			case 0:
-				c.remove(ctx, id)
-			case 1: // once more, for nothing
 				continue
 			}
-			return
 		}
-		rest(ctx, r, 300*time.Millisecond)
+		if <-done; !c.served(o) {
+			rest(ctx, r, 300*time.Millisecond)
+		} else if r.IntN(30) > 0 { // else once more, for nothing
+			break
+		}
 	}
+	requests.Wait()
+	// What still runs of a request without an answer may make a deleted job anew.
+	if o.id != "" && !o.silent && r.IntN(30) == 0 {
+		c.remove(ctx, o.id)
+	}
+}
+
+// try asks once for the picture to be taken, and keeps what was said to that.
+func (c *clients) try(ctx context.Context, o *order, direct, wait bool) {
+	ask := c.post
+	if direct {
+		ask = c.upload
+	}
+	id, status, err := ask(ctx, o.image, o.key, wait)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		c.silent++
+		o.silent = true
+		return
+	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
+		c.refused++
+		return
+	case status >= 300:
+		c.wrong = append(c.wrong, fmt.Sprintf("a submit under the key %q was told %d of job %s", o.key, status, id))
+		return
+	case o.id != "" && o.id != id:
+		c.wrong = append(c.wrong, fmt.Sprintf("the key %q names the jobs %s and %s", o.key, o.id, id))
+	}
+	o.id = id
+	if c.promised[id] == nil {
+		c.promised[id] = &promise{sum: sha256.Sum256(o.image)}
+	}
+}
+
+func (c *clients) served(o *order) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return o.id != ""
 }
 
 func (c *clients) note(f func()) {
@@ -88,46 +162,79 @@ func (c *clients) note(f func()) {
 }
 
 // post submits once. A 200 is a failed job that was waited for.
-func (c *clients) post(ctx context.Context, body []byte, key string, wait bool) (id string, status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/jobs", bytes.NewReader(body))
-	if err != nil {
-		return "", 0, err
-	}
-	req.Header.Set("Content-Type", "image/png")
+func (c *clients) post(ctx context.Context, image []byte, key string, wait bool) (id string, status int, err error) {
+	header := []string{"Content-Type", "image/bmp"}
 	if key != "" {
-		req.Header.Set("Idempotency-Key", key)
+		header = append(header, "Idempotency-Key", key)
 	}
 	if wait {
-		req.Header.Set("Prefer", "wait=2")
+		header = append(header, "Prefer", "wait=2")
 	}
-	resp, err := c.http.Do(req)
+	id, _, status, err = c.job(ctx, "/jobs", image, header...)
+	return id, status, err
+}
+
+// upload announces a picture, puts it into storage and commits it. What was done of that
+// by an earlier request is done once more.
+func (c *clients) upload(ctx context.Context, image []byte, key string, _ bool) (id string, status int, err error) {
+	id, to, status, err := c.job(ctx, "/jobs", fmt.Appendf(nil, `{"content_type":"image/bmp","size_bytes":%d}`, len(image)),
+		"Content-Type", "application/json", "Idempotency-Key", key)
+	if err != nil || status != http.StatusAccepted {
+		return id, status, err
+	}
+	if to != nil { // else it was committed before
+		var header []string
+		for name, value := range to.Headers {
+			header = append(header, name, value)
+		}
+		status, _, err := c.do(ctx, to.Method, to.URL, image, header...)
+		if err != nil {
+			return id, 0, err
+		}
+		if status != http.StatusOK && status != http.StatusPreconditionFailed { // it is there already
+			return id, http.StatusInternalServerError, nil // storage's answers are not the API's
+		}
+	}
+	id, _, status, err = c.job(ctx, "/jobs/"+id+"/commit", nil)
+	return id, status, err
+}
+
+// destination is where a picture is to be uploaded to.
+type destination struct {
+	Method, URL string
+	Headers     map[string]string
+}
+
+// job posts to the API, and reads of the answer which job it is about.
+func (c *clients) job(ctx context.Context, path string, body []byte, header ...string) (id string, to *destination, status int, err error) {
+	status, answer, err := c.do(ctx, http.MethodPost, c.url+path, body, header...)
 	if err != nil {
-		return "", 0, err
+		return "", nil, 0, err
 	}
-	defer resp.Body.Close()
-	var answer struct {
-		JobID string `json:"job_id"`
+	var j struct {
+		JobID  string `json:"job_id"`
+		Upload *destination
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return "", 0, err
-	}
-	return answer.JobID, resp.StatusCode, nil
+	err = json.Unmarshal(answer, &j)
+	return j.JobID, j.Upload, status, err
 }
 
 func (c *clients) remove(ctx context.Context, id string) {
 	c.note(func() { c.promised[id].deleted = true })
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, c.url+"/jobs/"+id, nil)
-	if err != nil {
-		return
-	}
-	if resp, err := c.http.Do(req); err == nil {
-		resp.Body.Close()
-	}
+	status, _, err := c.do(ctx, http.MethodDelete, c.url+"/jobs/"+id, nil)
+	c.note(func() {
+		c.promised[id].gone = err == nil && (status == http.StatusNoContent || status == http.StatusNotFound)
+	})
 }
 
 // get fetches a path of the API.
-func (c *clients) get(ctx context.Context, path string, header ...string) (status int, body []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+path, nil)
+func (c *clients) get(ctx context.Context, path string) (status int, body []byte, err error) {
+	return c.do(ctx, http.MethodGet, c.url+path, nil)
+}
+
+// do makes one request and reads the whole answer.
+func (c *clients) do(ctx context.Context, method, url string, body []byte, header ...string) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -139,16 +246,31 @@ func (c *clients) get(ctx context.Context, path string, header ...string) (statu
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	body, err = io.ReadAll(resp.Body)
-	return resp.StatusCode, body, err
+	answer, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
 }
 
-// picture is a small PNG that holds n.
-func picture(n int64) []byte {
-	img := image.NewNRGBA(image.Rect(0, 0, 4, 2))
-	binary.BigEndian.PutUint64(img.Pix, uint64(n))
+// noise is a picture of 6 MiB, which is more than one part of an upload.
+var noise = sync.OnceValue(func() []byte {
+	img := image.NewRGBA(image.Rect(0, 0, 1536, 1366))
+	rand.NewChaCha8([32]byte{}).Read(img.Pix)
+	return encode(img)
+})
+
+// picture is a BMP that holds n, small or large: nothing in it is compressed or summed up,
+// so that its last pixels can be replaced.
+func picture(n int64, large bool) []byte {
+	b := encode(image.NewRGBA(image.Rect(0, 0, 4, 2)))
+	if large {
+		b = bytes.Clone(noise())
+	}
+	binary.BigEndian.PutUint64(b[len(b)-8:], uint64(n))
+	return b
+}
+
+func encode(img image.Image) []byte {
 	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
+	if err := bmp.Encode(&b, img); err != nil {
 		panic(err) // a buffer takes everything
 	}
 	return b.Bytes()

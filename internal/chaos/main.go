@@ -62,10 +62,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	defer s.clear()
 	fmt.Fprintf(out, "chaos for %s, seed %d\n", o.duration, o.seed)
-	reign, end := context.WithTimeout(ctx, o.duration)
-	defer end()
 	c := newClients(s.url)
-	s.torment(reign, c, o)
+	s.torment(ctx, c, o)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -76,5 +74,5 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return report.print(out, s)
+	return report.print(out, s, c)
 }

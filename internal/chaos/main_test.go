@@ -1,11 +1,15 @@
 package main
 
 import (
+	"crypto/sha256"
 	"flag"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rs/zerolog"
 
 	"claimcheck.example/internal/fleet"
@@ -38,24 +42,43 @@ func TestTheAuditNotices(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.clear()
-	c := newClients(s.url)
-	id, status, err := c.post(t.Context(), picture(1), "key", true)
+	start, c := time.Now(), newClients(s.url)
+	id, status, err := c.post(t.Context(), picture(1, false), "key", true)
 	if err != nil || status >= 300 {
 		t.Fatalf("submit: %d, %v", status, err)
 	}
-	c.promised[id] = &promise{image: picture(2)}
-	c.promised["00000000-0000-4000-8000-000000000000"] = &promise{image: picture(3)}
+	c.promised[id] = &promise{sum: sha256.Sum256(picture(2, false))}
+	c.promised["00000000-0000-4000-8000-000000000000"] = &promise{}
 	for range 2 {
 		s.ends.line([]byte(`{"job_id":"` + id + `","ended":true}`))
 	}
-	r, err := audit(t.Context(), s, c)
-	if err != nil {
+	a := newAuditor(s)
+	bucket, key := aws.String(fleet.Bucket), aws.String("input/00000000-0000-4000-8000-000000000001")
+	if _, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("an orphan")}); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.broken) != 3 {
-		t.Errorf("a wrong output, a lost job and a job ended twice are told as %q", r.broken)
+	if _, err := a.s3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: key}); err != nil {
+		t.Fatal(err)
 	}
-	if r.print(t.Output(), s) == nil {
-		t.Error("the report is content")
+	doc := strings.NewReader(`{"job_id":"00000000-0000-4000-8000-000000000002","status":"pending","updated_at":"` + start.Format(time.RFC3339) + `"}`)
+	if _, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("jobs/00000000-0000-4000-8000-000000000002"), Body: doc}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		where string
+		from  time.Time
+		want  int
+	}{{"sqs", start, 7}, {"s3", start.Add(-time.Hour), 7}, {"s3", start, 4}} {
+		s.troubles = []trouble{{tt.where, tt.from, tt.from.Add(time.Minute)}}
+		r, err := audit(t.Context(), s, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.broken) != tt.want {
+			t.Errorf("with a trouble at %s, a wrong output, a lost job, a job ended twice, an untold one and what is left behind are told as %q", tt.where, r.broken)
+		}
+		if r.print(t.Output(), s, c) == nil {
+			t.Error("the report is content")
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,10 +33,35 @@ type stage struct {
 	ends          *ends
 	workers       int
 
-	mu     sync.Mutex // guards what follows
-	actors map[string]*fleet.Process
-	kills  map[string]int
-	faults map[string]int
+	mu       sync.Mutex // guards what follows
+	actors   map[string]*fleet.Process
+	kills    map[string]int
+	faults   map[string]int
+	troubles []trouble
+}
+
+// trouble is a time in which a process was dead, or the way to S3 or SQS broken.
+type trouble struct {
+	where    string
+	from, to time.Time
+}
+
+// troubled keeps a trouble that ends now.
+func (s *stage) troubled(where string, from time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.troubles = append(s.troubles, trouble{where, from, time.Now()})
+}
+
+// explains reports whether a trouble at one of these places may be why something was left
+// behind that came into being at that time: it began within the time that a request has,
+// or was hardly over.
+func (s *stage) explains(at time.Time, where ...string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.troubles, func(t trouble) bool {
+		return slices.Contains(where, t.where) && t.from.Before(at.Add(30*time.Second)) && at.Before(t.to.Add(time.Second))
+	})
 }
 
 func newStage(ctx context.Context, o options, dir string) (*stage, error) {
@@ -127,16 +153,22 @@ func (s *stage) start(ctx context.Context, name string) error {
 }
 
 // torment lets clients submit while processes die and the network fails, until ctx ends.
+// The last quarter is calm, or its last 20 s: nothing that is left behind in them has an
+// excuse.
 func (s *stage) torment(ctx context.Context, c *clients, o options) {
+	ctx, end := context.WithTimeout(ctx, o.duration)
+	defer end()
+	wild, calm := context.WithTimeout(ctx, o.duration-min(o.duration/4, 20*time.Second))
+	defer calm()
 	var all sync.WaitGroup
 	for i := range o.clients {
 		all.Go(func() { c.submitUntil(ctx, rand.New(rand.NewPCG(o.seed, uint64(i)))) })
 	}
 	if o.killEvery > 0 {
-		all.Go(func() { s.kill(ctx, rand.New(rand.NewPCG(o.seed, 1<<32)), o.killEvery) })
+		all.Go(func() { s.kill(wild, rand.New(rand.NewPCG(o.seed, 1<<32)), o.killEvery) })
 	}
 	if o.faultEvery > 0 {
-		all.Go(func() { s.fault(ctx, rand.New(rand.NewPCG(o.seed, 1<<33)), o.faultEvery) })
+		all.Go(func() { s.fault(wild, rand.New(rand.NewPCG(o.seed, 1<<33)), o.faultEvery) })
 	}
 	all.Wait()
 }
@@ -162,12 +194,15 @@ func (s *stage) kill(ctx context.Context, r *rand.Rand, every time.Duration) {
 		p := s.actors[name]
 		s.kills[name]++
 		s.mu.Unlock()
+		from := time.Now()
 		p.Kill()
 		rest(ctx, r, 200*time.Millisecond)
 		for s.start(context.WithoutCancel(ctx), name) != nil {
 			// The port may be in use for a moment by a connection of the client's.
 			rest(context.WithoutCancel(ctx), r, 100*time.Millisecond)
 		}
+		where, _, _ := strings.Cut(name, "-")
+		s.troubled(where, from)
 	}
 }
 
@@ -189,6 +224,7 @@ func (s *stage) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
 		if r.IntN(3) == 0 {
 			p = s.sqs
 		}
+		from := time.Now()
 		if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxics[kind])); err != nil {
 			continue
 		}
@@ -197,6 +233,7 @@ func (s *stage) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
 		s.mu.Unlock()
 		rest(ctx, r, 800*time.Millisecond)
 		p.Toxics.ResetToxics(context.WithoutCancel(ctx))
+		s.troubled(p.Name, from)
 	}
 }
 

@@ -56,7 +56,7 @@ func start(t *testing.T) *system {
 	s := &system{s3: proxy("s3", env.S3URL), sqs: proxy("sqs", env.SQSURL)}
 	c, err := config.Load(config.Server, []string{
 		"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "ALLOW_ANONYMOUS=true",
-		"LEASE=3s", "SHUTDOWN_GRACE=1s", "MAX_ATTEMPTS=50", "PROCESSOR=exec:cat",
+		"LEASE=3s", "SHUTDOWN_GRACE=1s", "PROCESSOR=exec:cat",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -137,6 +137,16 @@ func quiet(ctx context.Context, underWay func() int) {
 	}
 }
 
+// An upload that waits for a buffer leaves its bytes unread. Over HTTP/2 they stay in the
+// windows of its stream and of its connection, so a connection's window is as large as
+// those of all its streams together: whoever waits starves nobody, above all not the
+// upload that it waits for. The 32 MiB are taken only by bodies that nobody reads just
+// now; 256 KiB are 2.5 MB/s a stream over a way of 100 ms.
+const (
+	streamWindow = 256 << 10
+	streams      = 128 // of a connection; clients and fronts open another for more
+)
+
 // newServer sets the limits that hold before a handler runs. There is no limit on a
 // whole request: an upload may take as long as its bytes keep coming, which the handler
 // watches itself.
@@ -147,7 +157,10 @@ func newServer(h http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		Protocols:         new(http.Protocols),
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo), // strangers' handshakes
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: streams, MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: streams * streamWindow,
+		},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo), // strangers' handshakes
 	}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)

@@ -1,0 +1,108 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"claimcheck.example/internal/app"
+	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/httpapi/apitest"
+)
+
+// served is the API behind the server that the processes run.
+type served struct {
+	url  string
+	stop func() error // has it drain, and waits until it has
+}
+
+func serve(t *testing.T, vars ...string) served {
+	t.Helper()
+	env := awstest.Start(t)
+	c, err := config.Load(config.Server, append([]string{
+		"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "ALLOW_ANONYMOUS=true", "SHUTDOWN_GRACE=30s",
+	}, vars...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := app.NewAPI(c, env.Servers.Config(), app.Quiet(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- app.ServeListener(ctx, l, apitest.Handler(t, api.Handler), c.Grace) }()
+	stop := sync.OnceValue(func() error {
+		cancel()
+		defer api.Close()
+		return <-done
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("the server ends with %v", err)
+		}
+	})
+	return served{"http://" + l.Addr().String(), stop}
+}
+
+// TestUploadsOfOneConnection sends many more large uploads over one HTTP/2 connection
+// than there are large buffers: those that wait for one leave room to those that have it.
+func TestUploadsOfOneConnection(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	transport := &http.Transport{Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: transport}
+	defer client.CloseIdleConnections()
+	var connections atomic.Int32
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		connections.Add(1)
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	if resp, err := client.Get(s.url + "/health"); err != nil {
+		t.Fatal(err)
+	} else {
+		resp.Body.Close()
+	}
+	picture, err := os.ReadFile(awstest.Path("../media/testdata/rainier.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture = append(picture, make([]byte, 1<<20)...) // a JPEG with something behind it is one still
+	var uploads sync.WaitGroup
+	for range 64 {
+		uploads.Go(func() {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/jobs", bytes.NewReader(picture))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header.Set("Content-Type", "image/jpeg")
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if body, err := io.ReadAll(resp.Body); resp.StatusCode != http.StatusAccepted || err != nil {
+				t.Errorf("answer is %s: %s (%v)", resp.Status, body, err)
+			}
+		})
+	}
+	uploads.Wait()
+	if n := connections.Load(); n != 1 {
+		t.Errorf("there were %d connections, want one", n)
+	}
+}

@@ -41,8 +41,8 @@ func (d door) records(t *testing.T, n int) (all []map[string]any) {
 // and who was not is on record all the same, and nothing else is.
 func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
-	d := open(t, awstest.Start(t), "server", "ALLOW_ANONYMOUS=", "OIDC_ISSUER="+p.url, "OIDC_AUDIENCE=claimcheck", "LOG_LEVEL=error", "LOG_FORMAT=json")
+	p := apptest.StartProvider(t)
+	d := open(t, awstest.Start(t), "server", "ALLOW_ANONYMOUS=", "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "LOG_LEVEL=error", "LOG_FORMAT=json")
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	get := func(path, token string) (requestID string) {
 		a := apptest.Get(t, d.url+path, "Authorization", token, "Traceparent", "00-"+trace+"-b7ad6b7169203331-01")
@@ -50,14 +50,14 @@ func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 	}
 	want := []map[string]any{
 		{"msg": "policies in force", "level": "INFO", "origin": "built-in"},
-		{"msg": "access decision", "level": "INFO", "decision": "allow", "action": "readUsage", "principal": p.url + "|alice", "trace_id": trace,
-			"request_id": get("/usage", p.token(t, "alice"))},
-		{"msg": "access decision", "level": "INFO", "decision": "deny", "action": "readUsage", "principal": p.url + "|alice", "address": "127.0.0.1",
-			"request_id": get("/usage?owner=another", p.token(t, "alice"))},
+		{"msg": "access decision", "level": "INFO", "decision": "allow", "action": "readUsage", "principal": p.URL + "|alice", "trace_id": trace,
+			"request_id": get("/usage", p.Bearer("alice"))},
+		{"msg": "access decision", "level": "INFO", "decision": "deny", "action": "readUsage", "principal": p.URL + "|alice", "address": "127.0.0.1",
+			"request_id": get("/usage?owner=another", p.Bearer("alice"))},
 		{"msg": "request", "level": "INFO", "status": 401.0, "route": "/jobs/{job_id}", "address": "127.0.0.1", "kind": "unauthenticated",
 			"request_id": get("/jobs/"+uuid.NewString(), "Bearer nonsense")},
 	}
-	get("/jobs/"+uuid.NewString(), p.token(t, "alice")) // no job, no decision, and a line below the level
+	get("/jobs/"+uuid.NewString(), p.Bearer("alice")) // no job, no decision, and a line below the level
 	got := d.records(t, len(want))
 	if len(got) != len(want) {
 		t.Fatalf("%d records: %s", len(got), d.Output())

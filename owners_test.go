@@ -2,21 +2,15 @@ package claimcheck
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
@@ -24,46 +18,14 @@ import (
 	"claimcheck.example/internal/httpapi"
 )
 
-// provider issues tokens.
-type provider struct {
-	url string
-	key *rsa.PrivateKey
-}
-
-func newProvider(t *testing.T) provider {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &oidctest.Server{PublicKeys: []oidctest.PublicKey{{PublicKey: key.Public(), KeyID: "k1", Algorithm: "RS256"}}}
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	s.SetIssuer(server.URL)
-	return provider{server.URL, key}
-}
-
-// token is a bearer token for subject, as an Authorization header has it.
-func (p provider) token(t *testing.T, subject string, groups ...string) string {
-	t.Helper()
-	claims, err := json.Marshal(map[string]any{
-		"iss": p.url, "aud": "claimcheck", "sub": subject, "groups": groups,
-		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "Bearer " + oidctest.SignIDToken(p.key, "k1", "RS256", string(claims))
-}
-
 // TestOwnersDoNotSeeEachOther tries every path to another's job. On each the answer is
 // that of a job that does not exist.
 func TestOwnersDoNotSeeEachOther(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
-	s := apptest.Start(t, "OIDC_ISSUER="+p.url, "OIDC_AUDIENCE=claimcheck", "ADMIN_GROUP=operators", "MAX_INLINE_BYTES=1MiB")
+	p := apptest.StartProvider(t)
+	s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "ADMIN_GROUP=operators", "MAX_INLINE_BYTES=1MiB")
 	stop := s.StartWorker(t)
-	alice, bob, admin := p.token(t, "alice"), p.token(t, "bob"), p.token(t, "root", "operators")
+	alice, bob, admin := p.Bearer("alice"), p.Bearer("bob"), p.Bearer("root", "operators")
 	submit := func(who, key string, image []byte) apptest.Answer {
 		t.Helper()
 		ct, body := apptest.Form(t, image)
@@ -123,10 +85,10 @@ func TestOwnersDoNotSeeEachOther(t *testing.T) {
 	t.Run("usage", func(t *testing.T) {
 		stop() // the bill is written behind the job's end
 		mine := apptest.Get(t, s.URL+"/usage", "Authorization", bob).JSON(t)
-		if jobs := mine["total"].(map[string]any)["jobs"]; jobs != 1.0 || mine["owner"] != p.url+"|bob" {
+		if jobs := mine["total"].(map[string]any)["jobs"]; jobs != 1.0 || mine["owner"] != p.URL+"|bob" {
 			t.Errorf("bob's own is %v", mine)
 		}
-		theirs := apptest.Get(t, s.URL+"/usage?owner="+p.url+"%7Calice", "Authorization", bob)
+		theirs := apptest.Get(t, s.URL+"/usage?owner="+p.URL+"%7Calice", "Authorization", bob)
 		if theirs.StatusCode != http.StatusForbidden {
 			t.Errorf("alice's is told to bob: %s: %s", theirs.Status, theirs.Bytes)
 		}
@@ -143,7 +105,7 @@ func TestOwnersDoNotSeeEachOther(t *testing.T) {
 		if a := apptest.Get(t, job+"/output", "Authorization", admin); a.StatusCode != http.StatusOK {
 			t.Errorf("output: %s: %s", a.Status, a.Bytes)
 		}
-		if a := apptest.Get(t, s.URL+"/usage?owner="+p.url+"%7Calice", "Authorization", admin); a.StatusCode != http.StatusOK {
+		if a := apptest.Get(t, s.URL+"/usage?owner="+p.URL+"%7Calice", "Authorization", admin); a.StatusCode != http.StatusOK {
 			t.Errorf("usage: %s: %s", a.Status, a.Bytes)
 		}
 		if a := apptest.Do(t, http.MethodDelete, job, nil, "Authorization", admin); a.StatusCode != http.StatusNoContent {
@@ -156,8 +118,8 @@ func TestOwnersDoNotSeeEachOther(t *testing.T) {
 // table, policies that forbid everything deny.
 func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
-	oidc := []string{"OIDC_ISSUER=" + p.url, "OIDC_AUDIENCE=claimcheck"}
+	p := apptest.StartProvider(t)
+	oidc := []string{"OIDC_ISSUER=" + p.URL, "OIDC_AUDIENCE=claimcheck"}
 	forbid := filepath.Join(t.TempDir(), "forbid.cedar")
 	if err := os.WriteFile(forbid, []byte("forbid (principal, action, resource);"), 0o600); err != nil {
 		t.Fatal(err)
@@ -165,7 +127,7 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	s := apptest.Start(t, oidc...)
 	denying := s.StartBeside(t, append(oidc, "POLICY_FILE="+forbid)...)
 	s.StartWorker(t)
-	alice := p.token(t, "alice")
+	alice := p.Bearer("alice")
 	ct, form := apptest.Form(t, picture(t, 1))
 	done := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(form), "Content-Type", ct, "Authorization", alice, "Prefer", "wait=20")
 	announced := apptest.Do(t, http.MethodPost, s.URL+"/jobs", strings.NewReader(`{"content_type":"image/png","size_bytes":99}`), "Content-Type", "application/json", "Authorization", alice)
@@ -213,8 +175,8 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 
 func TestEveryPathWantsAToken(t *testing.T) {
 	t.Parallel()
-	p, stranger := newProvider(t), newProvider(t)
-	s := apptest.Start(t, "OIDC_ISSUER="+p.url, "OIDC_AUDIENCE=claimcheck")
+	p, stranger := apptest.StartProvider(t), apptest.StartProvider(t)
+	s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck")
 	id := uuid.NewString()
 	for _, tt := range []struct{ method, path string }{
 		{http.MethodPost, "/jobs"}, {http.MethodGet, "/jobs/" + id}, {http.MethodHead, "/jobs/" + id}, {http.MethodGet, "/jobs/" + id + "/output"},
@@ -222,8 +184,8 @@ func TestEveryPathWantsAToken(t *testing.T) {
 	} {
 		for name, header := range map[string][]string{
 			"no token": nil, "nonsense": {"Authorization", "Bearer nonsense"}, "another scheme": {"Authorization", "Basic YTpi"},
-			"a changed signature": {"Authorization", p.token(t, "alice") + "x"},
-			"an unknown issuer's": {"Authorization", stranger.token(t, "alice")},
+			"a changed signature": {"Authorization", p.Bearer("alice") + "x"},
+			"an unknown issuer's": {"Authorization", stranger.Bearer("alice")},
 		} {
 			a := apptest.Do(t, tt.method, s.URL+tt.path, strings.NewReader("body"), header...)
 			if a.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Bearer") {
@@ -243,11 +205,11 @@ func TestEveryPathWantsAToken(t *testing.T) {
 
 func TestRateLimitIsToldAndHeld(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
-	s := apptest.Start(t, "OIDC_ISSUER="+p.url, "OIDC_AUDIENCE=claimcheck", "RATE_LIMIT=2/minute,1KiB/day")
+	p := apptest.StartProvider(t)
+	s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "RATE_LIMIT=2/minute,1KiB/day")
 	submit := func(who string) apptest.Answer {
 		ct, body := apptest.Form(t, picture(t, 1))
-		return apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Authorization", p.token(t, who))
+		return apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Authorization", p.Bearer(who))
 	}
 	for i := range 2 {
 		a := submit("alice")

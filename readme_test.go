@@ -2,20 +2,17 @@ package claimcheck
 
 import (
 	"context"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
-	"claimcheck.example/internal/fleet"
 )
 
 func readREADME(t *testing.T) string {
@@ -108,7 +105,7 @@ func reasonNotToRun(command string) (reason string) {
 }
 
 var (
-	uuidOf     = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+	jobOf      = regexp.MustCompile(`(?:/jobs/|"job_id":")([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`)
 	sourcePath = regexp.MustCompile(`(?:\./|\b)((?:cmd|internal|docs)/[a-z0-9/_.-]*[a-z0-9])`)
 	assignment = regexp.MustCompile(`^(export )?[A-Z_]+=`)
 	comment    = regexp.MustCompile(`\s+# .*$`)
@@ -122,6 +119,7 @@ type terminal struct {
 	state   string            // assignments so far
 	jobID   string            // the last one that was seen
 	api     string
+	auth    []string // a header, where the API wants one
 }
 
 func (c *terminal) run(t *testing.T, command string) {
@@ -132,7 +130,7 @@ func (c *terminal) run(t *testing.T, command string) {
 	}
 	line := strings.ReplaceAll(c.names.Replace(comment.ReplaceAllString(command, "")), "{job_id}", c.jobID)
 	if strings.Contains(command, "output") && strings.Contains(command, "{job_id}") {
-		apptest.Await(t, c.api+"/jobs/"+c.jobID) // as a person would
+		apptest.Await(t, c.api+"/jobs/"+c.jobID, c.auth...) // as a person would
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -146,8 +144,8 @@ func (c *terminal) run(t *testing.T, command string) {
 	if assignment.MatchString(line) {
 		c.state += line + "\n"
 	}
-	if id := uuidOf.Find(out); id != nil {
-		c.jobID = string(id)
+	if m := jobOf.FindSubmatch(out); m != nil {
+		c.jobID = string(m[1])
 	}
 }
 
@@ -161,20 +159,12 @@ func TestREADMECommands(t *testing.T) {
 		}
 	}
 	l := startLocal(t, localFlags(t))
-	issuer := newProvider(t)
+	issuer := apptest.StartProvider(t)
 	vars := []string{"PATH=" + binaries + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true"}
 	for k, v := range l.exports() {
 		vars = append(vars, k+"="+v)
 	}
-	server := startServer(t, append(vars, "OIDC_ISSUER="+issuer.url, "OIDC_AUDIENCE=claimcheck"))
-	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if id, secret, _ := r.BasicAuth(); id != "me" || secret != "s3cret" || r.FormValue("grant_type") != "client_credentials" || r.FormValue("audience") != "claimcheck" {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		fmt.Fprintf(w, `{"access_token": %q}`, strings.TrimPrefix(issuer.token(t, "me"), "Bearer "))
-	}))
-	t.Cleanup(tokens.Close)
+	closed := startLocal(t, localFlags(t), "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE=claimcheck")
 
 	dir := t.TempDir()
 	write := func(name string, content []byte) {
@@ -188,27 +178,43 @@ func TestREADMECommands(t *testing.T) {
 	write("picture.jpg", rainier(t))
 	write("internal/media/testdata/rainier.jpg", rainier(t))
 	write(".curlrc", []byte("fail\nsilent\nshow-error\n")) // an answer of 4xx or 5xx is a failure
-	term := &terminal{
-		dir: dir, api: l.url,
-		environ: append(vars, "CURL_HOME="+dir, "CLAIMCHECK_SERVER="+l.url, "CLIENT_ID=me", "CLIENT_SECRET=s3cret"),
-		names: strings.NewReplacer(
-			"http://localhost:8080", l.url,
-			"https://jobs.example.com", server,
-			"https://id.example.com/oauth/token", tokens.URL,
-			"https://id.example.com", issuer.url,
-			"2026-11-01", time.Now().UTC().Format("2006-01")+"-01",
-			"go run ./cmd/claimcheck local", "claimcheck local --help",
-			"go run ./cmd/server", "true", // it runs already
-		),
-	}
-	ran := 0
-	for _, command := range commands(readREADME(t)) {
-		if reasonNotToRun(command) == "" {
-			term.run(t, command)
-			ran++
+	terminalOf := func(l local) *terminal {
+		return &terminal{
+			dir: dir, api: l.url,
+			environ: append(slices.Clone(vars), "CURL_HOME="+dir, "CLAIMCHECK_SERVER="+l.url, "CLIENT_ID="+apptest.ClientID, "CLIENT_SECRET="+apptest.ClientSecret),
+			names: strings.NewReplacer(
+				"http://localhost:8080", l.url,
+				"https://id.example.com", issuer.URL,
+				"2026-11-01", time.Now().UTC().Format("2006-01")+"-01",
+				"go run ./cmd/claimcheck local", "claimcheck local --help",
+			),
 		}
 	}
-	if ran < 15 {
+	page := readREADME(t)
+	before, rest, _ := strings.Cut(page, "\n## Who may\n")
+	who, after, ok := strings.Cut(rest, "\n### Threat model\n")
+	if !ok {
+		t.Fatal("the README does not say who may")
+	}
+	ran := 0
+	run := func(term *terminal, commands []string) {
+		for _, command := range commands {
+			if reasonNotToRun(command) == "" {
+				term.run(t, command)
+				ran++
+			}
+		}
+	}
+	run(terminalOf(l), commands(before+after))
+	signedIn := terminalOf(closed)
+	signedIn.auth = []string{"Authorization", issuer.Bearer(apptest.ClientID)}
+	run(signedIn, commands(who))
+	welcome := welcomed(closed.Output())
+	if len(welcome) != 3 {
+		t.Errorf("claimcheck local does not say how to use it: %s", closed.Output())
+	}
+	run(signedIn, welcome)
+	if ran < 20 {
 		t.Errorf("%d commands were found", ran)
 	}
 	for _, name := range []string{"out.jpg", "results"} {
@@ -218,28 +224,14 @@ func TestREADMECommands(t *testing.T) {
 	}
 }
 
-func startServer(t *testing.T, vars []string) (url string) {
-	t.Helper()
-	f, err := built()
-	if err != nil {
-		t.Fatal(err)
+// welcomed returns the curl lines that `claimcheck local` begins with.
+func welcomed(output string) (lines []string) {
+	for line := range strings.Lines(output) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "curl ") {
+			lines = append(lines, line)
+		}
 	}
-	port, err := fleet.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := f.Start("server", append(vars, fmt.Sprintf("PORT=%d", port)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Kill)
-	url = fmt.Sprintf("http://127.0.0.1:%d", port)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := p.Await(ctx, url+"/ready"); err != nil {
-		t.Fatal(err)
-	}
-	return url
+	return lines
 }
 
 // TestDocumentedCommands looks at the commands of all pages: bash can read them, the

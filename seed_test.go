@@ -401,20 +401,20 @@ func TestIssues(t *testing.T) {
 	})
 	t.Run("Usage is anonymous making it unbillable", func(t *testing.T) {
 		t.Parallel()
-		p := newProvider(t)
-		s := apptest.Start(t, "OIDC_ISSUER="+p.url, "OIDC_AUDIENCE=claimcheck")
+		p := apptest.StartProvider(t)
+		s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck")
 		s.StartWorker(t)
 		ct, body := apptest.Form(t, rainier(t))
 		if a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct); a.StatusCode != http.StatusUnauthorized {
 			t.Errorf("an anonymous submit: %s: %s", a.Status, a.Bytes)
 		}
-		alice := p.token(t, "alice")
+		alice := p.Bearer("alice")
 		a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Authorization", alice, "Prefer", "wait=60")
 		if a.StatusCode != http.StatusCreated {
 			t.Fatalf("alice's submit: %s: %s", a.Status, a.Bytes)
 		}
 		for who, want := range map[string]float64{"alice": 1, "bob": 0} {
-			usage := apptest.Get(t, s.URL+"/usage", "Authorization", p.token(t, who))
+			usage := apptest.Get(t, s.URL+"/usage", "Authorization", p.Bearer(who))
 			if total, _ := usage.JSON(t)["total"].(map[string]any); total["jobs"] != want {
 				t.Errorf("%s is billed %s: want %v jobs", who, usage.Bytes, want)
 			}

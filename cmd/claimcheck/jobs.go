@@ -15,8 +15,9 @@ import (
 
 // server says whose API is spoken to.
 type server struct {
-	Server    string `env:"CLAIMCHECK_SERVER" default:"http://localhost:8080" placeholder:"URL" help:"The API's URL (default ${default})."`
-	TokenFile string `type:"existingfile" placeholder:"FILE" help:"A file with a bearer token, instead of the one in CLAIMCHECK_TOKEN."`
+	Server     string `env:"CLAIMCHECK_SERVER" default:"http://localhost:8080" placeholder:"URL" help:"The API's URL (default ${default})."`
+	AuthHeader string `env:"CLAIMCHECK_AUTH_HEADER" default:"Authorization" placeholder:"NAME" help:"The header that bears the token, as the server's AUTH_HEADER says (default ${default})."`
+	TokenFile  string `type:"existingfile" placeholder:"FILE" help:"A file with a bearer token, instead of the one in CLAIMCHECK_TOKEN."`
 }
 
 // client returns the client of that API.
@@ -29,7 +30,7 @@ func (s server) client() (*client.Client, error) {
 		}
 		token = string(b)
 	}
-	return client.New(s.Server, strings.TrimSpace(token))
+	return client.New(s.Server, s.AuthHeader, strings.TrimSpace(token))
 }
 
 // statusCmd tells how jobs stand.

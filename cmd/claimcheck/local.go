@@ -69,8 +69,8 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	welcomed := false
-	err = l.serve(ctx, listener, func() {
-		l.welcome(s, env, foreign, data, time.Since(start))
+	err = l.serve(ctx, listener, func(c *config.Config) {
+		l.welcome(s, c, env, foreign, data, time.Since(start))
 		welcomed = true
 	})
 	if welcomed {
@@ -117,7 +117,7 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 }
 
 // serve runs API and worker until ctx ends or one of them fails.
-func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func()) error {
+func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*config.Config)) error {
 	// The caller's own settings count, over what suits a machine on which a worker that
 	// was killed is soon started again.
 	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s"}
@@ -152,19 +152,26 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func()
 		}
 		group.Go(func() error { return w.Serve(ctx) })
 	}
-	ready()
+	ready(c)
 	return group.Wait()
 }
 
 // welcome is the one screen that a newcomer acts on.
-func (l localCmd) welcome(s streams, env, foreign []string, data string, took time.Duration) {
+func (l localCmd) welcome(s streams, c *config.Config, env, foreign []string, data string, took time.Duration) {
 	base := "http://localhost:" + strconv.Itoa(l.Port)
 	var b strings.Builder
 	fmt.Fprintf(&b, "Claimcheck answers at %s (ready in %.1f s). Ctrl-C stops it.\n\n", base, took.Seconds())
 	fmt.Fprintf(&b, "Open it in a browser and drop an image, or leave one from here and take the check (the Location of the answer):\n\n")
-	fmt.Fprintf(&b, "    curl -i -F \"image=@picture.jpg\" %s/jobs\n", base)
-	fmt.Fprintf(&b, "    curl -i %s/jobs/{job_id}\n", base)
-	fmt.Fprintf(&b, "    curl -o out.jpg %s/jobs/{job_id}/output\n\n", base)
+	curl := "    curl"
+	if !c.AllowAnonymous {
+		curl += fmt.Sprintf(" -H \"%s: Bearer $TOKEN\"", c.AuthHeader)
+	}
+	fmt.Fprintf(&b, "%s -i -F \"image=@picture.jpg\" %s/jobs\n", curl, base)
+	fmt.Fprintf(&b, "%s -i %s/jobs/{job_id}\n", curl, base)
+	fmt.Fprintf(&b, "%s -o out.jpg %s/jobs/{job_id}/output\n\n", curl, base)
+	if !c.AllowAnonymous {
+		fmt.Fprintf(&b, "TOKEN is a token of %s for %s.\n\n", strings.Join(c.Issuers, " or "), strings.Join(c.Audiences, " or "))
+	}
 	if !l.Worker {
 		fmt.Fprintf(&b, "No worker runs here: jobs stay pending until one of your own takes them.\n\n")
 	}

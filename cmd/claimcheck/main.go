@@ -124,7 +124,7 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 // advise adds to an error what can be done about it on the command line.
 func advise(err error) error {
 	if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == http.StatusUnauthorized {
-		return fmt.Errorf("%w; set CLAIMCHECK_TOKEN, or name a file with one by --token-file", err)
+		return fmt.Errorf("%w; set CLAIMCHECK_TOKEN, or name a file with one by --token-file (a header other than Authorization by --auth-header)", err)
 	}
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return fmt.Errorf("%w; --server or CLAIMCHECK_SERVER says where the API is", err)

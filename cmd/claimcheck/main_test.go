@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/cost"
 )
@@ -86,5 +87,24 @@ func TestCommandLine(t *testing.T) {
 				t.Errorf("exit code %d, output %q, errors %q", r.code, r.out, r.err)
 			}
 		})
+	}
+}
+
+// TestAuthHeader signs in to a service that wants its tokens in a header of its own, and
+// says so to who sends them in the usual one.
+func TestAuthHeader(t *testing.T) {
+	t.Parallel()
+	p := apptest.StartProvider(t)
+	s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "AUTH_HEADER=X-Jobs-Token")
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(p.Token("alice")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"submit", "--server", s.URL, "--token-file", token, photo(t)}
+	if r := claimcheck(t.Context(), nil, args...); r.code != 1 || !strings.Contains(r.err, "in the header X-Jobs-Token") || !strings.Contains(r.err, "--auth-header") {
+		t.Errorf("in the usual header: exit code %d, %s", r.code, r.err)
+	}
+	if r := claimcheck(t.Context(), nil, append(args, "--auth-header", "X-Jobs-Token")...); r.code != 0 {
+		t.Errorf("in its own: exit code %d, %s", r.code, r.err)
 	}
 }

@@ -480,10 +480,20 @@ func TestDirectUpload(t *testing.T) {
 	}
 }
 
+// TestToken signs in, in whichever header the service wants its tokens.
 func TestToken(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
-	s := apptest.Start(t, "OIDC_ISSUER="+p.url, "OIDC_AUDIENCE=claimcheck")
+	for _, header := range []string{"Authorization", "X-Jobs-Token"} {
+		t.Run(header, func(t *testing.T) {
+			t.Parallel()
+			signIn(t, header)
+		})
+	}
+}
+
+func signIn(t *testing.T, header string) {
+	p := apptest.StartProvider(t)
+	s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "AUTH_HEADER="+header)
 	s.StartWorker(t)
 	b := open(t, s.URL, look{})
 	b.expect(401)
@@ -494,7 +504,7 @@ func TestToken(t *testing.T) {
 	b.write("no.token.atall")
 	b.until(`document.querySelector("#token-why").innerText !== ""`)
 	b.screenshot("token-refused")
-	b.write("Bearer " + p.token(t, "alice"))
+	b.write(p.Bearer("alice"))
 	b.state("rainier.jpg", "completed")
 	if got := b.shown("rainier.jpg", ".after"); got != "768×1024" {
 		t.Errorf("the result is shown as %s", got)
@@ -506,6 +516,13 @@ func TestToken(t *testing.T) {
 	b.state("rainier.jpg", "completed")
 	b.shown("rainier.jpg", ".after")
 
+	eval[chromedp.Void](b, "navigator.clipboard.writeText = (text) => { window.copied = text }")
+	b.press("rainier.jpg", ".curl")
+	b.until("window.copied")
+	if got := eval[string](b, "window.copied"); strings.Count(got, `-H "`+header+`: Bearer $TOKEN"`) != 2 {
+		t.Errorf("copied as curl: %s", got)
+	}
+
 	eval[chromedp.Void](b, `document.querySelector("#sign-out").click()`)
 	b.until(`document.querySelector("#sign-in").checkVisibility()`)
 	if eval[int](b, "sessionStorage.length") != 0 || eval[bool](b, `document.querySelector("#sign-out").checkVisibility()`) {
@@ -513,7 +530,7 @@ func TestToken(t *testing.T) {
 	}
 	// Another's job is none.
 	b.expect(404)
-	b.write(p.token(t, "bob"))
+	b.write(p.Token("bob"))
 	b.state("rainier.jpg", "gone")
 }
 

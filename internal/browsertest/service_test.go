@@ -1,18 +1,12 @@
 package browsertest
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/json"
 	"io"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 
 	"claimcheck.example/internal/app/apptest"
 )
@@ -48,34 +42,4 @@ func put(t *testing.T, s *apptest.System, key, document string) {
 	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: strings.NewReader(document), ContentType: aws.String("application/json")}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// provider is an OpenID Connect provider that gives everybody a token.
-type provider struct {
-	url string
-	key *rsa.PrivateKey
-}
-
-func newProvider(t *testing.T) provider {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &oidctest.Server{PublicKeys: []oidctest.PublicKey{{PublicKey: key.Public(), KeyID: "k1", Algorithm: "RS256"}}}
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	s.SetIssuer(server.URL)
-	return provider{server.URL, key}
-}
-
-func (p provider) token(t *testing.T, subject string) string {
-	t.Helper()
-	claims, err := json.Marshal(map[string]any{
-		"iss": p.url, "aud": "claimcheck", "sub": subject, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return oidctest.SignIDToken(p.key, "k1", "RS256", string(claims))
 }

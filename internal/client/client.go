@@ -28,21 +28,25 @@ const maxAnswer = 4 << 20
 // Client is one user of one server. It is safe for concurrent use.
 type Client struct {
 	server string // without a final slash
+	header string // that bears the token
 	token  string
 	http   *http.Client
 }
 
 // New returns a client of the server at this URL. The token, if there is one, is sent
-// to that server alone.
-func New(server, token string) (*Client, error) {
+// to that server alone, in the header of this name.
+func New(server, header, token string) (*Client, error) {
 	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, fmt.Errorf("%q is not a server's URL such as https://jobs.example.com", server)
 	}
+	if header == "" || strings.Trim(strings.ToLower(header), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		return nil, fmt.Errorf("%q is not the name of a header such as Authorization", header)
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 16
 	return &Client{
-		server: strings.TrimSuffix(server, "/"), token: token,
+		server: strings.TrimSuffix(server, "/"), header: header, token: token,
 		// A token must not follow a redirection, and neither must an image.
 		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
@@ -179,7 +183,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		}
 	}
 	if c.token != "" && c.own(r.url) {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+		req.Header.Set(c.header, "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -54,7 +54,7 @@ func serve(t *testing.T, token string, answers ...http.HandlerFunc) (*client.Cli
 	s := &script{answers: answers}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	c, err := client.New(server.URL, token)
+	c, err := client.New(server.URL, "X-Token", token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,12 +126,12 @@ func TestTokenGoesToTheServerAlone(t *testing.T) {
 		t.Error("a redirection is followed")
 	}
 	for _, r := range s.seen {
-		if r.Header.Get("Authorization") != "Bearer secret" {
-			t.Errorf("%s %s bears %q", r.Method, r.URL, r.Header.Get("Authorization"))
+		if r.Header.Get("X-Token") != "Bearer secret" || r.Header.Get("Authorization") != "" {
+			t.Errorf("%s %s bears %v", r.Method, r.URL, r.Header)
 		}
 	}
 	for _, r := range storage.seen {
-		if h := r.Header.Get("Authorization"); h != "" {
+		if h := r.Header.Get("X-Token"); h != "" {
 			t.Errorf("storage gets %q", h)
 		}
 	}
@@ -175,8 +175,13 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 	for _, u := range []string{"", "localhost:8080", "ftp://x", "https://x/?a=b", "https://u:p@x"} {
-		if _, err := client.New(u, ""); err == nil {
+		if _, err := client.New(u, "Authorization", ""); err == nil {
 			t.Errorf("%q is taken for a server", u)
+		}
+	}
+	for _, h := range []string{"", "X Token", "X-Token:", "X-Token\r\nHost"} {
+		if _, err := client.New("http://127.0.0.1:1", h, "secret"); err == nil {
+			t.Errorf("%q is taken for the name of a header", h)
 		}
 	}
 }
@@ -185,7 +190,7 @@ func TestStrangers(t *testing.T) {
 func TestGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, err := client.New("http://127.0.0.1:1", "")
+		c, err := client.New("http://127.0.0.1:1", "Authorization", "")
 		if err != nil {
 			t.Fatal(err)
 		}

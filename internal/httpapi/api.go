@@ -5,6 +5,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"claimcheck.example/internal/job"
@@ -90,7 +92,8 @@ type Options struct {
 // api carries the options to the handlers.
 type api struct {
 	Options
-	routes []route
+	routes  []route
+	thePage func() document // made when it is first asked for
 }
 
 // route is one path with what it answers to. A method that is missing is a 405.
@@ -154,6 +157,8 @@ func New(o Options) (h http.Handler, patterns []string) {
 	if a.Trace == nil {
 		a.Trace = func(context.Context) map[string]string { return nil }
 	}
+	a.AuthHeader = cmp.Or(a.AuthHeader, "Authorization")
+	a.thePage = sync.OnceValue(func() document { return newPage(a.AuthHeader) })
 	a.routes = a.table()
 	mux := http.NewServeMux()
 	for _, rt := range a.routes {

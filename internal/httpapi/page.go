@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"html"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,13 +61,13 @@ var pageFolder = sync.OnceValue(func() map[string]document {
 	}
 })
 
-// thePage is the page with its style and program within: one request fetches it, and
+// newPage returns the page with its style and program within: one request fetches it, and
 // hashes allow just these two to take effect. By 'self' any output of a job would be
 // allowed as well, and those are strangers' bytes.
-var thePage = sync.OnceValue(func() document {
+func newPage(authHeader string) document {
 	style := string(pageFile("page.css"))
 	script := string(bytes.Join([][]byte{pageFile("talk.js"), pageFile("card.js"), pageFile("page.js")}, []byte("\n")))
-	body := strings.NewReplacer("{{style}}", style, "{{script}}", script).Replace(string(pageFile("index.html")))
+	body := strings.NewReplacer("{{style}}", style, "{{script}}", script, "{{auth-header}}", html.EscapeString(authHeader)).Replace(string(pageFile("index.html")))
 	policy := strings.Join([]string{
 		"default-src 'none'",
 		"script-src " + hashSource(script),
@@ -79,7 +80,7 @@ var thePage = sync.OnceValue(func() document {
 		"frame-ancestors 'none'",
 	}, "; ")
 	return newDocument("text/html; charset=utf-8", policy, []byte(body))
-})
+}
 
 // hashSource allows one inline script or style (Content Security Policy 3, 2.3.1).
 func hashSource(text string) string {
@@ -97,7 +98,7 @@ func pageFile(name string) []byte {
 
 // page answers GET /.
 func (a *api) page(w http.ResponseWriter, r *request) error {
-	thePage().answer(w, r)
+	a.thePage().answer(w, r)
 	return nil
 }
 

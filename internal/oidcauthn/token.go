@@ -53,7 +53,7 @@ func (t *token) principal() job.Principal {
 func (a *Authenticator) bearer(h http.Header) (string, error) {
 	values := h[a.header]
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
-		return "", job.Wrap(job.Unauthenticated, errNoToken, sentenceNone)
+		return "", a.noToken()
 	}
 	if len(values) > 1 {
 		return "", refuse("the request has %d %s headers", len(values), a.header)
@@ -68,8 +68,17 @@ func (a *Authenticator) bearer(h http.Header) (string, error) {
 	case !spaced && a.header != "Authorization":
 		return values[0], nil
 	default:
-		return "", job.Wrap(job.Unauthenticated, errNoToken, sentenceNone)
+		return "", a.noToken()
 	}
+}
+
+// noToken is the refusal for want of a token. It names a header that nobody expects.
+func (a *Authenticator) noToken() error {
+	sentence := sentenceNone
+	if a.header != "Authorization" {
+		sentence += ", in the header " + a.header
+	}
+	return job.Wrap(job.Unauthenticated, errNoToken, sentence)
 }
 
 // inspect judges everything about a token but its signature. It does no input or

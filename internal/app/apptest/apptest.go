@@ -203,13 +203,13 @@ func Get(t testing.TB, url string, header ...string) Answer {
 }
 
 // Await polls a job's status until it is over, and returns the last answer.
-func Await(t testing.TB, location string) Answer {
+func Await(t testing.TB, location string, header ...string) Answer {
 	t.Helper()
 	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		a := Get(t, location)
+		a := Get(t, location, header...)
 		switch a.JSON(t)["status"] {
 		case "pending", "processing":
 		default:

@@ -250,7 +250,7 @@ class Card {
   }
 
   async copy() {
-    const auth = token() ? ` -H "Authorization: Bearer $TOKEN"` : "";
+    const auth = token() ? ` -H "${authHeader}: Bearer $TOKEN"` : "";
     const plain = /^[\w.-]+$/.test(this.name);
     const file = plain ? `image=@${this.name}` : shell(`image=@"${this.name.replace(/["\\]/g, "\\$&")}"`);
     const params = this.params ? ` -F ${shell(`params=${this.params}`)}` : "";

@@ -76,7 +76,7 @@ const sentence = (s) => s.charAt(0).toUpperCase() + s.slice(1).replace(/\.?$/, "
 async function request(method, path, { headers = {}, body, progress, signal, as = "text" } = {}) {
   for (;;) {
     const used = token();
-    const all = used ? { ...headers, Authorization: `Bearer ${used}` } : headers;
+    const all = used ? { ...headers, [authHeader]: `Bearer ${used}` } : headers;
     const answer = await once(method, at(path), all, body, progress, signal, as);
     if (answer.status === 401 && /^Bearer/i.test(answer.header("WWW-Authenticate") ?? "")) {
       if (token() === used) await signIn(used ? answer.json?.detail : "");
@@ -116,6 +116,7 @@ function answerOf(xhr, as) {
 
 // ---- Who you are: a token lives as long as its tab ----
 
+const authHeader = $('meta[name="auth-header"]').content; // which is AUTH_HEADER
 const token = () => sessionStorage.getItem("claimcheck token") ?? "";
 let signingIn = null;
 

@@ -33,7 +33,9 @@ func serve(t *testing.T, vars ...string) served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, err := app.NewAPI(c, env.Servers.Config(), app.Quiet(slog.New(slog.DiscardHandler)))
+	cfg := env.Servers.Config()
+	cfg.ConfigSources = []any{endpoints{"S3": env.S3URL, "SQS": env.SQSURL}}
+	api, err := app.NewAPI(c, cfg, app.Quiet(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +57,15 @@ func serve(t *testing.T, vars ...string) served {
 		}
 	})
 	return served{"http://" + l.Addr().String(), stop}
+}
+
+// endpoints are those of AWS's services, as the environment would name them.
+type endpoints map[string]string
+
+// GetServiceBaseEndpoint is how the SDK asks its sources for one.
+func (e endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
+	url, ok := e[service]
+	return url, ok, nil
 }
 
 // TestUploadsOfOneConnection sends many more large uploads over one HTTP/2 connection

@@ -163,7 +163,9 @@ func (b *batch) process(ctx context.Context, file string) (o outcome, err error)
 		return o, err
 	}
 	defer img.close()
-	if o.URL, err = b.submit(ctx, img.Image); err != nil {
+	check, err := b.submit(ctx, img.Image)
+	o.URL = check.URL
+	if err != nil {
 		return o, err
 	}
 	if ctx.Err() != nil {
@@ -172,7 +174,7 @@ func (b *batch) process(ctx context.Context, file string) (o outcome, err error)
 	if !b.Wait && b.Output == "" {
 		return o, nil
 	}
-	if o.Job, err = b.api.Status(ctx, o.URL, true); err != nil {
+	if o.Job, err = b.api.Status(ctx, check.ID, true); err != nil {
 		return o, err
 	}
 	if o.Job.Status == "failed" {
@@ -182,7 +184,7 @@ func (b *batch) process(ctx context.Context, file string) (o outcome, err error)
 	if b.Output == "" {
 		return o, nil
 	}
-	r, err := b.api.Output(ctx, o.URL)
+	r, err := b.api.Output(ctx, check.ID)
 	if err != nil {
 		return o, err
 	}
@@ -205,7 +207,7 @@ var errUnfinished = errors.New("interrupted")
 // submit leaves an image. An interruption stops it only as long as the image has not
 // gone up whole: then the server may have made the job, and it is to be known. A direct
 // upload that is stopped is withdrawn.
-func (b *batch) submit(interrupted context.Context, img client.Image) (url string, err error) {
+func (b *batch) submit(interrupted context.Context, img client.Image) (check client.Check, err error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(interrupted))
 	defer cancel()
 	var whole atomic.Bool
@@ -225,21 +227,21 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (url strin
 		}
 		time.AfterFunc(patience, cancel)
 	})()
-	url, err = b.api.Submit(ctx, img)
+	check, err = b.api.Submit(ctx, img)
 	switch {
 	case err == nil || interrupted.Err() == nil:
-		return url, err
-	case url != "":
+		return check, err
+	case check.ID != "":
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		if b.api.Delete(ctx, url) == nil {
-			return "", context.Cause(interrupted)
+		if b.api.Delete(ctx, check.ID) == nil {
+			return client.Check{}, context.Cause(interrupted)
 		}
-		return url, fmt.Errorf("%w; the job waits for its image, and fails by itself if it does not come", errUnfinished)
+		return check, fmt.Errorf("%w; the job waits for its image, and fails by itself if it does not come", errUnfinished)
 	case whole.Load():
-		return "", fmt.Errorf("%w before the server said whether it accepts the image; it may have", errUnfinished)
+		return check, fmt.Errorf("%w before the server said whether it accepts the image; it may have", errUnfinished)
 	}
-	return "", context.Cause(interrupted)
+	return check, context.Cause(interrupted)
 }
 
 // resultName is the image's name with the ending of what became of it.

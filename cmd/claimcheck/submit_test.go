@@ -188,8 +188,47 @@ func TestLifeOfAJob(t *testing.T) {
 	}
 	do(0, "delete", id)
 	do(1, "delete", id)
-	if r := do(1, "status", id, "https://elsewhere.example/jobs/"+id); !strings.Contains(r.err, "no job") || !strings.Contains(r.err, "is not a job of") {
+	if r := do(1, "status", id, "https://elsewhere.example/x/"+id); !strings.Contains(r.err, "no job") || !strings.Contains(r.err, "is not a job of") {
 		t.Errorf("errors are %q", r.err)
+	}
+}
+
+// TestPublicURL has a server that calls itself by another name than its user does. The
+// name cannot be resolved: whoever goes by it fails.
+func TestPublicURL(t *testing.T) {
+	t.Parallel()
+	const public = "https://jobs.invalid/"
+	for name, vars := range map[string][]string{"submit": nil, "direct upload": {"MAX_INLINE_BYTES=1KiB"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := apptest.Start(t, append(vars, "PUBLIC_URL="+public)...)
+			s.StartWorker(t)
+			do := func(want int, args ...string) result {
+				t.Helper()
+				r := claimcheck(t.Context(), nil, append(args, "--server", s.URL)...)
+				if r.code != want {
+					t.Fatalf("%v: exit code %d, output %q, errors %q", args, r.code, r.out, r.err)
+				}
+				return r
+			}
+			file := photo(t)
+			do(0, "submit", file, "-o", t.TempDir())
+			var o outcome
+			if r := do(0, "submit", file, "--wait", "--json"); json.Unmarshal([]byte(r.out), &o) != nil || o.URL != public+"jobs/"+o.Job.ID {
+				t.Errorf("the check is %q, output %q", o.URL, r.out)
+			}
+			if r := do(0, "status", o.URL); !strings.Contains(r.out, "\tcompleted\t") {
+				t.Errorf("status is %q", r.out)
+			}
+			do(0, "output", o.URL, "-o", "-")
+			if r := do(1, "delete", o.URL); !strings.Contains(r.err, "give its identifier alone: "+o.Job.ID) {
+				t.Errorf("deletion by a name of another server: %q", r.err)
+			}
+			do(0, "delete", o.Job.ID)
+			if r := do(1, "status", o.URL); !strings.Contains(r.err, s.URL+" was asked") {
+				t.Errorf("what was asked of another server than the URL's: %q", r.err)
+			}
+		})
 	}
 }
 

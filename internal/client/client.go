@@ -58,7 +58,8 @@ type Problem struct {
 	Status   int     `json:"status"` // of HTTP
 	Type     string  `json:"type"`
 	Detail   string  `json:"detail"`
-	Location string  `json:"location"` // of the job, if there is one
+	JobID    string  `json:"job_id"`   // of the job, if there is one
+	Location string  `json:"location"` // of the job, too
 	Upload   *Upload `json:"upload"`
 }
 

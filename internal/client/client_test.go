@@ -72,7 +72,7 @@ func TestSubmitIsRepeatedWhole(t *testing.T) {
 	c, s, _ := serve(t, "", hangsUp, says(503, "busy", "Retry-After", "1"), says(429, `{"detail":"slowly"}`),
 		says(202, `{"job_id":"1","location":"https://jobs.example/jobs/1"}`))
 	got, err := c.Submit(t.Context(), image("picture"))
-	if err != nil || got != "https://jobs.example/jobs/1" {
+	if err != nil || got != (client.Check{ID: "1", URL: "https://jobs.example/jobs/1"}) {
 		t.Fatalf("%q, %v", got, err)
 	}
 	if len(s.seen) != 4 {
@@ -100,20 +100,18 @@ func TestMistakesAreNotRepeated(t *testing.T) {
 	}
 }
 
-// TestTokenGoesToTheServerAlone has the server offer an upload elsewhere, and redirect.
+// TestTokenGoesToTheServerAlone has the server offer an upload elsewhere, call itself by
+// another name, and redirect.
 func TestTokenGoesToTheServerAlone(t *testing.T) {
 	t.Parallel()
 	storage := &script{answers: []http.HandlerFunc{says(500, ""), says(200, "")}}
 	elsewhere := httptest.NewServer(storage)
 	t.Cleanup(elsewhere.Close)
-	var own string
-	c, s, own := serve(t, "secret",
-		func(w http.ResponseWriter, _ *http.Request) {
-			says(413, fmt.Sprintf(`{"detail":"too large","location":"%s/jobs/1","upload":{"method":"PUT","url":"%s/b/k","headers":{"Content-Type":"image/png","Content-Length":"7"}}}`, own, elsewhere.URL))(w, nil)
-		},
+	c, s, _ := serve(t, "secret",
+		says(413, fmt.Sprintf(`{"detail":"too large","job_id":"1","location":"https://public.example/jobs/1","upload":{"method":"PUT","url":"%s/b/k","headers":{"Content-Type":"image/png","Content-Length":"7"}}}`, elsewhere.URL)),
 		says(202, `{}`), says(302, "", "Location", elsewhere.URL+"/jobs/1"))
 	got, err := c.Submit(t.Context(), image("picture"))
-	if err != nil || got != own+"/jobs/1" {
+	if err != nil || got.URL != "https://public.example/jobs/1" {
 		t.Fatalf("%q, %v", got, err)
 	}
 	if want := []string{"picture", "picture"}; !slices.Equal(storage.bodies, want) {

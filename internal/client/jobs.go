@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -10,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Job is a job as the API tells of it.
@@ -39,18 +42,29 @@ type Media struct {
 // Over reports whether the job has come to its end.
 func (j *Job) Over() bool { return j.Status == "completed" || j.Status == "failed" }
 
-// URL is a job's own, from its URL or identifier.
-func (c *Client) URL(job string) (string, error) {
+func (c *Client) jobURL(id string) string { return c.server + "/jobs/" + url.PathEscape(id) }
+
+// find is where a job is asked for, going by its URL or identifier, and how to tell of an
+// error. A server hands out URLs by its public name, which need not be the one by which
+// we know it: so a job's URL elsewhere is asked for by its identifier, at our server.
+func (c *Client) find(job string) (u string, tell func(error) error, err error) {
 	job = strings.TrimSuffix(job, "/output")
+	tell = func(err error) error { return err }
+	i := strings.LastIndexByte(job, '/')
 	switch {
 	case c.own(job):
-		return job, nil
-	case strings.Contains(job, "/"):
-		return "", fmt.Errorf("%s is not a job of %s; name the server it is of", job, c.server)
+		return job, tell, nil
+	case i >= 0:
+		if uuid.Validate(job[i+1:]) != nil || !strings.HasSuffix(job[:i], "/jobs") {
+			return "", nil, fmt.Errorf("%s is not a job of %s; name the server it is of", job, c.server)
+		}
+		return c.jobURL(job[i+1:]), func(err error) error {
+			return fmt.Errorf("%w (%s was asked; name the server if it is another)", err, c.server)
+		}, nil
 	case job == "":
-		return "", fmt.Errorf("a job has a name: its URL or its identifier")
+		return "", nil, errors.New("a job has a name: its URL or its identifier")
 	}
-	return c.server + "/jobs/" + url.PathEscape(job), nil
+	return c.jobURL(job), tell, nil
 }
 
 // longestWait is how long one request waits for the end of a job.
@@ -58,7 +72,7 @@ const longestWait = 50 * time.Second
 
 // Status asks how a job stands. With wait it comes back when the job is over.
 func (c *Client) Status(ctx context.Context, job string, wait bool) (*Job, error) {
-	u, err := c.URL(job)
+	u, tell, err := c.find(job)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +85,7 @@ func (c *Client) Status(ctx context.Context, job string, wait bool) (*Job, error
 		r.into = j
 		begin := time.Now()
 		if _, err := c.do(ctx, r); err != nil {
-			return nil, err
+			return nil, tell(err)
 		}
 		j.URL = u
 		if !wait || j.Over() {
@@ -96,7 +110,7 @@ type Result struct {
 
 // Output opens the output of a completed job.
 func (c *Client) Output(ctx context.Context, job string) (*Result, error) {
-	u, err := c.URL(job)
+	u, tell, err := c.find(job)
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +128,11 @@ func (c *Client) Output(ctx context.Context, job string) (*Result, error) {
 			resp.Body.Close()
 			err, wait = problemOf(resp, raw), retryAfter(resp)
 			if resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
-				return nil, err
+				return nil, tell(err)
 			}
 		}
 		if try == maxTries {
-			return nil, err
+			return nil, tell(err)
 		}
 		if err := pause(ctx, max(wait, backoff(try))); err != nil {
 			return nil, err
@@ -135,11 +149,15 @@ func resultOf(resp *http.Response) *Result {
 	return r
 }
 
-// Delete removes a job, its image and its output, in whatever state it is.
+// Delete removes a job, its image and its output, in whatever state it is. What names
+// another server is refused: the same batch has jobs of the same identifiers there.
 func (c *Client) Delete(ctx context.Context, job string) error {
-	u, err := c.URL(job)
+	u, _, err := c.find(job)
 	if err != nil {
 		return err
+	}
+	if strings.Contains(job, "/") && !c.own(job) {
+		return fmt.Errorf("it is not said to be a job of %s; to delete it there, give its identifier alone: %s", c.server, u[strings.LastIndexByte(u, '/')+1:])
 	}
 	_, err = c.do(ctx, request{method: http.MethodDelete, url: u, good: []int{http.StatusNoContent}, goodAgain: []int{http.StatusNotFound}})
 	return err

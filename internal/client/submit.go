@@ -39,11 +39,17 @@ type accepted struct {
 	Upload   *Upload `json:"upload"`
 }
 
-// Submit leaves an image and returns the job's URL, the check. An image that is too
-// large for a submit is put into storage directly, where the server offers that.
-func (c *Client) Submit(ctx context.Context, img Image) (string, error) {
+// Check is what one comes back with for a job. This client asks by the identifier, at its
+// own server: the URL is for whoever reads it, and may name the server by another name
+// than this client does.
+type Check struct{ ID, URL string }
+
+// Submit leaves an image and takes the check. An image that is too large for a submit is
+// put into storage directly, where the server offers that; when that fails, the check
+// comes with the error.
+func (c *Client) Submit(ctx context.Context, img Image) (Check, error) {
 	if img.Params != "" && !json.Valid([]byte(img.Params)) {
-		return "", fmt.Errorf("params is not JSON: %s", img.Params)
+		return Check{}, fmt.Errorf("params is not JSON: %s", img.Params)
 	}
 	u := c.server + "/jobs"
 	if img.Params != "" {
@@ -54,23 +60,23 @@ func (c *Client) Submit(ctx context.Context, img Image) (string, error) {
 		method: http.MethodPost, url: u, header: map[string]string{"Content-Type": img.ContentType, "Idempotency-Key": img.Key},
 		body: img.reader, size: img.Size, into: &a, good: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted},
 	})
-	if p, ok := errors.AsType[*Problem](err); ok && p.Upload != nil && p.Location != "" {
-		return p.Location, c.direct(ctx, img, p.Location, p.Upload)
+	if p, ok := errors.AsType[*Problem](err); ok && p.Upload != nil {
+		a = accepted{p.JobID, p.Location, p.Upload}
+	} else if err != nil {
+		return Check{}, err
 	}
-	if err != nil {
-		return "", err
+	if a.JobID == "" || a.Location == "" {
+		return Check{}, errors.New(strange)
 	}
-	if a.Upload != nil { // a repeat under the key of a job that waits for its image
-		return a.Location, c.direct(ctx, img, a.Location, a.Upload)
+	check := Check{a.JobID, a.Location}
+	if a.Upload != nil { // also of a repeat under the key of a job that waits for its image
+		return check, c.direct(ctx, img, check.ID, a.Upload)
 	}
-	if a.Location == "" {
-		return "", errors.New(strange)
-	}
-	return a.Location, nil
+	return check, nil
 }
 
 // direct puts the image where the offer says and tells the server so.
-func (c *Client) direct(ctx context.Context, img Image, location string, to *Upload) error {
+func (c *Client) direct(ctx context.Context, img Image, id string, to *Upload) error {
 	_, err := c.do(ctx, request{
 		method: to.Method, url: to.URL, header: to.Headers, body: img.reader, size: img.Size,
 		// 412: it is there already, by an earlier try whose answer was lost.
@@ -83,7 +89,7 @@ func (c *Client) direct(ctx context.Context, img Image, location string, to *Upl
 		return fmt.Errorf("the image did not get through to storage: %w", err)
 	}
 	_, err = c.do(ctx, request{
-		method: http.MethodPost, url: location + "/commit", good: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted},
+		method: http.MethodPost, url: c.jobURL(id) + "/commit", good: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted},
 	})
 	return err
 }

@@ -40,6 +40,15 @@ func startLocal(t *testing.T, flags []string, vars ...string) local {
 	if err := p.Await(ctx, l.url+"/ready"); err != nil {
 		t.Fatal(err)
 	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !strings.Contains(p.Output(), "\nData is kept in ") { // the end of its welcome
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("there is no welcome: %s", p.Output())
+		}
+	}
 	return l
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -30,11 +31,34 @@ type report struct {
 	records, orphans, undeleted, uploads   int
 	settled                                time.Duration
 	broken                                 []string
+	stories                                map[string][]string // of the jobs with broken promises
 }
 
 func (r *report) breaks(format string, args ...any) {
 	r.broken = append(r.broken, fmt.Sprintf(format, args...))
 }
+
+// tell adds to the report what is known of each job that a broken promise is about: what
+// its client was told, what the workers logged, and its document.
+func (r *report) tell(ctx context.Context, a auditor, s *stage, c *clients) {
+	r.stories = map[string][]string{}
+	for _, b := range r.broken {
+		for _, id := range jobID.FindAllString(b, -1) {
+			story := slices.Clone(s.ends.said[id])
+			if p := c.promised[id]; p != nil && p.order != nil {
+				story = append(p.order.story, story...)
+			}
+			if out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(fleet.Bucket), Key: aws.String("jobs/" + id)}); err == nil {
+				doc, _ := io.ReadAll(out.Body)
+				out.Body.Close()
+				story = append(story, string(doc))
+			}
+			r.stories[id] = story
+		}
+	}
+}
+
+var jobID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 // auditor looks at the backend past every proxy and server.
 type auditor struct {
@@ -87,6 +111,7 @@ func audit(ctx context.Context, s *stage, c *clients) (*report, error) {
 			r.breaks("job %s was ended %d times", id, n)
 		}
 	}
+	r.tell(ctx, a, s, c)
 	return r, nil
 }
 
@@ -306,6 +331,15 @@ func (r *report) print(out io.Writer, s *stage, c *clients) error {
 	}
 	for _, b := range r.broken {
 		fmt.Fprintln(out, "  -", b)
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.stories)) {
+		fmt.Fprintf(out, "the story of job %s:\n  %s\n", id, strings.Join(r.stories[id], "\n  "))
+	}
+	if len(r.broken) > 0 {
+		fmt.Fprintln(out, "troubles:")
+		for _, t := range s.troubles {
+			fmt.Fprintln(out, " ", t.where, t.from.Format(stamp), "to", t.to.Format(stamp))
+		}
 	}
 	if len(r.broken) > 0 {
 		return errLost

@@ -12,6 +12,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +43,7 @@ type promise struct {
 	sum     [sha256.Size]byte // of the picture
 	deleted bool              // a DELETE was sent; the job may be gone
 	gone    bool              // and answered; the job is gone
+	order   *order            // which it was made for
 }
 
 func newClients(url string) *clients {
@@ -53,8 +56,9 @@ type order struct {
 	key    string // empty for none; then nothing is repeated
 	large  bool
 	direct bool
-	id     string // of the promised job
-	silent bool   // a request had no answer
+	id     string   // of the promised job
+	silent bool     // a request had no answer
+	story  []string // its requests
 }
 
 // submitUntil submits one picture after the other until ctx ends.
@@ -66,6 +70,7 @@ func (c *clients) submitUntil(ctx context.Context, r *rand.Rand) {
 			o.key, o.direct = fmt.Sprint("picture ", n), r.IntN(8) == 0
 		}
 		c.submit(ctx, r, o)
+		o.image = nil // what is left of it is its sum
 		c.note(func() {
 			c.large += count(o.large)
 			c.direct += count(o.direct)
@@ -126,9 +131,12 @@ func (c *clients) try(ctx context.Context, o *order, direct, wait bool) {
 	if direct {
 		ask = c.upload
 	}
+	begun := time.Now()
 	id, status, err := ask(ctx, o.image, o.key, wait)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	o.story = append(o.story, fmt.Sprintf("%s %d bytes under %q, directly %t: after %s %d %v",
+		begun.Format(stamp), len(o.image), o.key, direct, time.Since(begun).Round(time.Millisecond), status, err))
 	switch {
 	case err != nil:
 		c.silent++
@@ -138,14 +146,14 @@ func (c *clients) try(ctx context.Context, o *order, direct, wait bool) {
 		c.refused++
 		return
 	case status >= 300:
-		c.wrong = append(c.wrong, fmt.Sprintf("a submit under the key %q was told %d of job %s", o.key, status, id))
+		c.wrong = append(c.wrong, fmt.Sprintf("a submit of %d bytes under the key %q was told %d (%s)", len(o.image), o.key, status, strings.Join(o.story, "; ")))
 		return
 	case o.id != "" && o.id != id:
 		c.wrong = append(c.wrong, fmt.Sprintf("the key %q names the jobs %s and %s", o.key, o.id, id))
 	}
 	o.id = id
 	if c.promised[id] == nil {
-		c.promised[id] = &promise{sum: sha256.Sum256(o.image)}
+		c.promised[id] = &promise{sum: sha256.Sum256(o.image), order: o}
 	}
 }
 
@@ -233,8 +241,8 @@ func (c *clients) get(ctx context.Context, path string) (status int, body []byte
 }
 
 // do makes one request and reads the whole answer.
-func (c *clients) do(ctx context.Context, method, url string, body []byte, header ...string) (status int, answer []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+func (c *clients) do(ctx context.Context, method, to string, body []byte, header ...string) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -242,6 +250,9 @@ func (c *clients) do(ctx context.Context, method, url string, body []byte, heade
 		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := c.http.Do(req)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err // its URL may be one that carries a signature, which nobody is to print
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -252,7 +263,7 @@ func (c *clients) do(ctx context.Context, method, url string, body []byte, heade
 
 // noise is a picture of 6 MiB, which is more than one part of an upload.
 var noise = sync.OnceValue(func() []byte {
-	img := image.NewRGBA(image.Rect(0, 0, 1536, 1366))
+	img := image.NewRGBA(image.Rect(0, 0, 1536, 1024))
 	rand.NewChaCha8([32]byte{}).Read(img.Pix)
 	return encode(img)
 })
@@ -278,8 +289,9 @@ func encode(img image.Image) []byte {
 
 // ends counts, from the workers' logs, how often each job was brought to its end.
 type ends struct {
-	mu    sync.Mutex // guards count
+	mu    sync.Mutex // guards what follows
 	count map[string]int
+	said  map[string][]string // the log's lines about each job
 }
 
 func (e *ends) line(line []byte) {
@@ -288,12 +300,18 @@ func (e *ends) line(line []byte) {
 		JobID string `json:"job_id"`
 		Ended bool   `json:"ended"`
 	}
-	if json.Unmarshal(line, &rec) != nil || !rec.Ended {
+	if json.Unmarshal(line, &rec) != nil || rec.JobID == "" {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.count[rec.JobID]++
+	e.said[rec.JobID] = append(e.said[rec.JobID], string(line))
+	if rec.Ended {
+		e.count[rec.JobID]++
+	}
 }
+
+// stamp is how a story tells the time.
+const stamp = "15:04:05.000"
 
 var errLost = errors.New("promises were broken")

@@ -82,3 +82,12 @@ func TestTheAuditNotices(t *testing.T) {
 		}
 	}
 }
+
+// TestNoSignatureInAStory has an upload fail whose URL must not be told.
+func TestNoSignatureInAStory(t *testing.T) {
+	c := newClients("")
+	_, _, err := c.do(t.Context(), "PUT", "http://127.0.0.1:1/input?X-Amz-Signature=secret", nil)
+	if err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v, want an error without the URL", err)
+	}
+}

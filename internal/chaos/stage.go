@@ -69,7 +69,7 @@ func newStage(ctx context.Context, o options, dir string) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir, ends: &ends{count: map[string]int{}}, workers: o.workers,
+	s := &stage{dir: dir, ends: &ends{count: map[string]int{}, said: map[string][]string{}}, workers: o.workers,
 		actors: map[string]*fleet.Process{}, kills: map[string]int{}, faults: map[string]int{}}
 	if s.fleet, err = fleet.Build(ctx, root, dir, nil, "server", "worker"); err != nil {
 		return nil, err

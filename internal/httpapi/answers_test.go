@@ -286,3 +286,33 @@ func TestOutputThatBreaksOffIsNoWholeOne(t *testing.T) {
 		t.Errorf("%d of %d bytes came as a whole answer: %s", n, len(image), resp.Status)
 	}
 }
+
+// TestErrorsAboutAJobNameIt asks for outputs that are not to be had.
+func TestErrorsAboutAJobNameIt(t *testing.T) {
+	t.Parallel()
+	want := func(t *testing.T, a apptest.Answer, status int, location string) {
+		t.Helper()
+		told := a.JSON(t)
+		if a.StatusCode != status || told["location"] != location || a.Header.Get("Location") != location || !strings.HasSuffix(location, "/"+fmt.Sprint(told["job_id"])) {
+			t.Errorf("answer is %s, Location %q: %s", a.Status, a.Header.Get("Location"), a.Bytes)
+		}
+	}
+	img := pngOf(2, 2)
+	t.Run("failed", func(t *testing.T) {
+		t.Parallel()
+		s := apptest.Start(t, "PROCESSOR=exec:sh -c 'exit 65'")
+		location := s.Submit(t, img).Header.Get("Location")
+		want(t, apptest.Get(t, location+"/output"), http.StatusNotFound, location) // not yet
+		s.StartWorker(t)
+		apptest.Await(t, location)
+		want(t, apptest.Get(t, location+"/output"), http.StatusNotFound, location)
+	})
+	t.Run("range", func(t *testing.T) {
+		t.Parallel()
+		s := apptest.Start(t, "PROCESSOR=exec:cat")
+		s.StartWorker(t)
+		location := s.Submit(t, img).Header.Get("Location")
+		apptest.Await(t, location)
+		want(t, apptest.Get(t, location+"/output", "Range", "bytes=1000000-"), http.StatusRequestedRangeNotSatisfiable, location)
+	})
+}

@@ -28,12 +28,11 @@ func (a *api) output(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		if j != nil && !j.Status.Over() {
 			w.Header().Set("Retry-After", seconds(a.pollHint(j)))
-			return a.aboutJob(r, j, err)
 		}
 		if j != nil && job.KindOf(err) == job.Invalid {
-			return unsatisfiable(w, err, j)
+			err = unsatisfiable(w, err, j)
 		}
-		return err
+		return a.aboutJob(r, j, err)
 	}
 	defer c.Body.Close()
 	h := w.Header()

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
+	"github.com/versity/versitygw/s3response"
 )
 
 const (
@@ -49,9 +52,12 @@ func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open S3 data folder: %w", err)
 	}
-	var be backend.Backend = disk
+	if err := reopen(dir); err != nil {
+		return nil, fmt.Errorf("open S3 data folder: %w", err)
+	}
+	var be backend.Backend = whole{disk}
 	if !o.NoSync {
-		be = &synced{Backend: disk, root: dir}
+		be = &synced{Backend: be, root: dir}
 	}
 	listening := make(chan struct{})
 	gateway, err := s3api.New(be,
@@ -163,3 +169,56 @@ func (s *s3Server) close() error {
 	s.backend.Shutdown()
 	return err
 }
+
+// reopen gives the uploads back their names that a killed process was completing: under
+// the other name the gateway takes them to be completed by somebody else, and says that
+// they are.
+func reopen(dir string) error {
+	busy, err := filepath.Glob(filepath.Join(dir, "*", posix.MetaTmpMultipartDir, "*", "*.inprogress"))
+	if err != nil {
+		return err
+	}
+	for _, name := range busy {
+		id, _, _ := strings.Cut(filepath.Base(name), ".")
+		if err := os.Rename(name, filepath.Join(filepath.Dir(name), id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whole refuses a body that ends before its announced length, which the gateway stores.
+type whole struct{ backend.Backend }
+
+func (w whole) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+	if in.ContentLength != nil { // of a chunked body its decoded length
+		body := &exactly{in.Body, *in.ContentLength}
+		in.Body = body
+		if sums, ok := body.Reader.(middlewares.ChecksumReader); ok {
+			in.Body = exactSums{body, sums}
+		}
+	}
+	return w.Backend.PutObject(ctx, in)
+}
+
+type exactly struct {
+	io.Reader
+	left int64
+}
+
+func (e *exactly) Read(p []byte) (int, error) {
+	n, err := e.Reader.Read(p)
+	if e.left -= int64(n); err == io.EOF && e.left > 0 {
+		err = errors.New("the body is shorter than announced")
+	}
+	return n, err
+}
+
+// exactSums keeps what the gateway asks of a body that brings its checksum.
+type exactSums struct {
+	*exactly
+	sums middlewares.ChecksumReader
+}
+
+func (e exactSums) Algorithm() string { return e.sums.Algorithm() }
+func (e exactSums) Checksum() string  { return e.sums.Checksum() }

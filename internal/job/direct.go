@@ -205,6 +205,8 @@ func (s *Service) inspectStored(ctx context.Context, objects Objects, j *Job) (M
 		return Media{}, r.failed
 	case r.total > s.limits.MaxBytes:
 		return Media{}, s.tooLarge()
+	case r.total != j.Input.SizeBytes:
+		return Media{}, Errorf(Invalid, "%d bytes were uploaded of an image that was announced with %d; submit it again", r.total, j.Input.SizeBytes)
 	}
 	head = head[:n]
 	found := Job{}

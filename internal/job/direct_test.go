@@ -127,6 +127,19 @@ func TestCommitRefusesWhatASubmitWould(t *testing.T) {
 	}
 }
 
+// TestCommitRefusesAPartOfTheImage has storage keep less than was announced.
+func TestCommitRefusesAPartOfTheImage(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	j := s.announce(t, "IMG whole")
+	s.uploaded(t, j.ID, "image/png", "IMG who")
+	_, err := s.service.Commit(t.Context(), alice, j.ID, nil)
+	wantKind(t, err, job.Invalid)
+	if d := s.document(t, j.ID); d.Status != job.Failed || s.queue.Len() != 0 {
+		t.Errorf("%s: %s, %d messages", d.Status, d.Message, s.queue.Len())
+	}
+}
+
 func TestCommitLooksAtTheImageAndDoesNotReadIt(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

@@ -108,7 +108,8 @@ func (u *upload) put(ctx context.Context, c job.Condition) (string, error) {
 
 // begin opens the multipart upload.
 func (u *upload) begin(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, u.store.opts.CallTimeout)
+	// Not cut off with ctx: of what S3 began all the same nobody would know the name.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.store.opts.CallTimeout)
 	defer cancel()
 	out, err := u.store.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket:            &u.store.bucket,

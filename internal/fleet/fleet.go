@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -177,15 +179,28 @@ func (p *Process) CPU() (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / 100, nil // USER_HZ is 100 on every Linux
 }
 
-// FreePort returns a port of loopback that nobody listens on at the moment.
+// FreePort returns a port of loopback that nobody listens on at the moment. It is below
+// those that systems hand out by themselves, where it would be somebody else's by the
+// time that its process listens, and is returned once.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for range portCount {
+		port := firstPort + int(nextPort.Add(1)%portCount)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no port of 127.0.0.1 is free")
 }
+
+const firstPort, portCount = 15_000, 15_000
+
+// nextPort begins somewhere else in each process.
+var nextPort = func() *atomic.Uint32 {
+	var n atomic.Uint32
+	n.Store(rand.Uint32N(portCount))
+	return &n
+}()
 
 // Await polls url until it answers 200, the process ends or ctx does.
 func (p *Process) Await(ctx context.Context, url string) error {

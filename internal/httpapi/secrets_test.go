@@ -142,7 +142,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(text) {
-		for _, s := range []string{"sesame", "Bearer", "X-Amz-", "access_token", "eyJ", "local" + "secret"} {
+		for _, s := range []string{"sesame", "Bearer", "X-Amz-", "access_token", "eyJhbGci", "eyJpc3Mi", "local" + "secret"} {
 			if strings.Contains(line, s) {
 				t.Errorf("%s is in the log: %s", s, line)
 			}

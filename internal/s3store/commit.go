@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -126,11 +127,16 @@ func (u *upload) begin(ctx context.Context) error {
 	return nil
 }
 
-// sendPart sends one part. It may run beside the reading of the next.
+// sendPart sends one part. It may run beside the reading of the next. It outlives ctx by
+// up to AbortTimeout: a part that arrives after the upload was aborted stays in S3.
 func (u *upload) sendPart(ctx context.Context, number int32, data []byte, crc uint32) (types.CompletedPart, error) {
-	ctx, cancel := context.WithTimeout(ctx, u.store.opts.PartTimeout)
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.store.opts.PartTimeout)
 	defer cancel()
-	out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
+	defer context.AfterFunc(ctx, func() {
+		defer time.AfterFunc(u.store.opts.AbortTimeout, cancel).Stop()
+		<-sending.Done()
+	})()
+	out, err := u.store.client.UploadPart(sending, &s3.UploadPartInput{
 		Bucket:        &u.store.bucket,
 		Key:           &u.key,
 		UploadId:      &u.id,
@@ -139,6 +145,9 @@ func (u *upload) sendPart(ctx context.Context, number int32, data []byte, crc ui
 		ContentLength: aws.Int64(int64(len(data))),
 		ChecksumCRC32: encodeCRC(crc),
 	}, withPayloadHash(unsignedPayload))
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return types.CompletedPart{}, u.store.translate(ctx, "UploadPart "+u.key, err)
 	}

@@ -25,7 +25,8 @@ type Options struct {
 	// PartTimeout bounds the sending of one part or of a small object, retries
 	// included; 60 s by default.
 	PartTimeout time.Duration
-	// AbortTimeout bounds the clearing away of an upload that is given up; 10 s by default.
+	// AbortTimeout bounds the clearing away of an upload that is given up, and before
+	// it the sending of a part that is on its way; 10 s by default.
 	AbortTimeout time.Duration
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -243,8 +244,48 @@ func TestEndWithLastBytes(t *testing.T) {
 	}
 }
 
+// TestPartOnItsWay hangs up while a part is on its way to S3: the upload is aborted after
+// the part has arrived, since S3 may keep what arrives after the abort.
+func TestPartOnItsWay(t *testing.T) {
+	t.Parallel()
+	for name, large := range map[string]int{"beside the reader": 2, "with no second buffer": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, hangUp := context.WithCancel(t.Context())
+			arrived := make(chan struct{})
+			w := &wire{}
+			w.act = func(r *http.Request) (*http.Response, error) {
+				switch {
+				case r.URL.Query().Has("partNumber"):
+					hangUp()
+					time.AfterFunc(50*time.Millisecond, func() { close(arrived) })
+					select {
+					case <-r.Context().Done():
+						return nil, r.Context().Err()
+					case <-arrived:
+					}
+				case r.Method == http.MethodDelete:
+					select {
+					case <-arrived:
+					default:
+						t.Error("the upload is aborted while its part is on its way")
+					}
+				}
+				return nil, nil
+			}
+			memory := s3store.NewMemory(s3store.MemoryOptions{Large: large})
+			s := faulty(awstest.Start(t), w, s3store.Options{Memory: memory})
+			_, err := s.Stage(ctx, job.Input, job.NewID(), "image/png", io.MultiReader(jobtest.Bytes(1, part+1), failing{errors.New("the client hung up")}))
+			if err == nil || !slices.Contains(w.seen, http.MethodDelete) {
+				t.Errorf("got %v and the requests %v, want a failure and an abort", err, w.seen)
+			}
+			wantUnused(t, memory)
+		})
+	}
+}
+
 // TestStuckPart breaks off while a part is being sent that S3 does not take: nobody
-// waits for it.
+// waits for it for long.
 func TestStuckPart(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the client hung up")
@@ -256,7 +297,7 @@ func TestStuckPart(t *testing.T) {
 		return nil, nil
 	}}
 	memory := s3store.NewMemory(s3store.MemoryOptions{})
-	s := faulty(awstest.Start(t), w, s3store.Options{Memory: memory, PartTimeout: time.Hour})
+	s := faulty(awstest.Start(t), w, s3store.Options{Memory: memory, PartTimeout: time.Hour, AbortTimeout: 50 * time.Millisecond})
 	_, err := s.Stage(t.Context(), job.Input, job.NewID(), "image/png", io.MultiReader(jobtest.Bytes(1, part+1), failing{broken}))
 	if err != broken {
 		t.Errorf("got %v, want the reader's error", err)

@@ -61,8 +61,8 @@ func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 	draining := make(chan struct{})
 	a.Drain = sync.OnceFunc(func() { close(draining) })
 	service := job.NewService(job.Config{
-		Draining: draining,
-		Store:    b.store, Presigner: b.store, Ledger: b.store, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Draining: draining, Crowded: b.memory.Crowded,
+		Store: b.store, Presigner: b.store, Ledger: b.store, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Witness: witness, Quota: limits, Now: time.Now, Logger: log,
 		Limits: job.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,
@@ -75,7 +75,7 @@ func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 	}
 	handler, routes := httpapi.New(httpapi.Options{
 		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
-		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Proxies: c.Proxies(), Now: time.Now,
+		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, Yield: b.memory.Yield, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Proxies: c.Proxies(), Now: time.Now,
 	})
 	a.Handler = telemetry.Handler(telemetry.HandlerOptions{
 		Providers: tel.providers, Metrics: tel.metrics, Routes: routes, Quiet: []string{"/health", "/ready"},

@@ -22,8 +22,9 @@ import (
 
 // backends are bucket and queue.
 type backends struct {
-	store *s3store.Store
-	queue *sqsqueue.Queue
+	memory *s3store.Memory // of the store's uploads
+	store  *s3store.Store
+	queue  *sqsqueue.Queue
 }
 
 // bufferWait is how long a large upload that has begun waits for its turn at the buffers,
@@ -33,9 +34,11 @@ const bufferWait = 30 * time.Second
 // newBackends makes the clients of bucket and queue; it dials nobody.
 func newBackends(c *config.Config, cfg aws.Config, tel *Telemetry) *backends {
 	traced := tel.providers.AWS()
+	memory := s3store.NewMemory(s3store.MemoryOptions{Small: c.MaxUploads, Wait: bufferWait})
 	return &backends{
+		memory: memory,
 		store: s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions, func(o *s3.Options) { o.TracerProvider = traced }), c.Bucket, s3store.Options{
-			Memory: s3store.NewMemory(s3store.MemoryOptions{Small: c.MaxUploads, Wait: bufferWait}),
+			Memory: memory,
 		}),
 		queue: sqsqueue.New(sqs.NewFromConfig(cfg, sqsqueue.ClientOptions, func(o *sqs.Options) { o.TracerProvider = traced }), c.QueueURL, sqsqueue.Options{}),
 	}

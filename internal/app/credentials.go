@@ -27,8 +27,11 @@ func (f found) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // take the code and status of another service's answer for that one's own.
 type noCredentials struct{ cause error }
 
-func (e *noCredentials) Error() string {
-	return fmt.Sprintf("there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or on Google Cloud AWS_ROLE_ARN, or see that the host's own role can be had: %v", e.cause)
+func (e *noCredentials) Error() string { return e.Hint() + ": " + e.cause.Error() }
+
+// Hint says what the operator can do about it.
+func (e *noCredentials) Hint() string {
+	return "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or on Google Cloud AWS_ROLE_ARN, or see that the host's own role can be had"
 }
 
 // RetryableError tells the SDK whether the failure may pass.

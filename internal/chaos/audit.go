@@ -84,7 +84,7 @@ func newAuditor(s *stage) auditor {
 // audit waits until everything promised has ended, and then holds the promises against
 // what the API, the bucket and the queue say.
 func audit(ctx context.Context, s *stage, c *clients) (*report, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
 	a := newAuditor(s)
 	r := &report{broken: slices.Clone(c.wrong)}

@@ -26,6 +26,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/httpapi/apitest"
 )
 
 func TestMain(m *testing.M) {
@@ -69,7 +70,7 @@ func start(t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := httptest.NewServer(api.Handler)
+	front := httptest.NewServer(apitest.Handler(t, api.Handler))
 	w, err := app.NewWorker(c, cfg, tel)
 	if err != nil {
 		t.Fatal(err)

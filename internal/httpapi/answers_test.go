@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,6 +237,50 @@ func TestReadyNamesWhatIsWrong(t *testing.T) {
 			if !bytes.Contains(a.Bytes, []byte(w)) {
 				t.Errorf("%s: %q does not name %s", name, a.Bytes, w)
 			}
+		}
+		for _, theirs := range []string{"operation error", "RequestID", "StatusCode"} {
+			if bytes.Contains(a.Bytes, []byte(theirs)) {
+				t.Errorf("%s: %q tells what the SDK said", name, a.Bytes)
+			}
+		}
+	}
+}
+
+// TestReadyAsksRarely asks for readiness in quick succession, from many sides.
+func TestReadyAsksRarely(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	begin := time.Now()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 25 {
+				apptest.Get(t, s.URL+"/ready")
+			}
+		})
+	}
+	all.Wait()
+	if n, most := s.Count()["S3 HeadBucket"], 2+int(time.Since(begin)/time.Second); n > most || n == 0 {
+		t.Errorf("of 200 requests %d asked S3, want at most %d", n, most)
+	}
+}
+
+// TestFailingStatusNamesItsJob has storage fail where a job is asked for.
+func TestFailingStatusNamesItsJob(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	first := s.Submit(t, small(t))
+	location, id := first.Header.Get("Location"), first.JSON(t)["job_id"]
+	s.Backend.Fail(func(r apptest.Request) apptest.Fault {
+		if strings.HasPrefix(r.Key, "jobs/") {
+			return apptest.Refuse
+		}
+		return apptest.Pass
+	})
+	for _, ask := range [][2]string{{http.MethodGet, ""}, {http.MethodDelete, ""}, {http.MethodPost, "/commit"}} {
+		a := apptest.Do(t, ask[0], location+ask[1], nil)
+		if p := a.JSON(t); a.StatusCode != 500 || p["job_id"] != id || p["location"] != location || a.Header.Get("Location") != location {
+			t.Errorf("%s %s: %s: %s", ask[0], ask[1], a.Status, a.Bytes)
 		}
 	}
 }

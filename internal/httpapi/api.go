@@ -66,8 +66,11 @@ type Options struct {
 	PublicURL *url.URL
 	// MaxImageBytes lets a body that announces more be refused unread.
 	MaxImageBytes int64
+	// Yield is asked whether a body that hardly comes shall give up the memory that it
+	// holds, since others wait for it; nil: it need not.
+	Yield func() bool
 	// IdleTimeout bounds each wait for the next bytes of a body, or for the client to
-	// take the next bytes of an answer.
+	// take the next bytes of an answer; zero: 30 s.
 	IdleTimeout time.Duration
 	// CORSOrigins may call from a browser; "*" is everyone.
 	CORSOrigins []string
@@ -92,8 +95,9 @@ type Options struct {
 // api carries the options to the handlers.
 type api struct {
 	Options
-	routes  []route
-	thePage func() document // made when it is first asked for
+	routes    []route
+	thePage   func() document // made when it is first asked for
+	readiness readiness
 }
 
 // route is one path with what it answers to. A method that is missing is a 405.
@@ -154,9 +158,13 @@ func New(o Options) (h http.Handler, patterns []string) {
 	if a.With == nil {
 		a.With = func(ctx context.Context, _ ...slog.Attr) context.Context { return ctx }
 	}
+	if a.Yield == nil {
+		a.Yield = func() bool { return false }
+	}
 	if a.Trace == nil {
 		a.Trace = func(context.Context) map[string]string { return nil }
 	}
+	a.IdleTimeout = cmp.Or(a.IdleTimeout, 30*time.Second)
 	a.AuthHeader = cmp.Or(a.AuthHeader, "Authorization")
 	a.thePage = sync.OnceValue(func() document { return newPage(a.AuthHeader) })
 	a.routes = a.table()
@@ -207,6 +215,9 @@ func (a *api) dispatch(w http.ResponseWriter, r *request, rt route) error {
 			return err
 		}
 		r.who = job.Caller{Principal: p, Source: r.source}
+		if a.PublicURL == nil && r.Host == "" { // HTTP/1.0
+			return job.Errorf(job.Invalid, "the request does not say which host it is for, which the job's URL would begin with; send a Host header")
+		}
 	}
 	return h(w, r)
 }

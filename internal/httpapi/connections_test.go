@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,6 +190,109 @@ func TestTrickle(t *testing.T) {
 		t.Errorf("%s: %s", a.Status, body)
 	}
 	wantNothing(t, s)
+}
+
+// TestSlowUploadsYield has clients on slow lines take every large buffer, each by one that
+// it fills at a trickle: who comes after them gets one all the same, and only as many are
+// broken off as others wait.
+func TestSlowUploadsYield(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t, "IDLE_TIMEOUT=3s")
+	image := append(small(t), make([]byte, 1<<20)...)
+	ended := make(chan string, 12)
+	var begun sync.WaitGroup
+	for range 12 {
+		c := dial(t, s)
+		begun.Add(1)
+		go func() {
+			fmt.Fprintf(c, "POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n", 6<<20)
+			_, err := c.Write(image[:300<<10])
+			begun.Done()
+			for ; err == nil; time.Sleep(50 * time.Millisecond) {
+				_, err = c.Write(make([]byte, 1<<10))
+			}
+		}()
+		go func() {
+			a, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				return // the test is over
+			}
+			body, _ := io.ReadAll(a.Body)
+			ended <- fmt.Sprintf("%s: %s", a.Status, body)
+		}()
+	}
+	begun.Wait()
+	for len(ended) == 0 { // the server has yet to read what was sent to it
+		if a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(image), "Content-Type", "image/png"); a.StatusCode != http.StatusAccepted {
+			t.Fatalf("who comes after them is told %s: %s", a.Status, a.Bytes)
+		}
+	}
+	if told := <-ended; !strings.HasPrefix(told, "408 ") || !strings.Contains(told, "while others waited") || !strings.Contains(told, "application/json") {
+		t.Errorf("who was broken off is told %s", told)
+	}
+	if n := len(ended); n > 0 {
+		t.Errorf("%d more were broken off", n)
+	}
+}
+
+// TestAnswersThatNobodyReads asks again and again and reads nothing: the connection is
+// closed, not kept for ever.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	c := dial(t, apptest.Start(t, "IDLE_TIMEOUT=1s"))
+	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // soon full
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(time.Minute))
+	ask := []byte(strings.Repeat("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", 100))
+	var err error
+	for err == nil {
+		_, err = c.Write(ask)
+	}
+	if late, ok := err.(net.Error); ok && late.Timeout() {
+		t.Error("the server waits for ever")
+	}
+}
+
+// TestKeptConnectionIsAskedToSend keeps a connection for longer than an answer may take,
+// and then wants to be asked for the body.
+func TestKeptConnectionIsAskedToSend(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t, "IDLE_TIMEOUT=1s")
+	c := dial(t, s)
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	r := bufio.NewReader(c)
+	fmt.Fprintf(c, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+	a, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, a.Body)
+	time.Sleep(1500 * time.Millisecond) // by the server's clock
+	img := small(t)
+	fmt.Fprintf(c, "POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(img))
+	if line, err := r.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("it is told %q, %v", line, err)
+	}
+	r.ReadString('\n')
+	c.Write(img)
+	if a, err := http.ReadResponse(r, nil); err != nil || a.StatusCode != http.StatusAccepted {
+		t.Errorf("answer is %v, %v", a, err)
+	}
+}
+
+// TestNoHost asks as the oldest clients do, where nothing tells what a job's URL would be.
+func TestNoHost(t *testing.T) {
+	t.Parallel()
+	img := small(t)
+	ask := fmt.Sprintf("POST /jobs HTTP/1.0\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n%s", len(img), img)
+	if answers, _ := converse(t, apptest.Start(t), ask); len(answers) != 1 || answers[0].StatusCode != http.StatusBadRequest {
+		t.Errorf("answers are %v", answers)
+	}
+	answers, _ := converse(t, apptest.Start(t, "PUBLIC_URL=https://jobs.example.com"), ask)
+	if len(answers) != 1 || answers[0].StatusCode != http.StatusAccepted || !strings.HasPrefix(answers[0].Header.Get("Location"), "https://jobs.example.com/jobs/") {
+		t.Errorf("with a public URL answers are %v", answers)
+	}
 }
 
 // TestFormsBrokenOff leaves in the middle of a large form, and in the end of one.

@@ -75,13 +75,19 @@ func (a *api) commit(w http.ResponseWriter, r *request) error {
 	}
 	j, err := a.Service.Commit(r.Context(), r.who, id, a.Trace(r.Context()))
 	if err != nil {
-		if job.KindOf(err) == job.NotFound {
-			return err
-		}
-		return a.aboutJob(r, &job.Job{ID: id}, err)
+		return a.failing(r, id, err)
 	}
 	a.writeReceipt(w, r, j)
 	return nil
+}
+
+// failing adds to an error which job was asked for, unless there may be none for the caller.
+func (a *api) failing(r *request, id job.ID, err error) error {
+	switch job.KindOf(err) {
+	case job.NotFound, job.Denied:
+		return err
+	}
+	return a.aboutJob(r, &job.Job{ID: id}, err)
 }
 
 // aboutJob adds to an error which job it is about, where the client may know of one.

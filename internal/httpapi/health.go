@@ -3,11 +3,19 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
+
+	"claimcheck.example/internal/job"
 )
 
-// readyTimeout bounds what a readiness probe waits for.
-const readyTimeout = 5 * time.Second
+const (
+	// readyTimeout bounds what a readiness probe waits for.
+	readyTimeout = 5 * time.Second
+	// readyFor is how long an answer of the backends stands: this path asks nobody who he
+	// is, and shall not be a way to have them asked without end.
+	readyFor = time.Second
+)
 
 type health struct {
 	Status string `json:"status"`
@@ -20,17 +28,38 @@ func (a *api) health(w http.ResponseWriter, _ *request) error {
 	return nil
 }
 
+// readiness is what the backends answered last. Whoever asks while they are being asked
+// waits for their answer.
+type readiness struct {
+	mu  sync.Mutex // guards what follows
+	at  time.Time
+	err error
+}
+
 // ready says whether the backends answer. What is wrong with them is the operator's
 // business, but names of bucket and queue are no secret to who can reach this path, and
-// the sentence is what the operator needs.
+// our own words are what the operator needs; the errors themselves go to the log.
 func (a *api) ready(w http.ResponseWriter, r *request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-	defer cancel()
-	if err := a.Service.Ready(ctx); err != nil {
-		a.Logger.WarnContext(ctx, "not ready", "request_id", r.id, "error", err)
-		writeJSON(w, http.StatusServiceUnavailable, "application/json", health{"not ready", err.Error()})
+	if err := a.backends(r); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, "application/json", health{"not ready", job.AdviceOf(err)})
 		return nil
 	}
 	writeJSON(w, http.StatusOK, "application/json", health{Status: "ready"})
 	return nil
+}
+
+func (a *api) backends(r *request) error {
+	last := &a.readiness
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	if a.Now().Sub(last.at) < readyFor {
+		return last.err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), readyTimeout)
+	defer cancel()
+	if last.err = a.Service.Ready(ctx); last.err != nil {
+		a.Logger.WarnContext(ctx, "not ready", "request_id", r.id, "error", last.err)
+	}
+	last.at = a.Now()
+	return last.err
 }

@@ -29,6 +29,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		r := &request{id: uuid.NewString(), source: sourceOf(hr, a.Proxies)}
 		r.Request = hr.WithContext(a.With(context.WithValue(hr.Context(), requestKey{}, r), slog.String("request_id", r.id)))
 		w := &recorder{ResponseWriter: hw, body: a.watch(hw, r.Request), of: r.Request}
+		defer w.body.release()
 		w.Header().Set("X-Request-Id", r.id)
 		defer func() {
 			if recover() != nil { // its value may hold anything, and is not logged
@@ -117,6 +118,9 @@ func (w *recorder) WriteHeader(status int) {
 		if !w.body.forgo(w.of) {
 			w.Header().Set("Connection", "close")
 		}
+		// For all of the answer that is not renewed on the way, what net/http has still to
+		// send when the handler is through included.
+		w.body.control.SetWriteDeadline(time.Now().Add(w.body.idle))
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -93,9 +93,7 @@ func (a *api) send(w http.ResponseWriter, r *request, c *job.Content) {
 	defer passing.Put(buf)
 	if n, err := io.CopyBuffer(out, c.Body, *buf); err != nil || n != c.Size {
 		a.Logger.WarnContext(r.Context(), "output broke off", "request_id", r.id, "sent", n, "of", c.Size, "error", err)
-		return
 	}
-	control.SetWriteDeadline(time.Time{})
 }
 
 // passing holds the buffers through which outputs pass: large, since the kernel's calls

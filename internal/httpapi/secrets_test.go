@@ -16,6 +16,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/httpapi/apitest"
 )
 
 // journal is a log that can be read while it is written.
@@ -63,7 +64,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		server := httptest.NewServer(api.Handler)
+		server := httptest.NewServer(apitest.Handler(t, api.Handler))
 		t.Cleanup(func() { server.Close(); api.Close() })
 		if s3URL == env.S3URL {
 			w, err := app.NewWorker(c, cfg, tel)

@@ -63,7 +63,7 @@ func (a *api) status(w http.ResponseWriter, r *request) error {
 	d := preferredWait(r.Header)
 	j, waited, err := a.Service.Wait(r.Context(), r.who, id, d)
 	if err != nil {
-		return err
+		return a.failing(r, id, err)
 	}
 	if d > 0 && waited {
 		waitApplied(w.Header(), d)
@@ -123,7 +123,7 @@ func (a *api) remove(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if err := a.Service.Delete(r.Context(), r.who, id); err != nil {
-		return err
+		return a.failing(r, id, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

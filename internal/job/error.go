@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -90,6 +91,42 @@ func Errorf(k Kind, format string, args ...any) *Error {
 // Wrap returns err as an error of kind k with a sentence for the client.
 func Wrap(k Kind, err error, message string) *Error {
 	return &Error{Kind: k, Message: message, Err: err}
+}
+
+// Hint returns err with what the operator can do about it. The words are our own: unlike
+// err's, which may hold anything, they may be told to whoever asks what is wrong.
+func Hint(err error, format string, args ...any) error {
+	return &hinted{err, fmt.Sprintf(format, args...)}
+}
+
+type hinted struct {
+	err  error
+	hint string
+}
+
+func (h *hinted) Error() string { return h.hint + ": " + h.err.Error() }
+func (h *hinted) Unwrap() error { return h.err }
+func (h *hinted) Hint() string  { return h.hint }
+
+// AdviceOf returns the sentence of err and its outermost hint, which is any error's with
+// a method Hint; of errors that were joined those of each.
+func AdviceOf(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []string
+		for _, err := range joined.Unwrap() {
+			all = append(all, AdviceOf(err))
+		}
+		return strings.Join(all, "; ")
+	}
+	said := MessageOf(err)
+	type hinter interface {
+		error
+		Hint() string
+	}
+	if h, ok := errors.AsType[hinter](err); ok {
+		said += ": " + h.Hint()
+	}
+	return said
 }
 
 // KindOf returns the kind of the outermost Error in err's chain, else Unknown.

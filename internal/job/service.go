@@ -70,7 +70,8 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Witness, Quota and Draining are needed.
+// Config is what a [Service] is made of. All fields but Witness, Quota, Crowded and Draining
+// are needed.
 type Config struct {
 	Store     Store
 	Presigner Presigner
@@ -82,9 +83,12 @@ type Config struct {
 	Witness   Witness // nil: nobody looks
 	Quota     Quota   // nil: no limits
 	Limits    Limits
-	Draining  <-chan struct{} // closed when the process is to end and nobody may wait for long any more; nil: never
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// Crowded reports whether there is no room for a body of so many bytes soon; nil: there
+	// is always room.
+	Crowded  func(bytes int64) bool
+	Draining <-chan struct{} // closed when the process is to end and nobody may wait for long any more; nil: never
+	Now      func() time.Time
+	Logger   *slog.Logger
 }
 
 // Service is everything that a principal can do with jobs. Each method asks the
@@ -104,6 +108,7 @@ type Service struct {
 	limits    Limits
 	waiters   chan struct{} // one element for each caller who waits
 	uploads   chan struct{} // one element for each upload under way
+	crowded   func(int64) bool
 	draining  <-chan struct{}
 	now       func() time.Time
 	log       *slog.Logger
@@ -117,10 +122,13 @@ func NewService(c Config) *Service {
 	if c.Quota == nil {
 		c.Quota = unlimited{}
 	}
+	if c.Crowded == nil {
+		c.Crowded = func(int64) bool { return false }
+	}
 	return &Service{
 		gate:      gate{store: c.Store, monitor: c.Monitor, now: c.Now},
 		presigner: c.Presigner, ledger: c.Ledger, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, witness: c.Witness, quota: c.Quota,
-		limits: c.Limits, uploads: make(chan struct{}, c.Limits.Uploads), waiters: make(chan struct{}, c.Limits.Waiters), draining: c.Draining, now: c.Now, log: c.Logger,
+		limits: c.Limits, uploads: make(chan struct{}, c.Limits.Uploads), waiters: make(chan struct{}, c.Limits.Waiters), crowded: c.Crowded, draining: c.Draining, now: c.Now, log: c.Logger,
 	}
 }
 

@@ -15,6 +15,9 @@ import (
 type Submission struct {
 	// Size is the image's length in bytes where it was announced; zero when unknown.
 	Size int64
+	// Body is the length of what the image comes in, such as a form, in bytes where it was
+	// announced; zero when unknown.
+	Body int64
 	// Image is the image, read to its end or to the first error, which comes back as
 	// the client's own when it has a Kind, else as Invalid.
 	Image io.Reader
@@ -73,7 +76,7 @@ func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, 
 			return nil, err
 		}
 	}
-	if !s.admit() {
+	if s.crowded(in.Body) || !s.admit() {
 		return nil, &Error{Kind: Exhausted, Message: "too many uploads at once; try again shortly", RetryAfter: time.Second + rand.N(3*time.Second)}
 	}
 	defer s.release()

@@ -104,6 +104,20 @@ func TestTooManyUploadsAreToldBeforeTheirBodiesAreRead(t *testing.T) {
 	s.drain(t)
 }
 
+// TestCrowd announces a body for which there is no room soon.
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	s := newSystemWith(t, func(c *job.Config) { c.Crowded = func(bytes int64) bool { return bytes > 1000 } })
+	_, err := s.service.Submit(t.Context(), alice, job.Submission{Body: 1001, Image: iotest.ErrReader(errors.New("was read"))})
+	wantKind(t, err, job.Exhausted)
+	if e, _ := errors.AsType[*job.Error](err); e.RetryAfter <= 0 {
+		t.Error("it is not told when to come back")
+	}
+	if _, err := s.service.Submit(t.Context(), alice, job.Submission{Body: 1000, Image: strings.NewReader("IMG")}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestEveryFailureOfASubmit fails each step of a submit, before and after it took
 // effect, once and for good, and looks at what is left: a job that was accepted is
 // carried out, one that was refused is failed and says why, and nothing else exists.

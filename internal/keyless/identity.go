@@ -2,7 +2,6 @@ package keyless
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -44,17 +43,17 @@ func fetch(ctx context.Context, u string) (token []byte, final bool, err error) 
 	req.Header.Set("Metadata-Flavor", "Google")
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, false, fmt.Errorf("the metadata server that has this service account's identity token does not answer; is this Google Cloud? Elsewhere leave AWS_ROLE_ARN out, or set AWS_WEB_IDENTITY_TOKEN_FILE: %w", err)
+		return nil, false, fmt.Errorf("%w: %w", hint("the metadata server that has this service account's identity token does not answer; is this Google Cloud? Elsewhere leave AWS_ROLE_ARN out, or set AWS_WEB_IDENTITY_TOKEN_FILE"), err)
 	}
 	defer resp.Body.Close()
 	token, err = io.ReadAll(io.LimitReader(resp.Body, maxToken))
 	switch {
 	case err != nil:
-		return nil, false, fmt.Errorf("the metadata server's answer broke off: %w", err)
+		return nil, false, fmt.Errorf("%w: %w", hint("the metadata server's answer broke off"), err)
 	case resp.StatusCode != http.StatusOK:
-		return nil, resp.StatusCode < 500, fmt.Errorf("the metadata server answers %s; does the service run as a service account?", resp.Status)
+		return nil, resp.StatusCode < 500, hint(fmt.Sprintf("the metadata server answers %d; does the service run as a service account?", resp.StatusCode))
 	case resp.Header.Get("Metadata-Flavor") != "Google" || strings.Count(string(token), ".") != 2:
-		return nil, true, errors.New("what answers at the metadata server's address is none of Google's")
+		return nil, true, hint("what answers at the metadata server's address is none of Google's")
 	}
 	return token, false, nil
 }

@@ -111,6 +111,14 @@ type fetched []byte
 // GetIdentityToken implements stscreds.IdentityTokenRetriever.
 func (f fetched) GetIdentityToken() ([]byte, error) { return f, nil }
 
+// hint is an error that says what the operator can do about it.
+type hint string
+
+func (h hint) Error() string { return string(h) }
+
+// Hint returns it as what may be told to whoever asks what is wrong.
+func (h hint) Hint() string { return string(h) }
+
 // explain says what to do about an error of STS. It does not wrap it: who asked for the
 // credentials calls another service, and would take the error's code and status for that
 // service's own.
@@ -119,15 +127,16 @@ func (p *provider) explain(err error) error {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		code = e.ErrorCode()
 	}
+	advice := fmt.Sprintf("STS gives no credentials of the role %s", p.o.RoleARN)
 	switch {
 	case code == "AccessDenied":
-		return fmt.Errorf("STS refuses the role %s (AWS_ROLE_ARN) to this service account; its trust policy must allow sts:AssumeRoleWithWebIdentity to accounts.google.com with this account's number and audience: %v", p.o.RoleARN, err)
+		advice = fmt.Sprintf("STS refuses the role %s (AWS_ROLE_ARN) to this service account; its trust policy must allow sts:AssumeRoleWithWebIdentity to accounts.google.com with this account's number and audience", p.o.RoleARN)
 	case code == "InvalidIdentityToken", code == "IDPRejectedClaim":
-		return fmt.Errorf("STS does not take the identity token; is AWS_WEB_IDENTITY_AUDIENCE (%s) what the trust policy of %s wants?: %v", p.o.Audience, p.o.RoleARN, err)
+		advice = fmt.Sprintf("STS does not take the identity token; is AWS_WEB_IDENTITY_AUDIENCE (%s) what the trust policy of %s wants?", p.o.Audience, p.o.RoleARN)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("STS does not answer within %s: %v", p.o.Timeout, err)
+		advice = fmt.Sprintf("STS does not answer within %s", p.o.Timeout)
 	}
-	return fmt.Errorf("STS gives no credentials of the role %s: %v", p.o.RoleARN, err)
+	return fmt.Errorf("%w: %v", hint(advice), err)
 }
 
 // HandleFailToRefresh implements aws.HandleFailRefreshCredentialsCacheStrategy: what was

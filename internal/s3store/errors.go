@@ -40,7 +40,7 @@ func (s *Store) translate(ctx context.Context, operation string, err error) erro
 		if hint == "" {
 			return fmt.Errorf("s3 %s: %w", operation, err)
 		}
-		return fmt.Errorf("s3 %s: %s: %w", operation, hint, err)
+		return fmt.Errorf("s3 %s: %w", operation, job.Hint(err, "%s", hint))
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return job.Wrap(job.Canceled, cause(""), sayCanceled)
@@ -96,7 +96,7 @@ func (s *Store) translateBucket(ctx context.Context, err error) error {
 	default:
 		return s.translate(ctx, "HeadBucket", err)
 	}
-	return job.Wrap(job.Misconfigured, fmt.Errorf("s3 HeadBucket: "+hint+": %w", s.bucket, err), sayMisconfigured)
+	return job.Wrap(job.Misconfigured, fmt.Errorf("s3 HeadBucket: %w", job.Hint(err, hint, s.bucket)), sayMisconfigured)
 }
 
 // codeOf returns the API's error code and HTTP status, "" and 0 when there was no answer.

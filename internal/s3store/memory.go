@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,14 +79,33 @@ func (m *Memory) give(b []byte) {
 	m.small.give(b)
 }
 
+// Crowded reports whether an upload of so many bytes had better come later: it would need a
+// large buffer, and the first of those who wait for one has for half of the time for which
+// an upload waits at most.
+func (m *Memory) Crowded(size int64) bool {
+	return size > int64(m.small.size) && m.large.slow(time.Now(), m.wait/2)
+}
+
+// Yield reports whether an upload that holds a large buffer, and hardly fills it, shall be
+// broken off: since another has waited for one for a sixth of the time for which it
+// waits at most, and nobody has been broken off for it in as long.
+func (m *Memory) Yield() bool { return m.large.yield(time.Now(), m.wait/6) }
+
 // tier is a fixed number of buffers of one size. Those given back last are taken
 // first, so that no more are ever made than were once in use together.
 type tier struct {
 	size  int
 	slots chan struct{} // holds one element for each buffer in use
 
-	mu   sync.Mutex
-	free [][]byte
+	mu      sync.Mutex // guards what follows
+	free    [][]byte
+	waiting []*waiter // in the order of their coming
+}
+
+// waiter waits for a buffer.
+type waiter struct {
+	came  time.Time
+	asked time.Time // when somebody was broken off for it; before that, when it came
 }
 
 func newTier(n, size int) *tier {
@@ -97,6 +117,16 @@ func (t *tier) take(ctx context.Context, wait time.Duration) ([]byte, error) {
 	if b, ok := t.tryTake(); ok {
 		return b, nil
 	}
+	now := time.Now()
+	w := &waiter{now, now}
+	t.mu.Lock()
+	t.waiting = append(t.waiting, w)
+	t.mu.Unlock()
+	defer func() {
+		t.mu.Lock()
+		t.waiting = slices.DeleteFunc(t.waiting, func(other *waiter) bool { return other == w })
+		t.mu.Unlock()
+	}()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -111,6 +141,25 @@ func (t *tier) take(ctx context.Context, wait time.Duration) ([]byte, error) {
 		e.Err = fmt.Errorf("no buffer of %d bytes came free in %v; all %d are in use", t.size, wait, cap(t.slots))
 		return nil, e
 	}
+}
+
+// slow reports whether somebody has waited for as long as that.
+func (t *tier) slow(now time.Time, long time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiting) > 0 && now.Sub(t.waiting[0].came) >= long
+}
+
+func (t *tier) yield(now time.Time, patience time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range t.waiting {
+		if now.Sub(w.asked) >= patience {
+			w.asked = now
+			return true
+		}
+	}
+	return false
 }
 
 // tryTake returns a buffer if one is to be had without waiting.

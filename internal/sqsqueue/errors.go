@@ -34,7 +34,7 @@ func (q *Queue) translate(ctx context.Context, operation string, err error) erro
 		if hint == "" {
 			return fmt.Errorf("sqs %s: %w", operation, err)
 		}
-		return fmt.Errorf("sqs %s: %s: %w", operation, hint, err)
+		return fmt.Errorf("sqs %s: %w", operation, job.Hint(err, "%s", hint))
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return job.Wrap(job.Canceled, cause(""), sayCanceled)

@@ -43,14 +43,17 @@ type look struct {
 	dark          bool
 }
 
-// open opens the page of the service at url.
-func open(t *testing.T, url string, l look) *tab {
+// open opens the page of the service at url, before whose own scripts others run.
+func open(t *testing.T, url string, l look, scripts ...string) *tab {
 	t.Helper()
 	parent := running(t)
 	b := &tab{t: t, origin: url, folder: t.ArtifactDir()}
 	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.saw))
 	b.ctx = ctx
 	b.look(l)
+	for _, source := range scripts {
+		b.do(call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source}))
+	}
 	b.do(
 		call(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}),
 		call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{

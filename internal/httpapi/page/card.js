@@ -5,7 +5,7 @@ const cards = new Set();
 
 function remembered() {
   try {
-    return JSON.parse(localStorage.getItem(memory) ?? "[]").filter((j) => typeof j.id === "string" && typeof j.name === "string");
+    return JSON.parse(ofBrowser.getItem(memory) ?? "[]").filter((j) => typeof j.id === "string" && typeof j.name === "string");
   } catch {
     return [];
   }
@@ -14,11 +14,11 @@ function remembered() {
 /** Other tabs have jobs as well: change what is there, never replace it. */
 function remember(job) {
   const all = [job, ...remembered().filter((j) => j.id !== job.id)].sort((a, b) => b.at - a.at);
-  localStorage.setItem(memory, JSON.stringify(all.slice(0, 50)));
+  ofBrowser.setItem(memory, JSON.stringify(all.slice(0, 50)));
 }
 
 function forget(id) {
-  localStorage.setItem(memory, JSON.stringify(remembered().filter((j) => j.id !== id)));
+  ofBrowser.setItem(memory, JSON.stringify(remembered().filter((j) => j.id !== id)));
 }
 
 /** The time in milliseconds, later with each call: by it the list is in order. */
@@ -115,10 +115,28 @@ class Card {
     if (answer.status === 413 && !answer.json?.type) answer = await this.announce(); // whoever stands before the service said so
     const upload = answer.json?.upload;
     if (!answer.ok && !upload) throw problemOf(answer);
-    if (upload) await this.put(answer.json.job_id, upload);
-    this.known(answer.json.job_id);
+    const id = answer.json.job_id;
+    try {
+      this.gone.signal.throwIfAborted();
+      if (upload) await this.put(id, upload);
+      this.gone.signal.throwIfAborted();
+    } catch (e) {
+      if (this.gone.signal.aborted) this.withdraw(id);
+      throw e;
+    }
+    this.known(id);
     remember({ id: this.id, name: this.name, at: this.at });
     this.state(upload ? "pending" : answer.json.status);
+  }
+
+  /** Deletes the job of an image that was canceled too late for there to be none. */
+  async withdraw(id) {
+    try {
+      const answer = await request("DELETE", `jobs/${id}`);
+      if (!answer.ok && answer.status !== 404) throw problemOf(answer);
+    } catch { // then it is there to be deleted
+      remember({ id, name: this.name, at: this.at });
+    }
   }
 
   announce() {
@@ -139,9 +157,6 @@ class Card {
         worker.onerror = () => reject(lost());
         worker.postMessage({ ...upload, file: this.file });
       });
-    } catch (e) {
-      if (this.gone.signal.aborted) request("DELETE", `jobs/${id}`).catch(() => {});
-      throw e;
     } finally {
       stop();
     }
@@ -160,16 +175,21 @@ class Card {
     this.$(".progress").hidden = false;
   }
 
-  /** Asks until the job is over, each time waiting at the service. */
+  /**
+   * Asks until the job is over, as long as somebody looks. It waits at the service, longer
+   * each time, but for no longer than five seconds while there is progress to be told; of
+   * more jobs than can wait at a time each asks when the service says that it makes sense.
+   */
   async follow() {
     let failures = 0;
-    while (!this.over) {
+    for (let asked = 0; !this.over; asked++) {
+      await seen();
       this.gone.signal.throwIfAborted();
-      // Short while the job has yet to begin, or others queue up to ask.
-      const crowd = [...cards].filter((c) => c.id && !c.over).length;
-      const wait = this.node.dataset.state === "processing" && crowd <= 3 ? 5 : 2; // an answer tells the progress as well
+      const crowd = [...cards].filter((c) => c.id && !c.over).length > waits.places;
+      const wait = Math.min([2, 5, 10][asked] ?? 15, this.node.dataset.state === "processing" ? 5 : 15);
       try {
-        const answer = await waits.through(() => request("GET", `jobs/${this.id}`, { headers: { Prefer: `wait=${wait}` }, signal: this.gone.signal }));
+        const headers = crowd ? {} : { Prefer: `wait=${wait}` };
+        const answer = await waits.through(() => request("GET", `jobs/${this.id}`, { headers, signal: this.gone.signal }));
         if (!answer.ok) throw problemOf(answer);
         failures = 0;
         if (!this.$(".problem").hidden) this.told("");

@@ -11,6 +11,27 @@ const $ = (selector, within = document) => within.querySelector(selector);
 const news = (text) => { $("#news").textContent = text; };
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
+/** What the browser keeps; where it keeps nothing for sites, as long as the page lives. */
+function kept(name) {
+  try {
+    const storage = window[name];
+    storage.setItem("claimcheck", "");
+    storage.removeItem("claimcheck");
+    return storage;
+  } catch {
+    const items = new Map();
+    return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value), removeItem: (key) => items.delete(key) };
+  }
+}
+const ofTab = kept("sessionStorage");
+const ofBrowser = kept("localStorage");
+
+/** Resolves once somebody can see the page. */
+const seen = () => new Promise((done) => {
+  if (!document.hidden) return done();
+  document.addEventListener("visibilitychange", () => done(seen()), { once: true });
+});
+
 /** A number of bytes as a person reads it. */
 function size(n) {
   const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
@@ -22,7 +43,7 @@ function size(n) {
 class Gate {
   #queue = [];
   #free;
-  constructor(places) { this.#free = places; }
+  constructor(places) { this.places = this.#free = places; }
   async through(work) {
     if (this.#free > 0) this.#free--;
     else await new Promise((next) => this.#queue.push(next));
@@ -71,7 +92,8 @@ const sentence = (s) => s.charAt(0).toUpperCase() + s.slice(1).replace(/\.?$/, "
 
 /**
  * One request to the service; where it asks for a token, so do we, and repeat.
- * With progress(loaded, total) it is told how much of the body has gone.
+ * With progress(loaded, total) it is told how much of the body has gone. A signal stops
+ * it, unless the body has gone whole: then the answer says what came of it.
  */
 async function request(method, path, { headers = {}, body, progress, signal, as = "text" } = {}) {
   for (;;) {
@@ -89,15 +111,17 @@ async function request(method, path, { headers = {}, body, progress, signal, as 
 function once(method, url, headers, body, progress, signal, as) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
+    let whole = false;
     xhr.open(method, url);
     xhr.responseType = as;
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     if (progress) xhr.upload.onprogress = (e) => progress(e.loaded, e.total);
+    if (body) xhr.upload.onload = () => { whole = true; };
     xhr.onload = () => resolve(answerOf(xhr, as));
     xhr.onerror = () => reject(lost());
     xhr.onabort = () => reject(signal.reason);
     signal?.throwIfAborted();
-    signal?.addEventListener("abort", () => xhr.abort(), { once: true });
+    signal?.addEventListener("abort", () => { if (!whole) xhr.abort(); }, { once: true });
     xhr.send(body);
   });
 }
@@ -117,12 +141,12 @@ function answerOf(xhr, as) {
 // ---- Who you are: a token lives as long as its tab ----
 
 const authHeader = $('meta[name="auth-header"]').content; // which is AUTH_HEADER
-const token = () => sessionStorage.getItem("claimcheck token") ?? "";
+const token = () => ofTab.getItem("claimcheck token") ?? "";
 let signingIn = null;
 
 $("#sign-out").hidden = !token();
 $("#sign-out").onclick = () => {
-  sessionStorage.removeItem("claimcheck token");
+  ofTab.removeItem("claimcheck token");
   location.reload(); // whatever the token has shown is gone with it
 };
 
@@ -135,7 +159,7 @@ function signIn(why) {
       $("#token").focus();
       form.onsubmit = (e) => {
         e.preventDefault();
-        sessionStorage.setItem("claimcheck token", $("#token").value.trim().replace(/^Bearer\s+/i, ""));
+        ofTab.setItem("claimcheck token", $("#token").value.trim().replace(/^Bearer\s+/i, ""));
         $("#sign-out").hidden = false;
         $("#token").value = "";
         form.hidden = true;

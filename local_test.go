@@ -1,19 +1,27 @@
 package claimcheck
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/fleet"
 )
 
@@ -69,6 +77,68 @@ func localFlags(t *testing.T) []string {
 		flags[i] = fmt.Sprintf(flags[i], port)
 	}
 	return append(flags, "--data="+t.TempDir())
+}
+
+// TestFirstLine runs the README's first line as it is written, in a folder of this module,
+// and ends it by Ctrl-C. Where somebody has its ports or its data already, it gets others.
+func TestFirstLine(t *testing.T) {
+	t.Parallel()
+	line := commands(readREADME(t))[0]
+	if line != "go run ./cmd/claimcheck local" {
+		t.Fatalf("the first line is %q", line)
+	}
+	root, url := awstest.Path("."), "http://localhost:8080"
+	data := filepath.Join(root, ".claimcheck")
+	if _, err := os.Stat(data); err == nil || taken(8080) || taken(9000) || taken(9324) {
+		flags := localFlags(t)
+		line += " " + strings.Join(flags, " ")
+		url = "http://localhost:" + strings.TrimPrefix(flags[0], "--port=")
+	} else {
+		t.Cleanup(func() { os.RemoveAll(data) })
+	}
+	cmd := exec.Command("bash", "-c", line)
+	cmd.Dir, cmd.SysProcAttr = root, &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	interrupt := func(s syscall.Signal) { _ = syscall.Kill(-cmd.Process.Pid, s) }
+	t.Cleanup(func() { interrupt(syscall.SIGKILL) })
+	lines, welcome := bufio.NewScanner(out), ""
+	for !strings.Contains(welcome, "Data is kept in ") {
+		if !lines.Scan() {
+			t.Fatalf("it ends with %v: %s%s", cmd.Wait(), welcome, errs.String())
+		}
+		welcome += lines.Text() + "\n"
+	}
+	l := local{url: url}
+	a := l.submit(t, rainier(t))
+	if end := apptest.Await(t, a.Header.Get("Location")); end.StatusCode != http.StatusCreated {
+		t.Errorf("the job ends as %s: %s", end.Status, end.Bytes)
+	}
+	interrupt(syscall.SIGINT)
+	rest, err := io.ReadAll(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // go run tells of the signal
+	if !strings.Contains(string(rest), "Stopped. Everything is kept in") {
+		t.Errorf("after Ctrl-C it says %q, %q", rest, errs.String())
+	}
+}
+
+// taken reports whether something listens on a port.
+func taken(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err == nil {
+		l.Close()
+	}
+	return err != nil
 }
 
 // picture is a PNG of one colour for each n.

@@ -61,7 +61,7 @@ func (c costCmd) Run(s streams) error {
 		ServerCPU: 1, ServerGiB: 0.5, WorkerCPU: 1, WorkerGiB: 2,
 	}, prices)
 	if err != nil {
-		return err
+		return &lineError{err}
 	}
 	if c.Format == "json" {
 		e := json.NewEncoder(s.out)

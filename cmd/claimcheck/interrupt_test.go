@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -103,6 +104,21 @@ func nothing(t *testing.T, s *apptest.System) {
 // being told of, and none is left half made.
 func TestInterruptedSubmit(t *testing.T) {
 	t.Parallel()
+	t.Run("while standard input is read", func(t *testing.T) {
+		t.Parallel()
+		s := apptest.Start(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		in, keyboard := io.Pipe() // which nobody closes
+		go func() {
+			keyboard.Write([]byte("\xff\xd8"))
+			cancel()
+		}()
+		var out, errs bytes.Buffer
+		if code := run(ctx, []string{"submit", "--server", s.URL, "-"}, streams{in, &out, &errs}); code != 130 || !strings.Contains(errs.String(), "interrupted; nothing was submitted") {
+			t.Errorf("exit code %d, output %q, errors %q", code, out.String(), errs.String())
+		}
+		nothing(t, s)
+	})
 	t.Run("in the middle of the image", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"claimcheck.example/internal/client"
 )
 
@@ -30,7 +32,11 @@ func (s server) client() (*client.Client, error) {
 		}
 		token = string(b)
 	}
-	return client.New(s.Server, s.AuthHeader, strings.TrimSpace(token))
+	c, err := client.New(s.Server, s.AuthHeader, strings.TrimSpace(token))
+	if err != nil {
+		return nil, &lineError{err}
+	}
+	return c, nil
 }
 
 // statusCmd tells how jobs stand.
@@ -168,7 +174,7 @@ func keep(ctx context.Context, path string, r *client.Result, force bool) error 
 	if _, err := os.Lstat(path); err == nil && !force {
 		return errExists(path)
 	}
-	part, err := os.CreateTemp(filepath.Dir(path), ".claimcheck-*")
+	part, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".claimcheck-"+uuid.NewString()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask
 	if err != nil {
 		return err
 	}
@@ -177,7 +183,7 @@ func keep(ctx context.Context, path string, r *client.Result, force bool) error 
 	if err := copyOutput(ctx, part, r); err != nil {
 		return err
 	}
-	if err := errors.Join(part.Chmod(0o644), part.Close()); err != nil {
+	if err := part.Close(); err != nil {
 		return err
 	}
 	if force {

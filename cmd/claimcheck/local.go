@@ -37,8 +37,10 @@ const (
 // opposite order when ctx ends.
 func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 	start := time.Now()
-	if l.Port < 1 || l.Port > 65535 {
-		return fmt.Errorf("--port: %d is not a port (1 to 65535)", l.Port)
+	for name, port := range map[string]int{"port": l.Port, "s3-port": l.S3Port, "sqs-port": l.SQSPort} {
+		if port < 1 || port > 65535 {
+			return wrongLine("--%s: %d is not a port (1 to 65535)", name, port)
+		}
 	}
 	listener, err := net.Listen("tcp", loopback(l.Port))
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -105,9 +104,14 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		fmt.Fprintf(s.err, "claimcheck: %v; see claimcheck --help\n", err)
 		return exitUsage
 	}
-	switch err := k.Run(); {
+	err = k.Run()
+	wrong, isWrong := errors.AsType[*lineError](err)
+	switch {
 	case err == nil && exited <= 0:
 		return exitOK
+	case isWrong:
+		fmt.Fprintf(s.err, "claimcheck: %v; see claimcheck %s --help\n", wrong, k.Selected().Name)
+		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(s.err, "claimcheck: interrupted")
 		return exitInterrupted
@@ -126,10 +130,17 @@ func advise(err error) error {
 	if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == http.StatusUnauthorized {
 		return fmt.Errorf("%w; set CLAIMCHECK_TOKEN, or name a file with one by --token-file (a header other than Authorization by --auth-header)", err)
 	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
+	if _, ok := errors.AsType[*client.Unreachable](err); ok {
 		return fmt.Errorf("%w; --server or CLAIMCHECK_SERVER says where the API is", err)
 	}
 	return err
+}
+
+// lineError is a command line that is wrong in itself, whatever it would act on.
+type lineError struct{ error }
+
+func wrongLine(format string, args ...any) error {
+	return &lineError{fmt.Errorf(format, args...)}
 }
 
 // errSomeFailed ends a command with exit code 1 without further words.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"claimcheck.example/internal/app/apptest"
@@ -53,6 +54,10 @@ func TestCostByOtherPrices(t *testing.T) {
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	source := awstest.Path("main.go")
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]struct {
 		args     []string
 		want     int
@@ -67,14 +72,21 @@ func TestCommandLine(t *testing.T) {
 		"no such file":      {[]string{"submit", "nothing.jpg"}, 1, "", "nothing.jpg: no such file"},
 		"a folder":          {[]string{"submit", "."}, 1, "", "not a file"},
 		"no image":          {[]string{"submit", source}, 1, "", "main.go: it is not an image"},
-		"params, malformed": {[]string{"submit", "--params", "{", source}, 1, "", "not a JSON object"},
-		"no URL":            {[]string{"status", "--server", "localhost:8080", "x"}, 1, "", "not a server's URL"},
+		"a pipe":            {[]string{"submit", pipe}, 1, "", "not a file"},
+		"nothing at once":   {[]string{"submit", "--jobs", "0", source}, 2, "", "--jobs is at least 1; see claimcheck submit --help"},
+		"params, malformed": {[]string{"submit", "--params", "{", source}, 2, "", "not a JSON object"},
+		"no URL":            {[]string{"status", "--server", "localhost:8080", "x"}, 2, "", "not a server's URL"},
 		"no format":         {[]string{"usage", "--format", "pdf"}, 2, "", "table"},
-		"no day":            {[]string{"usage", "--all", "--from", "monday"}, 1, "", "--from is not a day"},
-		"the wrong order":   {[]string{"usage", "--all", "--from", "2026-02-02", "--to", "2026-02-01"}, 1, "", "later"},
+		"no day":            {[]string{"usage", "--from", "monday"}, 2, "", "--from is not a day"},
+		"the wrong order":   {[]string{"usage", "--all", "--from", "2026-02-02", "--to", "2026-02-01"}, 2, "", "later"},
+		"all and one":       {[]string{"usage", "--all", "--owner", "x"}, 2, "", "exclude each other"},
+		"no port":           {[]string{"local", "--s3-port", "0"}, 2, "", "--s3-port: 0 is not a port"},
+		"no time":           {[]string{"redrive", "--bucket", "b", "--queue", "q", "--failed", "--since", "monday"}, 2, "", "--since is neither a day"},
 		"cost":              {[]string{"cost", "--jobs", "2e3", "--size", "1.5MiB", "--output-size=500kB"}, 0, "A month of 2,000 jobs: images of 1.57 MB, outputs of 500 kB", ""},
 		"no size":           {[]string{"cost", "--size", "big"}, 2, "", `"big" is not a size such as`},
-		"less than nothing": {[]string{"cost", "--polls=-1"}, 1, "", "less than zero"},
+		"less than nothing": {[]string{"cost", "--polls=-1"}, 2, "", "less than zero"},
+		"no number":         {[]string{"cost", "--jobs", "nan"}, 2, "", "no number"},
+		"without end":       {[]string{"cost", "--outputs", "inf"}, 2, "", "more than 1e12"},
 		"no prices":         {[]string{"cost", "--prices", source}, 1, "", "main.go: the prices cannot be read"},
 		"completion":        {[]string{"completion", "bash"}, 0, "source <(", ""},
 		"version":           {[]string{"version"}, 0, "claimcheck ", ""},

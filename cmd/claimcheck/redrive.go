@@ -44,13 +44,13 @@ Exit status: 0; 1, if something failed, or a job that was named cannot be put ba
 // Run puts back what was asked for, one way after the other, and tells the counts.
 func (c redriveCmd) Run(ctx context.Context, s streams) error {
 	if len(c.Jobs) == 0 && !c.Failed && !c.Dead {
-		return errors.New("nothing to put back: name jobs, or say --failed or --dead")
+		return wrongLine("nothing to put back: name jobs, or say --failed or --dead")
 	}
 	if c.Bucket == "" || c.Queue == "" {
-		return errors.New("--bucket and --queue say whose jobs they are; or set S3_BUCKET and SQS_QUEUE_URL")
+		return wrongLine("--bucket and --queue say whose jobs they are; or set S3_BUCKET and SQS_QUEUE_URL")
 	}
 	if !c.Failed && c.Since+c.Until != "" {
-		return errors.New("--since and --until are of --failed")
+		return wrongLine("--since and --until are of --failed")
 	}
 	from, to, err := c.bounds(time.Now())
 	if err != nil {
@@ -83,17 +83,17 @@ func (c redriveCmd) Run(ctx context.Context, s streams) error {
 // bounds reads --since and --until.
 func (c redriveCmd) bounds(now time.Time) (from, to time.Time, err error) {
 	if from, _, err = moment(c.Since, now); err != nil {
-		return from, to, fmt.Errorf("--since is %w", err)
+		return from, to, wrongLine("--since is %w", err)
 	}
 	to, day, err := moment(c.Until, now)
 	if err != nil {
-		return from, to, fmt.Errorf("--until is %w", err)
+		return from, to, wrongLine("--until is %w", err)
 	}
 	if day {
 		to = to.AddDate(0, 0, 1).Add(-time.Second)
 	}
 	if !from.IsZero() && !to.IsZero() && to.Before(from) {
-		return from, to, errors.New("--since is later than --until")
+		return from, to, wrongLine("--since is later than --until")
 	}
 	return from, to, nil
 }
@@ -121,7 +121,7 @@ func (c redriveCmd) named() (iter.Seq2[job.ID, error], error) {
 	for _, name := range c.Jobs {
 		id, err := job.ParseID(name[strings.LastIndexByte(name, '/')+1:])
 		if err != nil {
-			return nil, fmt.Errorf("%s: no job's URL or identifier", name)
+			return nil, wrongLine("%s: no job's URL or identifier", name)
 		}
 		ids = append(ids, id)
 	}

@@ -147,23 +147,22 @@ func TestRedriveCommandLine(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		args []string
-		want int
 		err  string
 	}{
-		"nothing":       {nil, exitError, "name jobs, or say --failed or --dead"},
-		"no bucket":     {[]string{"--failed", "--bucket="}, exitError, "--bucket"},
-		"no queue":      {[]string{"--failed", "--queue="}, exitError, "--queue"},
-		"since of what": {[]string{"--dead", "--since", "1h"}, exitError, "are of --failed"},
-		"no time":       {[]string{"--failed", "--since", "monday"}, exitError, "--since is neither a day"},
-		"no end":        {[]string{"--failed", "--until=-1h"}, exitError, "--until is neither a day"},
-		"wrong order":   {[]string{"--failed", "--since", "1h", "--until", "2h"}, exitError, "later"},
-		"no job":        {[]string{"http://localhost:8080/jobs/1"}, exitError, "no job's URL"},
+		"nothing":       {nil, "name jobs, or say --failed or --dead"},
+		"no bucket":     {[]string{"--failed", "--bucket="}, "--bucket"},
+		"no queue":      {[]string{"--failed", "--queue="}, "--queue"},
+		"since of what": {[]string{"--dead", "--since", "1h"}, "are of --failed"},
+		"no time":       {[]string{"--failed", "--since", "monday"}, "--since is neither a day"},
+		"no end":        {[]string{"--failed", "--until=-1h"}, "--until is neither a day"},
+		"wrong order":   {[]string{"--failed", "--since", "1h", "--until", "2h"}, "later"},
+		"no job":        {[]string{"http://localhost:8080/jobs/1"}, "no job's URL"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := claimcheck(t.Context(), nil, append([]string{"redrive", "--bucket", "b", "--queue", "http://127.0.0.1:1/q"}, tt.args...)...)
-			if r.code != tt.want || !strings.Contains(r.err, tt.err) || r.out != "" {
+			if r.code != exitUsage || !strings.Contains(r.err, tt.err) || r.out != "" {
 				t.Errorf("exit code %d, output %q, errors %q", r.code, r.out, r.err)
 			}
 		})

@@ -30,7 +30,7 @@ type submitCmd struct {
 	Param  map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; as often as needed."`
 	Params string            `placeholder:"JSON" help:"All parameters as one JSON object."`
 	Wait   bool              `help:"Wait for the end of each job."`
-	Output string            `short:"o" type:"path" placeholder:"DIR" help:"Put the results into this folder, made if need be, named after the images; implies --wait."`
+	Output string            `short:"o" type:"path" placeholder:"DIR" help:"Put the results into this folder, made if need be, named after the images (equal names are numbered); implies --wait."`
 	Force  bool              `help:"Replace files that exist there."`
 	Jobs   int               `short:"j" default:"4" help:"How many images are under way at once (default ${default})."`
 	Key    string            `placeholder:"NAME" help:"Name this batch: the same image under the same name is the same job for ever, however often the command is repeated."`
@@ -57,7 +57,7 @@ func (c submitCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if c.Jobs < 1 {
-		return errors.New("--jobs is at least 1")
+		return wrongLine("--jobs is at least 1")
 	}
 	if c.Output != "" {
 		if err := os.MkdirAll(c.Output, 0o777); err != nil { // less the umask
@@ -67,10 +67,11 @@ func (c submitCmd) Run(ctx context.Context, s streams) error {
 	b := &batch{submitCmd: c, api: api, params: params, s: s, show: newProgress(s, len(c.Files))}
 	var group errgroup.Group
 	group.SetLimit(c.Jobs)
-	for _, file := range c.Files {
+	names := resultNames(c.Files)
+	for i, file := range c.Files {
 		group.Go(func() error {
 			if ctx.Err() == nil {
-				o, err := b.process(ctx, file)
+				o, err := b.process(ctx, file, names[i])
 				b.tell(ctx, o, err)
 			}
 			return nil
@@ -95,7 +96,7 @@ func (c submitCmd) params() (string, error) {
 	all := map[string]json.RawMessage{}
 	if c.Params != "" {
 		if err := json.Unmarshal([]byte(c.Params), &all); err != nil {
-			return "", fmt.Errorf(`--params is not a JSON object such as {"width": 800}: %w`, err)
+			return "", wrongLine(`--params is not a JSON object such as {"width": 800}: %w`, err)
 		}
 	}
 	for name, value := range c.Param {
@@ -140,25 +141,37 @@ func (b *batch) tell(ctx context.Context, o outcome, err error) {
 		}
 	}
 	b.show.around(func() {
+		var unheard error
 		switch {
 		case b.JSON:
-			_ = json.NewEncoder(b.s.out).Encode(o)
-		case err != nil && o.URL != "":
-			fmt.Fprintf(b.s.err, "claimcheck: %s: %s (%s)\n", o.File, o.Error, o.URL)
+			unheard = json.NewEncoder(b.s.out).Encode(o)
 		case err != nil:
-			fmt.Fprintf(b.s.err, "claimcheck: %s: %s\n", o.File, o.Error)
+			b.complain(o, o.Error)
 		case o.Output != "":
-			fmt.Fprintln(b.s.out, o.Output)
+			_, unheard = fmt.Fprintln(b.s.out, o.Output)
 		default:
-			fmt.Fprintln(b.s.out, o.URL)
+			_, unheard = fmt.Fprintln(b.s.out, o.URL)
+		}
+		if unheard != nil { // what is known of the job is not to be lost with it
+			b.failed = true
+			b.complain(o, fmt.Sprintf("standard output cannot be written: %v", unheard))
 		}
 	})
 }
 
-// process takes one image as far as was asked for. The outcome tells how far it came.
-func (b *batch) process(ctx context.Context, file string) (o outcome, err error) {
+// complain says what went wrong with an image, and which job is its.
+func (b *batch) complain(o outcome, what string) {
+	if o.URL != "" {
+		what += " (" + o.URL + ")"
+	}
+	fmt.Fprintf(b.s.err, "claimcheck: %s: %s\n", o.File, what)
+}
+
+// process takes one image as far as was asked for; its result gets a name of this stem.
+// The outcome tells how far it came.
+func (b *batch) process(ctx context.Context, file, stem string) (o outcome, err error) {
 	o.File = file
-	img, err := b.open(file)
+	img, err := b.open(ctx, file)
 	if err != nil {
 		return o, err
 	}
@@ -189,7 +202,10 @@ func (b *batch) process(ctx context.Context, file string) (o outcome, err error)
 		return o, err
 	}
 	defer r.Body.Close()
-	path := filepath.Join(b.Output, resultName(file, r))
+	path := filepath.Join(b.Output, nameOf(r))
+	if stem != "" {
+		path = filepath.Join(b.Output, stem+filepath.Ext(path))
+	}
 	if err := keep(ctx, path, r, b.Force); err != nil {
 		return o, err
 	}
@@ -244,12 +260,23 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 	return check, context.Cause(interrupted)
 }
 
-// resultName is the image's name with the ending of what became of it.
-func resultName(file string, r *client.Result) string {
-	if file == "-" {
-		return nameOf(r)
+// resultNames are what the images' results are called, without their endings, which are
+// known when they come. Of equal names the second becomes name-2: no result replaces
+// another's, also where case makes no difference. What comes from standard input has none.
+func resultNames(files []string) []string {
+	names, taken := make([]string, len(files)), map[string]bool{}
+	for i, file := range files {
+		if file == "-" {
+			continue
+		}
+		stem := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		names[i] = stem
+		for n := 2; taken[strings.ToLower(names[i])]; n++ {
+			names[i] = fmt.Sprintf("%s-%d", stem, n)
+		}
+		taken[strings.ToLower(names[i])] = true
 	}
-	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) + filepath.Ext(nameOf(r))
+	return names
 }
 
 // source is an image to submit, and what to do when that is over.
@@ -259,16 +286,13 @@ type source struct {
 }
 
 // open makes an image ready to be read as often as it takes.
-func (b *batch) open(file string) (source, error) {
-	f, closeFile, err := b.spool(file)
+func (b *batch) open(ctx context.Context, file string) (source, error) {
+	f, err := b.spool(ctx, file)
 	if err != nil {
 		return source{}, err
 	}
-	src := source{close: closeFile}
+	src := source{close: func() { f.Close() }}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is not a file; pipe it into standard input, which is called -")
-	}
 	if err == nil {
 		src.Image = client.Image{Content: f, Size: info.Size(), Params: b.params, Key: uuid.NewString()}
 		src.ContentType, err = contentType(f, info.Size())
@@ -285,21 +309,35 @@ func (b *batch) open(file string) (source, error) {
 
 // spool opens a file. Standard input, which can be read but once, becomes one that
 // vanishes when it is closed.
-func (b *batch) spool(file string) (*os.File, func(), error) {
+func (b *batch) spool(ctx context.Context, file string) (*os.File, error) {
 	if file != "-" {
-		f, err := os.Open(file)
-		return f, func() { f.Close() }, err
+		// Opened first, a pipe would wait for its writer.
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+			return nil, errors.New("it is not a file; pipe it into standard input, which is called -")
+		}
+		return os.Open(file)
 	}
 	f, err := os.CreateTemp("", "claimcheck-stdin-")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	os.Remove(f.Name())
-	if _, err := io.Copy(f, b.s.in); err != nil {
-		f.Close()
-		return nil, nil, fmt.Errorf("standard input cannot be read: %w", err)
+	read := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(f, b.s.in)
+		read <- err
+	}()
+	select {
+	case err = <-read:
+		if err == nil {
+			return f, nil
+		}
+		err = fmt.Errorf("standard input cannot be read: %w", err)
+	case <-ctx.Done(): // what reads it ends with the process
+		err = context.Cause(ctx)
 	}
-	return f, func() { f.Close() }, nil
+	f.Close()
+	return nil, err
 }
 
 // contentType tells what an image is by its content.

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/client"
 )
 
 // photo writes the test's photograph into a folder of its own.
@@ -117,6 +120,78 @@ func TestSubmitMany(t *testing.T) {
 	}
 }
 
+// TestEqualNames has the results of images of one name in one folder.
+func TestEqualNames(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	s.StartWorker(t)
+	dir, told := t.TempDir(), map[string]bool{}
+	args := []string{"submit", "--server", s.URL, "-o", dir, "--force", "--json"}
+	for range 3 {
+		args = append(args, photo(t))
+	}
+	upper := filepath.Join(t.TempDir(), "RAINIER.jpeg")
+	if err := os.Rename(args[len(args)-1], upper); err != nil {
+		t.Fatal(err)
+	}
+	args[len(args)-1] = upper
+	r := claimcheck(t.Context(), nil, args...)
+	for d := json.NewDecoder(strings.NewReader(r.out)); d.More(); {
+		var o outcome
+		if err := d.Decode(&o); err != nil {
+			t.Fatal(err)
+		}
+		told[filepath.Base(o.Output)] = true
+	}
+	for _, name := range []string{"rainier.jpg", "rainier-2.jpg", "RAINIER-3.jpg"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil || !told[name] {
+			t.Errorf("%s: %v; told of %v", name, err, told)
+		}
+	}
+	if r.code != 0 {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
+
+// TestOutputIsAsPermitted keeps a result under the umask.
+func TestOutputIsAsPermitted(t *testing.T) {
+	t.Parallel()
+	f, err := os.OpenFile(filepath.Join(t.TempDir(), "probe"), os.O_CREATE, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	probe, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "kept")
+	if err := keep(t.Context(), path, &client.Result{Body: io.NopCloser(strings.NewReader("x")), Size: 1}, false); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != probe.Mode() {
+		t.Errorf("%v, %v; other files are %v", info.Mode(), err, probe.Mode())
+	}
+}
+
+// broken is a standard output that cannot be written.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestCheckIsNotLost submits where standard output is full: the check comes as an error.
+func TestCheckIsNotLost(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	for _, more := range [][]string{nil, {"--json"}} {
+		var errs bytes.Buffer
+		code := run(t.Context(), append([]string{"submit", "--server", s.URL, photo(t)}, more...), streams{strings.NewReader(""), broken{}, &errs})
+		if code != 1 || !strings.Contains(errs.String(), "no space left on device ("+s.URL+"/jobs/") {
+			t.Errorf("%v: exit code %d, %q", more, code, errs.String())
+		}
+	}
+}
+
 // TestKeyNamesABatch repeats a batch: no image is submitted twice, and another batch's
 // and another processing's are others.
 func TestKeyNamesABatch(t *testing.T) {
@@ -172,6 +247,10 @@ func TestLifeOfAJob(t *testing.T) {
 	s.StartWorker(t)
 	if r := do(0, "output", job, "--wait", "-o", "-"); !strings.HasPrefix(r.out, "\xff\xd8\xff") || len(r.out) < 1000 {
 		t.Errorf("output of %d bytes", len(r.out))
+	}
+	var told struct{ Input, Output struct{ SHA256 string } }
+	if r := do(0, "status", job, "--json"); json.Unmarshal([]byte(r.out), &told) != nil || len(told.Input.SHA256) != 64 || len(told.Output.SHA256) != 64 {
+		t.Errorf("as JSON the status is %q", r.out)
 	}
 	if r := do(0, "status", job+"/output", "--wait"); r.out != job+"\tcompleted\t"+job+"/output\n" {
 		t.Errorf("status is %q", r.out)

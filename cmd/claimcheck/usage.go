@@ -29,6 +29,10 @@ type usageCmd struct {
 
 // Run prints the usage of each owner as soon as it is summed up.
 func (c usageCmd) Run(ctx context.Context, s streams) error {
+	from, to, err := c.days(time.Now())
+	if err != nil {
+		return err
+	}
 	if !c.All {
 		api, err := c.client()
 		if err != nil {
@@ -42,11 +46,7 @@ func (c usageCmd) Run(ctx context.Context, s streams) error {
 		return w.end(w.add(u))
 	}
 	if c.Owner != "" {
-		return fmt.Errorf("--all and --owner exclude each other")
-	}
-	from, to, err := c.days(time.Now())
-	if err != nil {
-		return err
+		return wrongLine("--all and --owner exclude each other")
 	}
 	all, err := app.UsageOfAll(ctx, c.Bucket, from, to)
 	if err != nil {
@@ -69,17 +69,17 @@ func (c usageCmd) days(now time.Time) (from, to time.Time, err error) {
 	to = now.UTC().Truncate(24 * time.Hour)
 	if c.To != "" {
 		if to, err = time.Parse(time.DateOnly, c.To); err != nil {
-			return from, to, fmt.Errorf("--to is not a day such as 2026-11-22")
+			return from, to, wrongLine("--to is not a day such as 2026-11-22")
 		}
 	}
 	from = to.AddDate(0, 0, -30)
 	if c.From != "" {
 		if from, err = time.Parse(time.DateOnly, c.From); err != nil {
-			return from, to, fmt.Errorf("--from is not a day such as 2026-11-22")
+			return from, to, wrongLine("--from is not a day such as 2026-11-22")
 		}
 	}
 	if to.Before(from) {
-		return from, to, fmt.Errorf("--from is later than --to")
+		return from, to, wrongLine("--from is later than --to")
 	}
 	return from, to, nil
 }

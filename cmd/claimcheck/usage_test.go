@@ -41,7 +41,7 @@ func TestUsage(t *testing.T) {
 			break
 		}
 	}
-	if r := claimcheck(t.Context(), nil, "usage", "--server", s.URL, "--from", "yesterday"); r.code != 1 || !strings.Contains(r.err, "from is not a day") {
+	if r := claimcheck(t.Context(), nil, "usage", "--server", s.URL, "--from", "yesterday"); r.code != 2 || !strings.Contains(r.err, "--from is not a day") {
 		t.Errorf("exit code %d, %q", r.code, r.err)
 	}
 }

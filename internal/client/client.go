@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -191,10 +192,20 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
 		}
-		return nil, fmt.Errorf("%s does not answer: %w", req.URL.Host, err)
+		err = fmt.Errorf("%s does not answer: %w", req.URL.Host, err)
+		if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" && c.own(r.url) {
+			err = &Unreachable{err}
+		}
+		return nil, err
 	}
 	return resp, nil
 }
+
+// Unreachable says that no connection to the client's server could be made.
+type Unreachable struct{ err error }
+
+func (u *Unreachable) Error() string { return u.err.Error() }
+func (u *Unreachable) Unwrap() error { return u.err }
 
 // own reports whether a URL is of this client's server.
 func (c *Client) own(u string) bool { return strings.HasPrefix(u, c.server+"/") }

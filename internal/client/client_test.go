@@ -2,6 +2,8 @@ package client_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -163,6 +165,24 @@ func TestWaitingIsNoHammering(t *testing.T) {
 	}
 }
 
+// TestOutputIsVerified has an output change on its way.
+func TestOutputIsVerified(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256([]byte("result"))
+	digest := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+	for body, good := range map[string]bool{"result": true, "resuIt": false, "": false} {
+		c, _, _ := serve(t, "", says(200, body, "Repr-Digest", digest))
+		r, err := c.Output(t.Context(), "1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(r.Body); (err == nil) != good {
+			t.Errorf("%q: %v", body, err)
+		}
+		r.Body.Close()
+	}
+}
+
 // TestStrangers has something else answer at the server's address.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
@@ -193,7 +213,8 @@ func TestGivesUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		if _, err := c.Status(ctx, "1", false); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1 does not answer") {
+		_, err = c.Status(ctx, "1", false)
+		if _, ok := errors.AsType[*client.Unreachable](err); !ok || !strings.Contains(err.Error(), "127.0.0.1:1 does not answer") {
 			t.Errorf("%v", err)
 		}
 		cancel()

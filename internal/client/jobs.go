@@ -1,10 +1,13 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"mime"
 	"net/http"
@@ -12,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dunglas/httpsfv"
 	"github.com/google/uuid"
 )
 
@@ -27,6 +31,8 @@ type Job struct {
 	Input     Media           `json:"input"`
 	Output    *Media          `json:"output,omitempty"`
 	Params    json.RawMessage `json:"params,omitempty"`
+	Progress  *Progress       `json:"progress,omitempty"`
+	Upload    *Upload         `json:"upload,omitempty"` // which the job waits for
 	// URL is the job's own, the check.
 	URL string `json:"url"`
 }
@@ -37,6 +43,13 @@ type Media struct {
 	SizeBytes   int64  `json:"size_bytes"`
 	Width       int    `json:"width,omitempty"`  // pixels; zero when unknown
 	Height      int    `json:"height,omitempty"` // pixels; zero when unknown
+	SHA256      string `json:"sha256,omitempty"` // hexadecimal
+}
+
+// Progress is how far the processing of a job is.
+type Progress struct {
+	Fraction float64 `json:"fraction"` // 0 to 1
+	Note     string  `json:"note,omitempty"`
 }
 
 // Over reports whether the job has come to its end.
@@ -100,7 +113,8 @@ func (c *Client) Status(ctx context.Context, job string, wait bool) (*Job, error
 	}
 }
 
-// Result is an output on its way in. The caller closes Body.
+// Result is an output on its way in. The caller closes Body, whose end is an error when
+// the bytes are not those that the server said.
 type Result struct {
 	Body        io.ReadCloser
 	ContentType string
@@ -142,11 +156,42 @@ func (c *Client) Output(ctx context.Context, job string) (*Result, error) {
 
 func resultOf(resp *http.Response) *Result {
 	r := &Result{Body: resp.Body, ContentType: resp.Header.Get("Content-Type"), Size: resp.ContentLength}
+	if want := digestOf(resp.Header); want != nil {
+		r.Body = &verified{ReadCloser: resp.Body, sum: sha256.New(), want: want}
+	}
 	if _, params, err := mime.ParseMediaType(resp.Header.Get("Content-Disposition")); err == nil {
 		name := params["filename"]
 		r.Name = name[strings.LastIndexAny(name, `/\`)+1:]
 	}
 	return r
+}
+
+// digestOf returns the SHA-256 in Repr-Digest (RFC 9530), or nil.
+func digestOf(h http.Header) []byte {
+	digests, err := httpsfv.UnmarshalDictionary(h.Values("Repr-Digest"))
+	if err != nil {
+		return nil
+	}
+	member, _ := digests.Get("sha-256")
+	item, _ := member.(httpsfv.Item)
+	sum, _ := item.Value.([]byte)
+	return sum
+}
+
+// verified is an output whose SHA-256 is known beforehand.
+type verified struct {
+	io.ReadCloser
+	sum  hash.Hash
+	want []byte
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.ReadCloser.Read(p)
+	v.sum.Write(p[:n])
+	if err == io.EOF && !bytes.Equal(v.sum.Sum(nil), v.want) {
+		err = errors.New("its SHA-256 is another than its Repr-Digest says")
+	}
+	return n, err
 }
 
 // Delete removes a job, its image and its output, in whatever state it is. What names

@@ -68,8 +68,13 @@ type Bill struct {
 
 // NewBill sums up a month.
 func NewBill(w Workload, p *Prices) (*Bill, error) {
-	if w.Jobs < 0 || w.Size < 0 || w.OutputSize < 0 || w.Polls < 0 || w.Outputs < 0 || w.Work < 0 || w.Workers < 0 || w.Answer < 0 || w.Days < 0 {
+	if w.Size < 0 || w.OutputSize < 0 || w.Work < 0 || w.Workers < 0 || w.Answer < 0 {
 		return nil, errors.New("a number of the workload is less than zero")
+	}
+	for _, n := range []float64{w.Jobs, w.Polls, w.Outputs, w.Days} {
+		if !(n >= 0 && n <= 1e12) { // which NaN is not
+			return nil, fmt.Errorf("%v in the workload is less than zero, or more than 1e12, or no number", n)
+		}
 	}
 	if w.Lease <= 0 {
 		return nil, errors.New("the lease is not more than zero")

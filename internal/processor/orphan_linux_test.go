@@ -78,6 +78,32 @@ func beWorker(line string) {
 	os.Exit(0)
 }
 
+// TestClosedFolders has a program close its folders, under a worker that is not root:
+// nothing is left of them.
+func TestClosedFolders(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("/tmp", "claimcheck-processor-test-") // where nobody can get to
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	worker := exec.Command("/proc/self/exe")
+	if os.Geteuid() == 0 {
+		const nobody = 65534
+		worker.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		if err := os.Chown(dir, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	worker.Env = append(os.Environ(), "TMPDIR="+dir, asWorker+`=exec:sh -c "mkdir -p a/b; touch a/b/c; chmod 0500 a/b .; chmod 0 a; echo done"`)
+	if out, err := worker.CombinedOutput(); err != nil || string(out) != "done\n" {
+		t.Errorf("the worker ends with %v: %s", err, out)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 // TestCommandEndsWithItsWorker kills a worker: the program that it ran is gone too.
 func TestCommandEndsWithItsWorker(t *testing.T) {
 	t.Parallel()

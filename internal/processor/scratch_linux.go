@@ -2,6 +2,7 @@ package processor
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -53,6 +54,16 @@ func lockScratch(dir string, how int) (*scratch, error) {
 // remove removes the directory with all that is in it, and only then lets go of it.
 func (s *scratch) remove() error {
 	defer s.lock.Close()
+	if os.RemoveAll(s.dir) == nil {
+		return nil
+	}
+	// A program may have closed folders of its own, even to itself.
+	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, _ error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
 	return os.RemoveAll(s.dir)
 }
 

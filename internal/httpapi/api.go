@@ -117,6 +117,7 @@ type request struct {
 	who    job.Caller
 	id     string     // request id
 	source netip.Addr // where it came from; may be invalid
+	body   *patient   // which Body is, unless there is none
 	// note collects what the request's log line says beside the usual.
 	note []slog.Attr
 }

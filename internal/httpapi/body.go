@@ -21,33 +21,38 @@ const (
 	// been waited for longer than for one piece: places for uploads are few, and one byte
 	// now and then would keep them.
 	leastRate = 1 << 10
-	// A body of more than largeBytes takes one of the few large buffers. While others wait
-	// for one, it must bring hurryRate bytes a second.
-	largeBytes = 256 << 10
-	hurryRate  = 64 << 10
+	// hurryRate is how many it must bring while it holds a large buffer that others wait for.
+	hurryRate = 64 << 10
+	// looks is how often, at least, a body is looked at; its pace counts over two of these.
+	looks = 5 * time.Second
 )
 
 // patient reads a body with a bounded wait for each next piece and for all of them, so
-// that a client which stops sending, or all but stops, holds nothing for long. The
-// deadline is lifted at the body's end: the server itself watches the connection from
-// then on.
+// that a client which stops sending, or all but stops, holds nothing for long. Only the
+// time in which a read waits counts, since what passes between reads is not the client's.
 type patient struct {
 	io.ReadCloser
 	control *http.ResponseController
 	idle    time.Duration
 	yield   func() bool
-	until   time.Time     // the deadline that is set
-	waited  time.Duration // for what was read; the time between reads is not the client's
-	asked   bool          // a read has begun
-	ended   bool          // there is nothing more, or no more of any use
-	broken  bool          // it ended before its end
+	asked   bool // a read has begun
+	ended   bool // there is nothing more, or no more of any use
+	broken  bool // it ended before its end
 
 	mu      sync.Mutex  // guards what follows
-	got     int64       // bytes read
-	reading bool        // a read is under way
-	pace    *time.Timer // looks at the pace of a large body; nil before, and after the end
-	earlier [2]int64    // what had been read when it looked last, and before that
-	cut     bool        // others wait, and it has been too slow
+	now     progress    // without the read under way
+	reading time.Time   // when the read under way began; zero for none
+	until   time.Time   // when that has to be over
+	watch   *time.Timer // looks at it all; nil before the first read and after the end
+	held    bool        // a large buffer is filled with it
+	earlier [2]progress // at the last look since then, and the one before
+	why     string      // it was broken off
+}
+
+// progress is how much of a body has come, and how long it was waited for.
+type progress struct {
+	bytes int64
+	wait  time.Duration
 }
 
 // watch puts a patient in place of the request's body.
@@ -56,70 +61,115 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) *patient {
 	p.ended = r.Body == nil || r.Body == http.NoBody
 	if !p.ended {
 		r.Body = p
-		if r.ProtoMajor == 1 && r.Header.Get("Expect") != "" {
-			// The server is about to write, by the deadline of the answer before.
-			p.control.SetWriteDeadline(time.Now().Add(p.idle))
-		}
 	}
 	return p
 }
 
-// looks is how often the pace of a large body is looked at, which counts over two of
-// these: 5 s for an idle timeout of 30 s.
-func (p *patient) looks() time.Duration { return p.idle / 6 }
-
-// begin sets the time for a read, and returns how much that is at most, or an error when
-// there is to be none.
-func (p *patient) begin(now time.Time) (patience time.Duration, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cut {
-		return 0, os.ErrDeadlineExceeded
+func (p *patient) Read(b []byte) (n int, err error) {
+	p.asked = true
+	if why := p.begin(); why != "" {
+		err = os.ErrDeadlineExceeded
+	} else {
+		n, err = p.ReadCloser.Read(b)
 	}
-	p.reading = true
-	if p.got > largeBytes && p.pace == nil {
-		p.earlier = [2]int64{p.got, p.got}
-		p.pace = time.AfterFunc(p.looks(), p.look)
+	why := p.end(n, err)
+	if err == io.EOF {
+		p.ended = true
+		if why != "" { // the end came in the moment in which the read was broken off
+			p.control.SetReadDeadline(time.Time{})
+		}
+	} else if err != nil {
+		// The deadline stays: net/http would go on to read, and wait without end.
+		p.ended, p.broken = true, true
 	}
-	patience = min(p.idle, p.idle+time.Duration(p.got/leastRate)*time.Second-p.waited)
-	// Not at every read: a deadline costs a timer's change.
-	if left := p.until.Sub(now); left > patience || left < patience-p.idle/8 {
-		p.until = now.Add(patience)
-		p.control.SetReadDeadline(p.until) // without support (Lambda) the platform's own limit holds
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = job.Wrap(job.Timeout, err, why)
 	}
-	return patience, nil
+	return n, err
 }
 
-// end takes account of a read, and reports whether it was the pace that ended it.
-func (p *patient) end(n int, err error) (cut bool) {
+// begin and end go around a read. They return why there shall be no more, or "".
+func (p *patient) begin() (why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.got += int64(n)
-	p.reading = false
+	p.reading = time.Now()
+	patience := min(p.idle, p.idle+time.Duration(p.now.bytes/leastRate)*time.Second-p.now.wait)
+	p.until = p.reading.Add(patience)
+	if p.watch == nil {
+		p.watch = time.AfterFunc(p.looks(), p.look)
+	}
+	return p.why
+}
+
+func (p *patient) end(n int, err error) (why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now.bytes += int64(n)
+	p.now.wait += time.Since(p.reading)
+	p.reading = time.Time{}
 	if err != nil {
 		p.stop()
 	}
-	return p.cut
+	return p.why
 }
 
-// look breaks off a read for which others wait and that has not brought enough.
+// hold says that from now on a large buffer is filled with the body.
+func (p *patient) hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.held {
+		p.held, p.earlier = true, [2]progress{p.now, p.now}
+	}
+}
+
+func (p *patient) looks() time.Duration { return min(p.idle/6, looks) }
+
+// look breaks off a read that has waited for too long. A read deadline that is always set
+// would do so as well, but over HTTP/2 it runs, and ends the body for good, while nobody
+// reads.
 func (p *patient) look() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pace == nil {
+	if p.watch == nil {
 		return
 	}
-	enough := int64(hurryRate * 2 * p.looks() / time.Second)
-	if p.reading && p.got-p.earlier[1] < enough && p.yield() {
-		p.cut = true
-		p.control.SetReadDeadline(time.Unix(1, 0))
-		return
+	now, next := p.now, p.looks()
+	if !p.reading.IsZero() {
+		now.wait += time.Since(p.reading)
+		left := time.Until(p.until)
+		switch {
+		case left > 0:
+			next = min(next, left)
+		case p.until.Sub(p.reading) < p.idle:
+			p.why = fmt.Sprintf("the body came at less than %d bytes a second; send it again by a better connection", leastRate)
+		default:
+			p.why = fmt.Sprintf("nothing of the body came for %s; send it again", p.idle)
+		}
+		if p.why == "" && p.tooSlow(now) && p.yield() {
+			p.why = fmt.Sprintf("the body came at less than %d bytes a second while others waited for the room that it took; send it again by a better connection, or upload the image directly (POST /jobs with application/json)", hurryRate)
+		}
+		if p.why != "" {
+			p.control.SetReadDeadline(time.Unix(1, 0)) // without support (Lambda) the platform's own limit holds
+			return
+		}
 	}
-	p.earlier = [2]int64{p.got, p.earlier[0]}
-	p.pace.Reset(p.looks())
+	p.watch.Reset(next)
 }
 
-// release ends the watch over the pace: the connection goes on to other requests.
+// tooSlow tells the pace of a body that fills a large buffer.
+func (p *patient) tooSlow(now progress) bool {
+	if !p.held {
+		return false
+	}
+	wait := now.wait - p.earlier[1].wait
+	slow := wait >= p.looks() && now.bytes-p.earlier[1].bytes < int64(hurryRate*wait.Seconds())
+	if now.wait-p.earlier[0].wait >= p.looks() {
+		p.earlier = [2]progress{now, p.earlier[0]}
+	}
+	return slow
+}
+
+// release ends the watch: the connection goes on to other requests.
 func (p *patient) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -127,39 +177,10 @@ func (p *patient) release() {
 }
 
 func (p *patient) stop() {
-	if p.pace != nil {
-		p.pace.Stop()
-		p.pace = nil
+	if p.watch != nil {
+		p.watch.Stop()
+		p.watch = nil
 	}
-}
-
-func (p *patient) Read(b []byte) (n int, err error) {
-	p.asked = true
-	begin := time.Now()
-	patience, err := p.begin(begin)
-	if err == nil {
-		n, err = p.ReadCloser.Read(b)
-	}
-	p.waited += time.Since(begin)
-	cut := p.end(n, err)
-	if err == io.EOF {
-		p.ended = true
-		p.control.SetReadDeadline(time.Time{})
-	} else if err != nil {
-		// The deadline stays: net/http would go on to read, and wait without end.
-		p.ended, p.broken = true, true
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		why := fmt.Sprintf("nothing of the body came for %s; send it again", p.idle)
-		switch {
-		case cut:
-			why = fmt.Sprintf("the body came at less than %d bytes a second while others waited for the room that it took; send it again by a better connection, or upload the image directly (POST /jobs with application/json)", hurryRate)
-		case patience < p.idle:
-			why = fmt.Sprintf("the body came at less than %d bytes a second; send it again by a better connection", leastRate)
-		}
-		err = job.Wrap(job.Timeout, err, why)
-	}
-	return n, err
 }
 
 // forgo passes over a body of HTTP/1 that the answer does not depend on, within bounds:

@@ -254,33 +254,6 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	}
 }
 
-// TestKeptConnectionIsAskedToSend keeps a connection for longer than an answer may take,
-// and then wants to be asked for the body.
-func TestKeptConnectionIsAskedToSend(t *testing.T) {
-	t.Parallel()
-	s := apptest.Start(t, "IDLE_TIMEOUT=1s")
-	c := dial(t, s)
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	r := bufio.NewReader(c)
-	fmt.Fprintf(c, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-	a, err := http.ReadResponse(r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.Copy(io.Discard, a.Body)
-	time.Sleep(1500 * time.Millisecond) // by the server's clock
-	img := small(t)
-	fmt.Fprintf(c, "POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(img))
-	if line, err := r.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
-		t.Fatalf("it is told %q, %v", line, err)
-	}
-	r.ReadString('\n')
-	c.Write(img)
-	if a, err := http.ReadResponse(r, nil); err != nil || a.StatusCode != http.StatusAccepted {
-		t.Errorf("answer is %v, %v", a, err)
-	}
-}
-
 // TestNoHost asks as the oldest clients do, where nothing tells what a job's URL would be.
 func TestNoHost(t *testing.T) {
 	t.Parallel()

@@ -81,10 +81,9 @@ func (a *api) commit(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// failing adds to an error which job was asked for, unless there may be none for the caller.
+// failing adds to an error which job was asked for, unless there is none for the caller.
 func (a *api) failing(r *request, id job.ID, err error) error {
-	switch job.KindOf(err) {
-	case job.NotFound, job.Denied:
+	if job.KindOf(err) == job.NotFound {
 		return err
 	}
 	return a.aboutJob(r, &job.Job{ID: id}, err)

@@ -28,8 +28,9 @@ func (a *api) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		r := &request{id: uuid.NewString(), source: sourceOf(hr, a.Proxies)}
 		r.Request = hr.WithContext(a.With(context.WithValue(hr.Context(), requestKey{}, r), slog.String("request_id", r.id)))
-		w := &recorder{ResponseWriter: hw, body: a.watch(hw, r.Request), of: r.Request}
-		defer w.body.release()
+		r.body = a.watch(hw, r.Request)
+		defer r.body.release()
+		w := &recorder{ResponseWriter: hw, body: r.body, of: r.Request}
 		w.Header().Set("X-Request-Id", r.id)
 		defer func() {
 			if recover() != nil { // its value may hold anything, and is not logged

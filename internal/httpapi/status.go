@@ -65,6 +65,10 @@ func (a *api) status(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return a.failing(r, id, err)
 	}
+	if d > 0 {
+		// A cache that asks again by If-None-Match would add the new header to the old answer.
+		w.Header().Set("Cache-Control", "private, no-store")
+	}
 	if d > 0 && waited {
 		waitApplied(w.Header(), d)
 	}
@@ -90,7 +94,9 @@ func (a *api) writeStatus(w http.ResponseWriter, r *request, j *job.Job) {
 	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	h.Set("ETag", etag)
 	if matches(r.Header.Values("If-None-Match"), etag) {
-		h.Set("Cache-Control", "private, no-cache")
+		if h.Get("Cache-Control") == "" {
+			h.Set("Cache-Control", "private, no-cache")
+		}
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

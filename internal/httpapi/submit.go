@@ -59,7 +59,7 @@ func (a *api) take(r *request) (*job.Job, error) {
 		return nil, err
 	}
 	return a.Service.Submit(r.Context(), r.who, job.Submission{
-		Size: in.size, Body: max(r.ContentLength, 0), Image: in.image, Rest: in.rest, Key: key, Trace: a.Trace(r.Context()),
+		Size: in.size, Body: max(r.ContentLength, 0), Held: r.body.hold, Image: in.image, Rest: in.rest, Key: key, Trace: a.Trace(r.Context()),
 	})
 }
 

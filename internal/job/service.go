@@ -144,7 +144,9 @@ func (blind) Watch() View { return nil }
 // Ready reports whether the backends answer, with one error that names each that
 // does not. It is asked by the platform, not by a principal, and tells nothing of jobs.
 func (s *Service) Ready(ctx context.Context) error {
-	return errors.Join(s.gate.store.Ready(ctx), s.queue.Ready(ctx))
+	queue := make(chan error, 1)
+	go func() { queue <- s.queue.Ready(ctx) }()
+	return errors.Join(s.gate.store.Ready(ctx), <-queue)
 }
 
 // Status returns the job as the caller may see it. A job that can no longer end by

@@ -41,6 +41,13 @@ const (
 	Output Section = "output" // the result
 )
 
+// Holder is a reader that is told when what it brings begins to take up so much memory
+// that others may have to wait for it.
+type Holder interface {
+	io.Reader
+	Hold()
+}
+
 // Objects keeps the bytes of images, in bounded memory whatever their size. It is
 // strongly consistent like [Documents], and safe for concurrent use.
 //
@@ -51,7 +58,7 @@ type Objects interface {
 	// Stage reads r to its end and makes everything ready so that one last step,
 	// Commit, makes the object visible as a whole. Until then nothing can be seen. Of
 	// a small object nothing is sent before Commit. The caller ends every Staged by
-	// Commit or Discard.
+	// Commit or Discard. A reader that is a [Holder] is told when it is held.
 	Stage(ctx context.Context, s Section, id ID, contentType string, r io.Reader) (Staged, error)
 
 	// Open returns the object, or the part of it that opts ask for. NotFound when

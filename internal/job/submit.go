@@ -18,6 +18,8 @@ type Submission struct {
 	// Body is the length of what the image comes in, such as a form, in bytes where it was
 	// announced; zero when unknown.
 	Body int64
+	// Held is called when the image begins to take up much memory; may be nil.
+	Held func()
 	// Image is the image, read to its end or to the first error, which comes back as
 	// the client's own when it has a Kind, else as Invalid.
 	Image io.Reader
@@ -164,7 +166,7 @@ func (u *upload) receive(ctx context.Context, in Submission) error {
 	if u.view != nil {
 		sink = io.MultiWriter(inspection, u.view)
 	}
-	body := io.TeeReader(io.MultiReader(bytes.NewReader(head), src), sink)
+	body := holder{io.TeeReader(io.MultiReader(bytes.NewReader(head), src), sink), in.Held}
 	u.staged, err = u.s.gate.objects(u.ok).Stage(ctx, Input, j.ID, j.Input.ContentType, body)
 	if err != nil {
 		return err
@@ -186,6 +188,18 @@ func (u *upload) receive(ctx context.Context, in Submission) error {
 		return err
 	}
 	return u.book()
+}
+
+// holder is an image as a Holder.
+type holder struct {
+	io.Reader
+	held func()
+}
+
+func (h holder) Hold() {
+	if h.held != nil {
+		h.held()
+	}
 }
 
 // book counts the image for its owner, unless it was when it was announced.

@@ -127,12 +127,17 @@ func (u *upload) begin(ctx context.Context) error {
 	return nil
 }
 
-// sendPart sends one part. It may run beside the reading of the next. It outlives ctx by
-// up to AbortTimeout: a part that arrives after the upload was aborted stays in S3.
+// sendPart sends one part. It may run beside the reading of the next. When somebody leaves
+// and ctx is canceled, it goes on for up to AbortTimeout: a part that arrives after the
+// upload was aborted stays in S3. For that nobody waits whose time is over, or who stops.
 func (u *upload) sendPart(ctx context.Context, number int32, data []byte, crc uint32) (types.CompletedPart, error) {
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.store.opts.PartTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
+		if ctx.Err() == context.DeadlineExceeded || errors.Is(context.Cause(ctx), job.ErrStopping) {
+			cancel()
+			return
+		}
 		defer time.AfterFunc(u.store.opts.AbortTimeout, cancel).Stop()
 		<-sending.Done()
 	})()

@@ -42,7 +42,8 @@ func (s *Store) Stage(ctx context.Context, section job.Section, id job.ID, conte
 	ctx, cancel := context.WithCancel(ctx)
 	err := u.readAll(ctx, r)
 	if err != nil {
-		cancel() // a part that is still being sent
+		cancel()    // a part that is still being sent
+		u.release() // before it is waited for: others wait as well
 	}
 	if landed := u.land(); err == nil {
 		err = landed
@@ -101,7 +102,11 @@ func (u *upload) readAll(ctx context.Context, r io.Reader) error {
 			return err
 		}
 		if len(u.buf) < u.memory.large.size {
-			err = u.grow(ctx)
+			if err = u.grow(ctx); err == nil {
+				if h, ok := r.(job.Holder); ok {
+					h.Hold()
+				}
+			}
 		} else {
 			err = u.ship(ctx)
 		}

@@ -5,7 +5,7 @@ const cards = new Set();
 
 function remembered() {
   try {
-    return JSON.parse(ofBrowser.getItem(memory) ?? "[]").filter((j) => typeof j.id === "string" && typeof j.name === "string");
+    return JSON.parse(ofBrowser.get(memory) ?? "[]").filter((j) => typeof j.id === "string" && typeof j.name === "string");
   } catch {
     return [];
   }
@@ -14,11 +14,11 @@ function remembered() {
 /** Other tabs have jobs as well: change what is there, never replace it. */
 function remember(job) {
   const all = [job, ...remembered().filter((j) => j.id !== job.id)].sort((a, b) => b.at - a.at);
-  ofBrowser.setItem(memory, JSON.stringify(all.slice(0, 50)));
+  ofBrowser.set(memory, JSON.stringify(all.slice(0, 50)));
 }
 
 function forget(id) {
-  ofBrowser.setItem(memory, JSON.stringify(remembered().filter((j) => j.id !== id)));
+  ofBrowser.set(memory, JSON.stringify(remembered().filter((j) => j.id !== id)));
 }
 
 /** The time in milliseconds, later with each call: by it the list is in order. */
@@ -87,6 +87,7 @@ class Card {
   /** From wherever the job stands to its end. */
   async run() {
     this.told("");
+    if (this.$(".again") === document.activeElement) this.$(".delete").focus();
     this.$(".again").hidden = true;
     try {
       if (!this.id) {
@@ -96,7 +97,10 @@ class Card {
       await this.follow();
     } catch (e) {
       if (this.gone.signal.aborted) return;
-      if (!(e instanceof Problem)) throw e;
+      if (!(e instanceof Problem)) {
+        console.error(e);
+        e = new Problem(sentence(`this page failed: ${e.message}`), { next: "Reload it; if that does not help, tell whoever runs this service." });
+      }
       const gone = this.id && e.status === 404;
       if (!this.id) this.state("refused");
       if (gone) this.state("gone");
@@ -116,6 +120,7 @@ class Card {
     const upload = answer.json?.upload;
     if (!answer.ok && !upload) throw problemOf(answer);
     const id = answer.json.job_id;
+    this.offered = upload ? id : "";
     try {
       this.gone.signal.throwIfAborted();
       if (upload) await this.put(id, upload);
@@ -125,7 +130,8 @@ class Card {
       throw e;
     }
     this.known(id);
-    remember({ id: this.id, name: this.name, at: this.at });
+    this.direct = Boolean(upload);
+    remember({ id: this.id, name: this.name, at: this.at, direct: this.direct });
     this.state(upload ? "pending" : answer.json.status);
   }
 
@@ -166,7 +172,7 @@ class Card {
     if (!answer.ok) throw problemOf(answer);
   }
 
-  uploaded(bytes, of) { this.progress("Upload", bytes / of, `${size(bytes)} of ${size(of)}`); }
+  uploaded(bytes, of) { this.progress("Upload", of ? bytes / of : 0, `${size(bytes)} of ${size(of)}`); }
 
   progress(what, fraction, words) {
     this.$("progress").value = fraction;
@@ -176,25 +182,32 @@ class Card {
   }
 
   /**
-   * Asks until the job is over, as long as somebody looks. It waits at the service, longer
-   * each time, but for no longer than five seconds while there is progress to be told; of
-   * more jobs than can wait at a time each asks when the service says that it makes sense.
+   * Asks until the job is over, as long as somebody looks. When something has just changed
+   * it waits at the service for the end; later it asks now and then, at least every five
+   * seconds. Of more jobs than can wait at a time each asks when the service says that it
+   * makes sense.
    */
   async follow() {
     let failures = 0;
-    for (let asked = 0; !this.over; asked++) {
+    for (let asked = 0, state = ""; !this.over; asked++) {
       await seen();
       this.gone.signal.throwIfAborted();
+      if (state !== this.node.dataset.state) asked = 0;
+      state = this.node.dataset.state;
       const crowd = [...cards].filter((c) => c.id && !c.over).length > waits.places;
-      const wait = Math.min([2, 5, 10][asked] ?? 15, this.node.dataset.state === "processing" ? 5 : 15);
+      const wait = crowd ? 0 : [2, 5, 5, 5][asked] ?? 0;
       try {
-        const headers = crowd ? {} : { Prefer: `wait=${wait}` };
-        const answer = await waits.through(() => request("GET", `jobs/${this.id}`, { headers, signal: this.gone.signal }));
+        let begun = 0;
+        const answer = await waits.through(() => {
+          begun = performance.now();
+          return request("GET", `jobs/${this.id}`, { headers: wait ? { Prefer: `wait=${wait}` } : {}, signal: this.gone.signal, time: wait + 30 });
+        });
+        const early = performance.now() - begun < 900 * wait; // it has not waited, whatever its header says
         if (!answer.ok) throw problemOf(answer);
         failures = 0;
         if (!this.$(".problem").hidden) this.told("");
         await this.update(answer.json);
-        if (!this.over && !answer.header("Preference-Applied")) await sleep(answer.retryAfter || 1);
+        if (!this.over && (early || !wait)) await sleep(Math.min(answer.retryAfter || 1, crowd ? 30 : 5));
       } catch (e) {
         if (!(e instanceof Problem) || !e.passing || ++failures > 6) throw e;
         this.told(e.message, "Asking again by itself.");
@@ -207,7 +220,10 @@ class Card {
     const { input, output, progress } = job;
     this.caption(".before", input);
     if (job.params) this.params = JSON.stringify(job.params);
-    if (job.status === "failed") this.told(sentence(job.message || "the job failed"), "Leave another image, or this one with other parameters.");
+    if (job.status === "failed") {
+      this.state(job.status); // before the reason, which a screen reader is to tell
+      this.told(sentence(job.message || "the job failed"), "Leave another image, or this one with other parameters.");
+    }
     if (job.status === "completed") await this.arrived(output ?? {});
     this.over = job.status === "completed" || job.status === "failed";
     this.state(job.status);
@@ -273,8 +289,9 @@ class Card {
     const auth = token() ? ` -H "${authHeader}: Bearer $TOKEN"` : "";
     const plain = /^[\w.-]+$/.test(this.name);
     const file = plain ? `image=@${this.name}` : shell(`image=@"${this.name.replace(/["\\]/g, "\\$&")}"`);
-    const params = this.params ? ` -F ${shell(`params=${this.params}`)}` : "";
-    const text = `curl${auth} -F ${file}${params} ${shell(at("jobs"))}\ncurl${auth} -OJ ${shell(at(`jobs/${this.id}/output`))}\n`;
+    const params = this.params ? ` --form-string ${shell(`params=${this.params}`)}` : "";
+    const submit = this.direct ? "" : `curl${auth} -F ${file}${params} ${shell(at("jobs"))}\n`; // one that is too large for that
+    const text = `${submit}curl${auth} -OJ ${shell(at(`jobs/${this.id}/output`))}\n`;
     try {
       await navigator.clipboard.writeText(text);
       news(`Copied the commands for ${this.name}`);
@@ -302,6 +319,7 @@ class Card {
       forget(this.id);
     }
     this.gone.abort();
+    if (!this.id && this.offered) this.withdraw(this.offered); // whose image did not get there
     for (const url of this.urls) URL.revokeObjectURL(url);
     const beside = this.node.nextElementSibling ?? this.node.previousElementSibling;
     this.node.remove();

@@ -50,8 +50,13 @@ addEventListener("drop", (e) => {
   leave([...e.dataTransfer.files].filter((_, i) => isFile[i]));
 });
 
-for (const { id, name } of remembered()) {
+addEventListener("beforeunload", (e) => {
+  if ([...cards].some((card) => ["waiting", "uploading"].includes(card.node.dataset.state))) e.preventDefault();
+});
+
+for (const { id, name, direct } of remembered()) {
   const card = new Card(name);
+  card.direct = direct;
   $("#jobs").append(card.node);
   card.known(id);
   card.state("pending");

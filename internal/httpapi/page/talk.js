@@ -11,20 +11,33 @@ const $ = (selector, within = document) => within.querySelector(selector);
 const news = (text) => { $("#news").textContent = text; };
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-/** What the browser keeps; where it keeps nothing for sites, as long as the page lives. */
-function kept(name) {
-  try {
-    const storage = window[name];
-    storage.setItem("claimcheck", "");
-    storage.removeItem("claimcheck");
-    return storage;
-  } catch {
-    const items = new Map();
-    return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value), removeItem: (key) => items.delete(key) };
+/** What the browser keeps; where it keeps nothing for sites, or no more, as long as the page lives. */
+class Kept {
+  #items = new Map();
+  #name;
+  constructor(name) { this.#name = name; }
+  get(key) {
+    try {
+      return this.#items.get(key) ?? window[this.#name].getItem(key);
+    } catch {
+      return null;
+    }
+  }
+  set(key, value) {
+    this.#items.delete(key);
+    try {
+      window[this.#name].setItem(key, value);
+    } catch {
+      this.#items.set(key, value);
+    }
+  }
+  remove(key) {
+    this.#items.delete(key);
+    try { window[this.#name].removeItem(key); } catch { /* nor does it keep anything */ }
   }
 }
-const ofTab = kept("sessionStorage");
-const ofBrowser = kept("localStorage");
+const ofTab = new Kept("sessionStorage");
+const ofBrowser = new Kept("localStorage");
 
 /** Resolves once somebody can see the page. */
 const seen = () => new Promise((done) => {
@@ -93,13 +106,14 @@ const sentence = (s) => s.charAt(0).toUpperCase() + s.slice(1).replace(/\.?$/, "
 /**
  * One request to the service; where it asks for a token, so do we, and repeat.
  * With progress(loaded, total) it is told how much of the body has gone. A signal stops
- * it, unless the body has gone whole: then the answer says what came of it.
+ * it, unless the body has gone whole: then the answer says what came of it. What carries
+ * no body is given up when no answer comes in time, in seconds.
  */
-async function request(method, path, { headers = {}, body, progress, signal, as = "text" } = {}) {
+async function request(method, path, { headers = {}, body, progress, signal, as = "text", time = 60 } = {}) {
   for (;;) {
     const used = token();
     const all = used ? { ...headers, [authHeader]: `Bearer ${used}` } : headers;
-    const answer = await once(method, at(path), all, body, progress, signal, as);
+    const answer = await once(method, at(path), all, body, progress, signal, as, time);
     if (answer.status === 401 && /^Bearer/i.test(answer.header("WWW-Authenticate") ?? "")) {
       if (token() === used) await signIn(used ? answer.json?.detail : "");
       continue;
@@ -108,7 +122,7 @@ async function request(method, path, { headers = {}, body, progress, signal, as 
   }
 }
 
-function once(method, url, headers, body, progress, signal, as) {
+function once(method, url, headers, body, progress, signal, as, time) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     let whole = false;
@@ -116,6 +130,8 @@ function once(method, url, headers, body, progress, signal, as) {
     xhr.responseType = as;
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     if (progress) xhr.upload.onprogress = (e) => progress(e.loaded, e.total);
+    if (!body && as === "text") xhr.timeout = time * 1000;
+    xhr.ontimeout = () => reject(new Problem("The service does not answer.", { next: "Try again in a while." }));
     if (body) xhr.upload.onload = () => { whole = true; };
     xhr.onload = () => resolve(answerOf(xhr, as));
     xhr.onerror = () => reject(lost());
@@ -141,12 +157,12 @@ function answerOf(xhr, as) {
 // ---- Who you are: a token lives as long as its tab ----
 
 const authHeader = $('meta[name="auth-header"]').content; // which is AUTH_HEADER
-const token = () => ofTab.getItem("claimcheck token") ?? "";
+const token = () => ofTab.get("claimcheck token") ?? "";
 let signingIn = null;
 
 $("#sign-out").hidden = !token();
 $("#sign-out").onclick = () => {
-  ofTab.removeItem("claimcheck token");
+  ofTab.remove("claimcheck token");
   location.reload(); // whatever the token has shown is gone with it
 };
 
@@ -159,11 +175,17 @@ function signIn(why) {
       $("#token").focus();
       form.onsubmit = (e) => {
         e.preventDefault();
-        ofTab.setItem("claimcheck token", $("#token").value.trim().replace(/^Bearer\s+/i, ""));
-        $("#sign-out").hidden = false;
+        const given = $("#token").value.trim().replace(/^Bearer\s+/i, "");
         $("#token").value = "";
+        if (!/^[\x21-\x7e]+$/.test(given)) {
+          $("#token-why").textContent = "That is not a token: it has other characters than a token can have, or none. Copy it once more, as a whole.";
+          return;
+        }
+        ofTab.set("claimcheck token", given);
+        $("#sign-out").hidden = false;
         form.hidden = true;
         signingIn = null;
+        $("#files").focus();
         resolve();
       };
     });

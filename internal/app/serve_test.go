@@ -7,10 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"claimcheck.example/internal/app"
 	"claimcheck.example/internal/awslocal/awstest"
@@ -27,6 +31,12 @@ type served struct {
 func serve(t *testing.T, vars ...string) served {
 	t.Helper()
 	env := awstest.Start(t)
+	return serveOn(t, env, env.S3URL, vars...)
+}
+
+// serveOn is serve with another way to S3.
+func serveOn(t *testing.T, env *awstest.Env, s3 string, vars ...string) served {
+	t.Helper()
 	c, err := config.Load(config.Server, append([]string{
 		"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "ALLOW_ANONYMOUS=true", "SHUTDOWN_GRACE=30s",
 	}, vars...))
@@ -34,7 +44,7 @@ func serve(t *testing.T, vars ...string) served {
 		t.Fatal(err)
 	}
 	cfg := env.Servers.Config()
-	cfg.ConfigSources = []any{endpoints{"S3": env.S3URL, "SQS": env.SQSURL}}
+	cfg.ConfigSources = []any{endpoints{"S3": s3, "SQS": env.SQSURL}}
 	api, err := app.NewAPI(c, cfg, app.Quiet(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +76,48 @@ type endpoints map[string]string
 func (e endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
 	url, ok := e[service]
 	return url, ok, nil
+}
+
+// TestSlowStorageIsNotTheClients has each part of an upload take longer than the client may
+// leave the service waiting: what the service waits for by itself does not count.
+func TestSlowStorageIsNotTheClients(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	to, err := url.Parse(env.S3URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }}
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("partNumber") {
+			<-time.After(2500 * time.Millisecond)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(slow.Close)
+	s := serveOn(t, env, slow.URL, "IDLE_TIMEOUT=2s")
+	picture, err := os.ReadFile(awstest.Path("../media/testdata/rainier.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture = append(picture, make([]byte, 11<<20)...)
+	for name, http2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			transport := &http.Transport{Protocols: new(http.Protocols)}
+			transport.Protocols.SetHTTP1(!http2)
+			transport.Protocols.SetUnencryptedHTTP2(http2)
+			defer transport.CloseIdleConnections()
+			resp, err := (&http.Client{Transport: transport}).Post(s.url+"/jobs", "image/jpeg", bytes.NewReader(picture))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if body, err := io.ReadAll(resp.Body); resp.StatusCode != http.StatusAccepted || err != nil {
+				t.Errorf("answer is %s: %s (%v)", resp.Status, body, err)
+			}
+		})
+	}
 }
 
 // TestUploadsOfOneConnection sends many more large uploads over one HTTP/2 connection

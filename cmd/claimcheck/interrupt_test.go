@@ -35,7 +35,9 @@ func newGate(t *testing.T, server string) *gate {
 		rewrite := p.Rewrite
 		p.Rewrite = func(r *httputil.ProxyRequest) {
 			rewrite(r)
-			r.Out.Body = &stuck{ReadCloser: r.Out.Body, wait: func() { begin(); <-opened }}
+			if r.Out.Body != nil {
+				r.Out.Body = &stuck{ReadCloser: r.Out.Body, wait: func() { begin(); <-opened }}
+			}
 		}
 	})
 	t.Cleanup(g.open)
@@ -127,6 +129,22 @@ func TestInterruptedSubmit(t *testing.T) {
 		go func() { <-g.begun; cancel() }()
 		r := claimcheck(ctx, nil, "submit", "--server", g.URL, large(t))
 		g.open()
+		if r.code != 130 || !strings.Contains(r.err, "interrupted; nothing was submitted") {
+			t.Errorf("exit code %d, output %q, errors %q", r.code, r.out, r.err)
+		}
+		nothing(t, s)
+	})
+	t.Run("while a direct upload is offered", func(t *testing.T) {
+		t.Parallel()
+		s := apptest.Start(t, "MAX_INLINE_BYTES=256KiB")
+		ctx, cancel := context.WithCancel(t.Context())
+		s.Backend.Fail(func(r apptest.Request) apptest.Fault {
+			if r.Method == http.MethodPut && strings.HasPrefix(r.Key, "jobs/") {
+				cancel()
+			}
+			return apptest.Pass
+		})
+		r := claimcheck(ctx, nil, "submit", "--server", s.URL, large(t))
 		if r.code != 130 || !strings.Contains(r.err, "interrupted; nothing was submitted") {
 			t.Errorf("exit code %d, output %q, errors %q", r.code, r.out, r.err)
 		}

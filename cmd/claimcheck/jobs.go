@@ -136,6 +136,11 @@ func (c outputCmd) Run(ctx context.Context, s streams) error {
 		return copyOutput(ctx, s.out, r)
 	}
 	path := c.Output
+	if strings.HasSuffix(path, "/") {
+		if err := os.MkdirAll(path, 0o777); err != nil { // less the umask
+			return err
+		}
+	}
 	if info, err := os.Stat(path); path == "" || err == nil && info.IsDir() {
 		path = filepath.Join(path, nameOf(r))
 	}

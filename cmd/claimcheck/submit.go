@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,15 +57,12 @@ func (c submitCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Jobs < 1 {
-		return wrongLine("--jobs is at least 1")
+	if err := c.check(); err != nil {
+		return err
 	}
-	if c.Output != "" {
-		if err := os.MkdirAll(c.Output, 0o777); err != nil { // less the umask
-			return fmt.Errorf("--output: %w", err)
-		}
-	}
-	b := &batch{submitCmd: c, api: api, params: params, s: s, show: newProgress(s, len(c.Files))}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	b := &batch{submitCmd: c, api: api, params: params, s: s, show: newProgress(s, len(c.Files)), stop: stop}
 	var group errgroup.Group
 	group.SetLimit(c.Jobs)
 	names := resultNames(c.Files)
@@ -88,6 +86,28 @@ func (c submitCmd) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
+// check finds out before any image is submitted what would be in the way of its result.
+func (c submitCmd) check() error {
+	switch stdin := slices.Index(c.Files, "-"); {
+	case c.Jobs < 1:
+		return wrongLine("--jobs is at least 1")
+	case stdin >= 0 && slices.Contains(c.Files[stdin+1:], "-"):
+		return wrongLine("standard input is one image; it can be named once")
+	case filepath.Base(c.Output) == "-":
+		return wrongLine("--output is a folder; claimcheck output -o - writes a result to standard output")
+	case c.Output == "":
+		return nil
+	}
+	if err := os.MkdirAll(c.Output, 0o777); err != nil { // less the umask
+		return fmt.Errorf("--output: %w", err)
+	}
+	probe, err := os.CreateTemp(c.Output, ".claimcheck-*")
+	if err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
 // params makes one JSON object of --params and --param.
 func (c submitCmd) params() (string, error) {
 	if len(c.Param) == 0 && c.Params == "" {
@@ -97,6 +117,9 @@ func (c submitCmd) params() (string, error) {
 	if c.Params != "" {
 		if err := json.Unmarshal([]byte(c.Params), &all); err != nil {
 			return "", wrongLine(`--params is not a JSON object such as {"width": 800}: %w`, err)
+		}
+		if all == nil {
+			return "", wrongLine(`--params is null, and not a JSON object such as {"width": 800}`)
 		}
 	}
 	for name, value := range c.Param {
@@ -117,6 +140,7 @@ type batch struct {
 	params string
 	s      streams
 	show   *progress
+	stop   context.CancelCauseFunc // ends the batch, since nobody hears of it
 
 	mu     sync.Mutex // guards failed, and the streams
 	failed bool
@@ -154,7 +178,12 @@ func (b *batch) tell(ctx context.Context, o outcome, err error) {
 		}
 		if unheard != nil { // what is known of the job is not to be lost with it
 			b.failed = true
-			b.complain(o, fmt.Sprintf("standard output cannot be written: %v", unheard))
+			what := fmt.Sprintf("standard output cannot be written: %v", unheard)
+			if o.Error != "" {
+				what = o.Error + "; " + what
+			}
+			b.complain(o, what)
+			b.stop(errSomeFailed)
 		}
 	})
 }
@@ -176,6 +205,9 @@ func (b *batch) process(ctx context.Context, file, stem string) (o outcome, err 
 		return o, err
 	}
 	defer img.close()
+	if err := b.room(stem, img.ContentType); err != nil {
+		return o, err
+	}
 	check, err := b.submit(ctx, img.Image)
 	o.URL = check.URL
 	if err != nil {
@@ -213,9 +245,53 @@ func (b *batch) process(ctx context.Context, file, stem string) (o outcome, err 
 	return o, nil
 }
 
-// patience is how long an interrupted submit waits for the answer to an image that has
-// gone up whole, and for each other last word.
-const patience = 5 * time.Second
+// room reports that the result of an image will hardly find its place, going by what it
+// will most likely be: a job that cannot be of use is not made.
+func (b *batch) room(stem, contentType string) error {
+	if b.Output == "" || b.Force || stem == "" {
+		return nil
+	}
+	var asked struct{ Format string }
+	_ = json.Unmarshal([]byte(b.params), &asked) // params of another processor say something else
+	ending := endings[contentType]
+	if asked.Format != "" {
+		ending = endings["image/"+asked.Format]
+	}
+	path := filepath.Join(b.Output, stem+ending)
+	if _, err := os.Lstat(path); err != nil || ending == "" {
+		return nil
+	}
+	return errExists(path)
+}
+
+// endings of results' names, as the server gives them.
+var endings = map[string]string{
+	"image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "image/webp": ".webp", "image/tiff": ".tiff", "image/bmp": ".bmp",
+}
+
+const (
+	// patience is how long an interrupted submit waits for the answer to an image that has
+	// gone up whole, and for each other last word.
+	patience = 5 * time.Second
+	// haste is how long it waits for an answer that may come before the image is whole, such
+	// as the offer of a direct upload, which has made a job.
+	haste = time.Second
+)
+
+// halting is an image of which no more is read once halt is called, until ctx ends.
+type halting struct {
+	io.ReaderAt
+	ctx    context.Context
+	halted atomic.Bool
+}
+
+func (h *halting) ReadAt(p []byte, off int64) (int, error) {
+	if h.halted.Load() {
+		<-h.ctx.Done()
+		return 0, context.Cause(h.ctx)
+	}
+	return h.ReaderAt.ReadAt(p, off)
+}
 
 // errUnfinished is what an interruption has left behind.
 var errUnfinished = errors.New("interrupted")
@@ -227,6 +303,8 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 	ctx, cancel := context.WithCancel(context.WithoutCancel(interrupted))
 	defer cancel()
 	var whole atomic.Bool
+	content := &halting{ReaderAt: img.Content, ctx: ctx}
+	img.Content = content
 	show := b.show.file(img.Size)
 	img.Progress = func(sent int64) {
 		if show != nil {
@@ -237,11 +315,12 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 		}
 	}
 	defer context.AfterFunc(interrupted, func() {
-		if !whole.Load() {
-			cancel()
-			return
+		content.halted.Store(true)
+		if whole.Load() {
+			time.AfterFunc(patience, cancel)
+		} else {
+			time.AfterFunc(haste, cancel)
 		}
-		time.AfterFunc(patience, cancel)
 	})()
 	check, err = b.api.Submit(ctx, img)
 	switch {
@@ -264,17 +343,18 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 // known when they come. Of equal names the second becomes name-2: no result replaces
 // another's, also where case makes no difference. What comes from standard input has none.
 func resultNames(files []string) []string {
-	names, taken := make([]string, len(files)), map[string]bool{}
+	names, taken := make([]string, len(files)), map[string]int{} // how often, in lower case
 	for i, file := range files {
 		if file == "-" {
 			continue
 		}
 		stem := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 		names[i] = stem
-		for n := 2; taken[strings.ToLower(names[i])]; n++ {
-			names[i] = fmt.Sprintf("%s-%d", stem, n)
+		for low := strings.ToLower(stem); taken[strings.ToLower(names[i])] > 0; {
+			taken[low]++
+			names[i] = fmt.Sprintf("%s-%d", stem, taken[low])
 		}
-		taken[strings.ToLower(names[i])] = true
+		taken[strings.ToLower(names[i])]++
 	}
 	return names
 }
@@ -312,7 +392,10 @@ func (b *batch) open(ctx context.Context, file string) (source, error) {
 func (b *batch) spool(ctx context.Context, file string) (*os.File, error) {
 	if file != "-" {
 		// Opened first, a pipe would wait for its writer.
-		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		switch info, err := os.Stat(file); {
+		case err == nil && info.IsDir():
+			return nil, errors.New("it is a folder; name the images in it")
+		case err == nil && !info.Mode().IsRegular():
 			return nil, errors.New("it is not a file; pipe it into standard input, which is called -")
 		}
 		return os.Open(file)

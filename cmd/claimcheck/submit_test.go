@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,8 +83,8 @@ func TestSubmit(t *testing.T) {
 				t.Errorf("%d jobs were made", n)
 			}
 			r = claimcheck(t.Context(), nil, "submit", "--server", s.URL, file, "-o", dir, "--param", "format=png")
-			if again, _ := os.ReadFile(kept); r.code != 1 || !strings.Contains(r.err, "exists and is not replaced") || !bytes.Equal(again, result) {
-				t.Errorf("the first result is in danger: exit code %d, %q", r.code, r.err)
+			if again, _ := os.ReadFile(kept); r.code != 1 || !strings.Contains(r.err, "exists and is not replaced") || !bytes.Equal(again, result) || documents(t, s) != 1 {
+				t.Errorf("the first result is in danger, or a job is made for nothing: exit code %d, %q", r.code, r.err)
 			}
 		})
 	}
@@ -179,6 +180,19 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
+// TestManyEqualNames names results of as many images as a command line holds.
+func TestManyEqualNames(t *testing.T) {
+	t.Parallel()
+	files := slices.Repeat([]string{"a/x.png", "b/X-2.png"}, 50_000)
+	names := map[string]bool{}
+	for _, name := range resultNames(files) {
+		names[strings.ToLower(name)] = true
+	}
+	if len(names) != len(files) {
+		t.Errorf("%d images have %d names", len(files), len(names))
+	}
+}
+
 // TestCheckIsNotLost submits where standard output is full: the check comes as an error.
 func TestCheckIsNotLost(t *testing.T) {
 	t.Parallel()
@@ -189,6 +203,11 @@ func TestCheckIsNotLost(t *testing.T) {
 		if code != 1 || !strings.Contains(errs.String(), "no space left on device ("+s.URL+"/jobs/") {
 			t.Errorf("%v: exit code %d, %q", more, code, errs.String())
 		}
+	}
+	before := documents(t, s)
+	run(t.Context(), []string{"submit", "--server", s.URL, "-j", "1", photo(t), photo(t), photo(t)}, streams{strings.NewReader(""), broken{}, io.Discard})
+	if n := documents(t, s) - before; n != 1 {
+		t.Errorf("%d jobs were made of which nobody hears", n)
 	}
 }
 

@@ -44,8 +44,15 @@ func New(server, header, token string) (*Client, error) {
 	if header == "" || strings.Trim(strings.ToLower(header), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 		return nil, fmt.Errorf("%q is not the name of a header such as Authorization", header)
 	}
+	if len(token) > 7 && strings.EqualFold(token[:7], "Bearer ") {
+		token = strings.TrimSpace(token[7:])
+	}
+	if strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return nil, errors.New("the token has characters in it that no token has; copy it once more, as a whole")
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 16
+	transport.ResponseHeaderTimeout = longestWait + 20*time.Second // counted from the request's end
 	return &Client{
 		server: strings.TrimSuffix(server, "/"), header: header, token: token,
 		// A token must not follow a redirection, and neither must an image.
@@ -163,6 +170,9 @@ func problemOf(resp *http.Response, raw []byte) *Problem {
 		p = &Problem{} // from something in between, such as a proxy
 	}
 	p.Status = resp.StatusCode
+	if to := resp.Header.Get("Location"); p.Detail == "" && p.Status/100 == 3 && to != "" {
+		p.Detail = "the server sends its clients on to " + to + "; name that as the server"
+	}
 	return p
 }
 

@@ -65,7 +65,7 @@ func (c *Client) find(job string) (u string, tell func(error) error, err error) 
 	tell = func(err error) error { return err }
 	i := strings.LastIndexByte(job, '/')
 	switch {
-	case c.own(job):
+	case strings.HasPrefix(job, c.server+"/jobs/"):
 		return job, tell, nil
 	case i >= 0:
 		if uuid.Validate(job[i+1:]) != nil || !strings.HasSuffix(job[:i], "/jobs") {

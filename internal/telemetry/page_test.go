@@ -1,0 +1,93 @@
+package telemetry_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"claimcheck.example/internal/telemetry"
+)
+
+// TestPageTellsOfEveryMetric compares docs/operations.md with what the instruments say of
+// themselves, and with the names in the source.
+func TestPageTellsOfEveryMetric(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z.]+)` \\| (counter|gauge|histogram) \\| `(.+?)` \\|([^|]*)\\|").FindAllStringSubmatch(string(page), -1) {
+		told = append(told, fmt.Sprintf("%s: %s of %s by %s", row[1], row[2], row[3], strings.TrimSpace(strings.ReplaceAll(row[4], "`", ""))))
+	}
+	slices.Sort(told)
+
+	reader := sdkmetric.NewManualReader()
+	m, err := telemetry.NewMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	m.Accepted(ctx, 1)
+	m.Refused(ctx, "denied")
+	m.Ended(ctx, telemetry.End{Outcome: "completed"})
+	m.Received(ctx, time.Second)
+	m.Request(ctx, "GET", "/jobs", 200, time.Second)
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(ctx, &all); err != nil {
+		t.Fatal(err)
+	}
+	var want, names []string
+	for _, s := range all.ScopeMetrics {
+		for _, m := range s.Metrics {
+			var kind string
+			var by attribute.Set
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				kind, by = "counter", data.DataPoints[0].Attributes
+			case metricdata.Gauge[float64]:
+				kind, by = "gauge", data.DataPoints[0].Attributes
+			case metricdata.Histogram[float64]:
+				kind, by = "histogram", data.DataPoints[0].Attributes
+			}
+			var keys []string
+			for _, kv := range by.ToSlice() {
+				keys = append(keys, string(kv.Key))
+			}
+			names = append(names, m.Name)
+			want = append(want, fmt.Sprintf("%s: %s of %s by %s", m.Name, kind, m.Unit, strings.Join(keys, ", ")))
+		}
+	}
+	slices.Sort(want)
+	// The page lists attributes in an order of its own.
+	for _, lines := range [][]string{told, want} {
+		for i, line := range lines {
+			head, list, _ := strings.Cut(line, " by ")
+			keys := strings.Split(list, ", ")
+			slices.Sort(keys)
+			lines[i] = strings.TrimSpace(head + " by " + strings.Join(keys, ", "))
+		}
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("metrics (-instruments +docs/operations.md):\n%s", diff)
+	}
+
+	source, err := os.ReadFile("metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`(?:counter|seconds|Gauge)\("([^"]+)"`).FindAllSubmatch(source, -1) {
+		if !slices.Contains(names, string(name[1])) {
+			t.Errorf("%s is registered, and no event of this test records it", name[1])
+		}
+	}
+}

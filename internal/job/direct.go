@@ -53,23 +53,18 @@ func (s *Service) Announce(ctx context.Context, who Caller, in Announcement) (*J
 		return nil, Errorf(Unsupported, "this service does not process %.80q; say as content_type which kind of image it is", in.ContentType)
 	}
 	j := &Job{
-		ID: NewID(), Status: Pending, Owner: who.Owner(), Params: in.Params,
+		Status: Pending, Owner: who.Owner(), Params: in.Params,
 		Input: Media{ContentType: in.ContentType, SizeBytes: in.SizeBytes},
 	}
 	if err := s.rules.CheckParams(j.Input, j.Params); err != nil {
 		return nil, err
 	}
-	if in.Key != "" {
-		j.ID = KeyedID(j.Owner, in.Key)
-		earlier, err := s.gate.documents(ok).Load(ctx, j.ID)
-		switch {
-		case err == nil && !earlier.Unaccepted:
-			return s.announced(ctx, earlier, j)
-		case err == nil:
-			j.Version = earlier.Version
-		case KindOf(err) != NotFound:
-			return j, Wrap(KindOf(err), err, errNotAccepted)
-		}
+	earlier, err := s.named(ctx, ok, j, in.Key)
+	switch {
+	case err != nil:
+		return j, err
+	case earlier != nil:
+		return s.announced(ctx, earlier, j)
 	}
 	if err := s.quota.Submit(j.Owner); err != nil {
 		return nil, err

@@ -17,10 +17,34 @@ import (
 
 const errKeyReused = "this Idempotency-Key was used before with another image or other parameters; use a new key for a new job"
 
+// named gives j its identifier and returns the job that its key names already; nil for
+// none. A try that was not accepted is none: j is to be written in its place.
+func (s *Service) named(ctx context.Context, ok grant, j *Job, key string) (*Job, error) {
+	if key == "" {
+		j.ID = NewID()
+		return nil, nil
+	}
+	j.ID = KeyedID(j.Owner, key)
+	earlier, err := s.gate.documents(ok).Load(ctx, j.ID)
+	switch {
+	case KindOf(err) == NotFound:
+		return nil, nil
+	case err != nil:
+		return nil, Wrap(KindOf(err), err, errNotAccepted)
+	case earlier.Unaccepted && !earlier.Deleted:
+		j.Version = earlier.Version
+		return nil, nil
+	}
+	return earlier, nil
+}
+
 // repeat answers a submit whose key names a job already. The body is read, to be
 // compared, but stored nowhere. A job that is still pending gets its message again: its
 // first sender may have died before sending.
 func (s *Service) repeat(ctx context.Context, ok grant, earlier *Job, in Submission) (*Job, error) {
+	if earlier.Deleted {
+		return nil, errBeingDeleted
+	}
 	probe := &Job{ID: earlier.ID}
 	sum := newDigest()
 	src := io.TeeReader(&inflow{r: in.Image, max: s.limits.MaxBytes, inline: s.limits.MaxBytes}, sum)

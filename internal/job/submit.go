@@ -53,36 +53,23 @@ func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, 
 	if err != nil {
 		return nil, err
 	}
-	j := &Job{Status: Pending, Owner: who.Owner(), CreatedAt: s.now().UTC().Truncate(time.Millisecond)}
-	var announced *Job
-	if in.Key == "" {
-		j.ID = NewID()
-	} else {
-		j.ID = KeyedID(j.Owner, in.Key)
-		earlier, err := s.gate.documents(ok).Load(ctx, j.ID)
-		switch {
-		case err == nil && earlier.Deleted:
-			return nil, errBeingDeleted
-		case err == nil && s.awaitsUpload(earlier):
-			announced = earlier // here comes the image by another way
-		case err == nil && !earlier.Unaccepted:
-			return s.repeat(ctx, ok, earlier, in)
-		case err == nil:
-			j.Version = earlier.Version
-		case KindOf(err) != NotFound:
-			return j, Wrap(KindOf(err), err, errNotAccepted)
-		}
-	}
-	if announced == nil { // a job is booked once
-		if err := s.quota.Submit(who.Owner()); err != nil {
-			return nil, err
-		}
-	}
-	if s.crowded(in.Body) || !s.admit() {
-		return nil, &Error{Kind: Exhausted, Message: "too many uploads at once; try again shortly", RetryAfter: time.Second + rand.N(3*time.Second)}
+	if err := s.admit(in.Body); err != nil {
+		return nil, err
 	}
 	defer s.release()
-	u := &upload{s: s, ok: ok, job: j, announced: announced, view: s.witness.Watch()}
+	j := &Job{Status: Pending, Owner: who.Owner(), CreatedAt: s.now().UTC().Truncate(time.Millisecond)}
+	earlier, err := s.named(ctx, ok, j, in.Key)
+	switch {
+	case err != nil:
+		return j, err
+	case earlier == nil: // only what is new is booked
+		if err := s.quota.Submit(j.Owner); err != nil {
+			return nil, err
+		}
+	case !s.awaitsUpload(earlier):
+		return s.repeat(ctx, ok, earlier, in)
+	}
+	u := &upload{s: s, ok: ok, job: j, announced: earlier, view: s.witness.Watch()}
 	defer u.close()
 	if err := u.receive(ctx, in); err != nil {
 		switch {
@@ -102,14 +89,17 @@ func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, 
 	return accepted, err
 }
 
-// admit takes one of the places for uploads, release gives it back.
-func (s *Service) admit() bool {
-	select {
-	case s.uploads <- struct{}{}:
-		return true
-	default:
-		return false
+// admit takes one of the places for uploads, release gives it back. Exhausted when all
+// are taken or there is no room for the body: then nothing is read, asked for or booked.
+func (s *Service) admit(body int64) error {
+	if !s.crowded(body) {
+		select {
+		case s.uploads <- struct{}{}:
+			return nil
+		default:
+		}
 	}
+	return &Error{Kind: Exhausted, Message: "too many uploads at once; try again shortly", RetryAfter: time.Second + rand.N(3*time.Second)}
 }
 
 func (s *Service) release() { <-s.uploads }

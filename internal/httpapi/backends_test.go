@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -56,6 +57,9 @@ func failCall(t *testing.T, hit func(apptest.Request) bool, fault apptest.Fault)
 			if a.JSON(t)["detail"] == "" || name == "submit" && a.Header.Get("Location") == "" {
 				t.Errorf("%s: %s", name, a.Bytes)
 			}
+			if !soon(a.Header.Get("Retry-After"), a.JSON(t)["type"] == "urn:claimcheck:problem:unavailable") {
+				t.Errorf("%s: Retry-After: %q on %s", name, a.Header.Get("Retry-After"), a.Bytes)
+			}
 		default:
 			t.Errorf("%s: %s: %s", name, a.Status, a.Bytes)
 		}
@@ -77,4 +81,10 @@ func failCall(t *testing.T, hit func(apptest.Request) bool, fault apptest.Fault)
 			t.Errorf("what was accepted under the fault: %s: %s", a.Status, a.Bytes)
 		}
 	}
+}
+
+// soon reports whether a Retry-After is of 2 to 5 seconds, or missing where it is no use.
+func soon(retryAfter string, use bool) bool {
+	n, err := strconv.Atoi(retryAfter)
+	return use && err == nil && 2 <= n && n <= 5 || !use && retryAfter == ""
 }

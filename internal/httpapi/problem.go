@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 // statuses is the one table from kinds to statuses. A failing backend is a 500 and not
-// a 503: the API promises so, and the answer carries Retry-After where that makes sense.
+// a 503: the API promises so, and the answer carries Retry-After where trying again helps.
 var statuses = map[job.Kind]int{
 	job.Unknown:         http.StatusInternalServerError,
 	job.NotFound:        http.StatusNotFound,
@@ -91,11 +92,24 @@ func (a *api) problem(w http.ResponseWriter, r *request, err error) {
 	if p.Status >= 500 {
 		p.Message = p.Detail
 	}
-	if e, ok := errors.AsType[*job.Error](err); ok && e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", seconds(e.RetryAfter))
+	if wait := retryAfter(err); wait > 0 {
+		w.Header().Set("Retry-After", seconds(wait))
 	}
 	r.note = append(r.note, slog.String("kind", kind.String()), slog.Any("error", err))
 	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+// retryAfter is when trying again makes sense; zero when nobody knows. After a backend's
+// failure it is soon, and spread, since everybody has met it at once.
+func retryAfter(err error) time.Duration {
+	e, ok := errors.AsType[*job.Error](err)
+	switch {
+	case !ok:
+		return 0
+	case e.RetryAfter == 0 && e.Kind == job.Unavailable:
+		return 2*time.Second + rand.N(3*time.Second)
+	}
+	return e.RetryAfter
 }
 
 // writeJSON answers with v. It buffers: the documents of this API are small.

@@ -59,7 +59,7 @@ func beProgram() {
 	os.Exit(0)
 }
 
-const notAPicture = "This is no picture that I know."
+const notAPicture = "This is no picture that I know"
 
 func quarterTurn(r io.Reader) (turned []byte, pixels int, err error) {
 	in, _, err := image.Decode(r)
@@ -238,7 +238,7 @@ func asked(n int, s sample) (params string, want result) {
 		params, want = `{"ops": [{"resize": {"width": 140, "height": 30}}, {"blur": 1.5}, {"flip": "vertical"}], "format": "tiff"}`, result{contentType: "image/tiff", w: 140, h: 30}
 	}
 	if s.broken {
-		want = result{message: "The image is damaged or cut off."}
+		want = result{message: "the image is damaged or cut off"}
 	}
 	return params, want
 }
@@ -269,7 +269,7 @@ func TestMixedImages(t *testing.T) {
 	}{
 		{"image", "image", asked},
 		{"exec", "exec:" + self + " " + asProgram, turned(notAPicture)},
-		{"http", server.URL + "/turn", turned("The processor refused the image (status 422).")},
+		{"http", server.URL + "/turn", turned("the processor refused the image (status 422)")},
 	}
 	for _, p := range processors {
 		t.Run(p.name, func(t *testing.T) {

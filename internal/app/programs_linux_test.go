@@ -113,15 +113,15 @@ func TestBadJobDelaysNobody(t *testing.T) {
 func TestWorkerOutlivesItsPrograms(t *testing.T) {
 	t.Parallel()
 	s, submit, left := programs(t, "CONCURRENCY=4", "PROCESS_TIMEOUT=3s", "MAX_ATTEMPTS=1")
-	const tooLong, tooMuch = "given up after 1 attempts: processing took longer than 3s", "The processor's result has more bytes than this service hands out."
+	const tooLong, tooMuch = "given up after 1 attempt: processing took longer than 3s", "the processor's result has more bytes than this service hands out"
 	tests := map[string]string{
 		"hang": tooLong, "stubborn": tooLong, "complain": tooLong, "daemon": "", "flood": tooMuch,
-		"disk":   "given up after 1 attempts: The processor failed (signal: file size limit exceeded).",
-		"memory": "given up after 1 attempts: The processor failed (exit status 2).",
-		"crash":  "given up after 1 attempts: The processor failed (signal: segmentation fault).",
-		"never":  "The lens cap was on.",
-		"later":  "given up after 1 attempts: The processor cannot work right now.",
-		"fail":   "given up after 1 attempts: The processor failed (exit status 1).",
+		"disk":   "given up after 1 attempt: the processor failed (signal: file size limit exceeded)",
+		"memory": "given up after 1 attempt: the processor failed (exit status 2)",
+		"crash":  "given up after 1 attempt: the processor failed (signal: segmentation fault)",
+		"never":  "The lens cap was on",
+		"later":  "given up after 1 attempt: the processor cannot work right now",
+		"fail":   "given up after 1 attempt: the processor failed (exit status 1)",
 	}
 	s.StartWorker(t)
 	locations := map[string]string{}

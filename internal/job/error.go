@@ -61,7 +61,8 @@ func (k Kind) String() string {
 // Error is an error with a kind and a sentence that may be shown to the client.
 type Error struct {
 	Kind Kind
-	// Message is one sentence for the client: what is wrong and what to do about it.
+	// Message is one sentence for the client: what is wrong and what to do about it. It
+	// begins in lower case and has no full stop, so that others can be made of it.
 	// It never holds a secret, an internal name or the text of a cause.
 	Message string
 	// RetryAfter is when trying again makes sense; zero when nothing is known.

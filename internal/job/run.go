@@ -130,7 +130,7 @@ func (r *Runner) run(ctx context.Context, d Delivery, received time.Time) Outcom
 		return r.fail(ctx, l, messageOr(err, "the image could not be processed"), err)
 	}
 	if j.Attempts >= r.MaxAttempts {
-		return r.fail(ctx, l, fmt.Sprintf("given up after %d attempts: %s", j.Attempts, messageOr(err, "processing failed")), err)
+		return r.fail(ctx, l, givenUp(j.Attempts, messageOr(err, "processing failed")), err)
 	}
 	return r.release(ctx, l, backoff(err, j.Attempts), messageOr(err, "processing failed")+"; it will be tried again", err)
 }
@@ -165,6 +165,13 @@ func messageOr(err error, fallback string) string {
 		return m
 	}
 	return fallback
+}
+
+func givenUp(attempts int, why string) string {
+	if attempts == 1 {
+		return "given up after 1 attempt: " + why
+	}
+	return fmt.Sprintf("given up after %d attempts: %s", attempts, why)
 }
 
 // backoff is how long a job rests after its nth failed attempt: what the error asks
@@ -240,7 +247,7 @@ func (r *Runner) claim(ctx context.Context, d Delivery) (*Job, Outcome) {
 // giveUp fails a job whose attempts were used up by workers that were lost.
 func (r *Runner) giveUp(ctx context.Context, j *Job) (Outcome, error) {
 	finish(j, Failed, r.Now())
-	j.Message = fmt.Sprintf("given up after %d attempts: the worker was lost each time", j.Attempts)
+	j.Message = givenUp(j.Attempts, "the worker was lost each time")
 	version, err := r.Store.Swap(ctx, stamp(j, r.Now()))
 	if err != nil {
 		return Outcome{Verdict: Later, After: backoff(nil, 1), Err: err}, err

@@ -126,6 +126,24 @@ func TestVerdictOfEachFailure(t *testing.T) {
 	}
 }
 
+// TestMessagesAreSentences reads what a client is told of a job between two attempts,
+// and when the first was the last.
+func TestMessagesAreSentences(t *testing.T) {
+	t.Parallel()
+	for attempts, want := range map[int]string{2: "the model is loading; it will be tried again", 1: "given up after 1 attempt: the model is loading"} {
+		s := newSystem(t)
+		s.runner.MaxAttempts = attempts
+		s.processor.do = func(context.Context, job.Task) (*job.Result, error) {
+			return nil, job.Errorf(job.Unavailable, "the model is loading")
+		}
+		j := s.submit(t, "IMG one")
+		s.runner.Run(t.Context(), s.receive(t))
+		if d := s.document(t, j.ID); d.Message != want {
+			t.Errorf("told %q, want %q", d.Message, want)
+		}
+	}
+}
+
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }

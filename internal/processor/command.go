@@ -253,7 +253,7 @@ func openResult(name string) (*os.File, error) {
 }
 
 // noResult tells the client of a processor that has come to its end with nothing.
-const noResult = "The processor gave no result."
+const noResult = "the processor gave no result"
 
 // errTime is the cause of a run's end when its time is up.
 var errTime = errors.New("time is up")

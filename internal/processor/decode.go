@@ -57,7 +57,7 @@ func (d decoder) picture(ctx context.Context, data []byte, info media.Info, plan
 func (d decoder) decode(ctx context.Context, data []byte) (m image.Image, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			m, err = nil, job.Wrap(job.Invalid, fmt.Errorf("decoder panicked: %v", v), "The image is damaged.")
+			m, err = nil, job.Wrap(job.Invalid, fmt.Errorf("decoder panicked: %v", v), "the image is damaged")
 		}
 	}()
 	m, err = d(&contextFile{ctx: ctx, Reader: bytes.NewReader(data)})
@@ -68,9 +68,9 @@ func (d decoder) decode(ctx context.Context, data []byte) (m image.Image, err er
 		return nil, cause
 	}
 	if what, ok := unsupported(err); ok {
-		return nil, job.Wrap(job.Unsupported, err, fmt.Sprintf("The image is of a kind that the built-in processor does not know (%s); save it as PNG or JPEG and submit that.", what))
+		return nil, job.Wrap(job.Unsupported, err, fmt.Sprintf("the image is of a kind that the built-in processor does not know (%s); save it as PNG or JPEG and submit that", what))
 	}
-	return nil, job.Wrap(job.Invalid, err, "The image is damaged or cut off.")
+	return nil, job.Wrap(job.Invalid, err, "the image is damaged or cut off")
 }
 
 // unsupported reports whether a decoder knows the file to be sound, and what of it it

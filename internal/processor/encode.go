@@ -21,7 +21,7 @@ func (p *Image) encode(ctx context.Context, pic *picture, plan plan, inputType s
 		format = defaultFormat(pic, inputType)
 	}
 	if most := formatSides[format]; pic.w > most || pic.h > most {
-		return nil, job.Errorf(job.TooLarge, "The result would be %d x %d pixels; a %s file holds at most %d a side.", pic.w, pic.h, format, most)
+		return nil, job.Errorf(job.TooLarge, "the result would be %d x %d pixels; a %s file holds at most %d a side", pic.w, pic.h, format, most)
 	}
 	var m image.Image
 	var err error
@@ -178,7 +178,7 @@ func (b *boundedWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	if b.left -= int64(len(p)); b.left < 0 {
-		return 0, job.Errorf(job.TooLarge, "The result has more bytes than this service hands out; ask for a smaller picture or another format.")
+		return 0, job.Errorf(job.TooLarge, "the result has more bytes than this service hands out; ask for a smaller picture or another format")
 	}
 	return b.w.Write(p)
 }

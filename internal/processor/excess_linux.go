@@ -18,7 +18,7 @@ import (
 func (l limits) exceeded(leader int, dir string) error {
 	all := family(leader)
 	if len(all) > l.processes {
-		return excess("The processor started more processes than it may.", "%d processes, of %d", len(all), l.processes)
+		return excess("the processor started more processes than it may", "%d processes, of %d", len(all), l.processes)
 	}
 	var memory uint64
 	for _, p := range all {
@@ -31,10 +31,10 @@ func (l limits) exceeded(leader int, dir string) error {
 		}
 	}
 	if memory > l.memory {
-		return excess("The processor took more memory than it may.", "%d bytes of memory in %d processes, of %d", memory, len(all), l.memory)
+		return excess("the processor took more memory than it may", "%d bytes of memory in %d processes, of %d", memory, len(all), l.memory)
 	}
 	if disk := l.diskUse(dir); disk > l.disk {
-		return excess("The processor wrote more to its folder than it may.", "at least %d bytes in its folder, of %d", disk, l.disk)
+		return excess("the processor wrote more to its folder than it may", "at least %d bytes in its folder, of %d", disk, l.disk)
 	}
 	return nil
 }

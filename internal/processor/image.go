@@ -122,7 +122,7 @@ func (p *Image) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 	}
 	decode, ok := decoders[info.ContentType]
 	if !ok {
-		return nil, job.Errorf(job.Unsupported, "The built-in processor does not take %s; it takes JPEG, PNG, GIF, WebP, TIFF and BMP.", info.ContentType)
+		return nil, job.Errorf(job.Unsupported, "the built-in processor does not take %s; it takes JPEG, PNG, GIF, WebP, TIFF and BMP", info.ContentType)
 	}
 	w, h := info.Width, info.Height
 	if info.Orientation > 4 { // lies on its side
@@ -158,7 +158,7 @@ func (p *Image) read(ctx context.Context, t job.Task) ([]byte, error) {
 		return nil, fmt.Errorf("read input: %w", err)
 	}
 	if n > p.opts.MaxInputBytes {
-		return nil, job.Errorf(job.TooLarge, "The image has more than %d bytes, the most that is processed.", p.opts.MaxInputBytes)
+		return nil, job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that is processed", p.opts.MaxInputBytes)
 	}
 	return b.Bytes(), nil
 }
@@ -166,13 +166,13 @@ func (p *Image) read(ctx context.Context, t job.Task) ([]byte, error) {
 // refusal words what package media found.
 func refusal(err error) error {
 	if e, ok := errors.AsType[*media.TooManyPixelsError](err); ok {
-		return job.Wrap(job.TooLarge, err, fmt.Sprintf("The image has %d pixels, all frames together; %d are the most that is processed.", e.Pixels, e.Max))
+		return job.Wrap(job.TooLarge, err, fmt.Sprintf("the image has %d pixels, all frames together; %d are the most that is processed", e.Pixels, e.Max))
 	}
 	if errors.Is(err, media.ErrNotImage) {
-		return job.Wrap(job.Unsupported, err, "The file is not an image.")
+		return job.Wrap(job.Unsupported, err, "the file is not an image")
 	}
 	if _, ok := errors.AsType[*media.MalformedError](err); ok {
-		return job.Wrap(job.Invalid, err, "The image is damaged or cut off.")
+		return job.Wrap(job.Invalid, err, "the image is damaged or cut off")
 	}
 	return err
 }

@@ -31,15 +31,15 @@ var misbehaviours = map[string]struct {
 }{
 	"hangs": {
 		script: `echo $$ >>"$0.pids"; exec sleep 1000`,
-		kind:   job.Unavailable, message: "The processor did not finish within 700ms.",
+		kind:   job.Unavailable, message: "the processor did not finish within 700ms",
 	},
 	"ignores what asks it to end": {
 		script: `trap "" TERM INT HUP QUIT USR1; echo $$ >>"$0.pids"; while :; do sleep 0.02; done`,
-		kind:   job.Unavailable, message: "The processor did not finish within 700ms.",
+		kind:   job.Unavailable, message: "the processor did not finish within 700ms",
 	},
 	"stops itself": {
 		script: `echo $$ >>"$0.pids"; kill -STOP $$; printf done`,
-		kind:   job.Unavailable, message: "The processor did not finish within 700ms.",
+		kind:   job.Unavailable, message: "the processor did not finish within 700ms",
 	},
 	"leaves children and grandchildren": {
 		script: `sleep 1000 & echo $! >>"$0.pids"; (sleep 1000 & echo $! >>"$0.pids"); printf done`,
@@ -63,39 +63,39 @@ var misbehaviours = map[string]struct {
 	},
 	"hangs with a daemon": {
 		script: `setsid sleep 1000 & echo $! >>"$0.pids"; echo $$ >>"$0.pids"; wait`,
-		kind:   job.Unavailable, message: "The processor did not finish within 700ms.",
+		kind:   job.Unavailable, message: "the processor did not finish within 700ms",
 	},
 	"leaks memory": {
 		script: `exec awk 'BEGIN { s = "leak"; for (;;) s = s s }'`,
-		kind:   job.Unknown, message: "The processor failed (exit status 2).",
+		kind:   job.Unknown, message: "the processor failed (exit status 2)",
 	},
 	"writes for ever": {
 		script: `echo $$ >>"$0.pids"; exec cat /dev/zero`,
-		kind:   job.TooLarge, message: "The processor's result has more bytes than this service hands out.",
+		kind:   job.TooLarge, message: "the processor's result has more bytes than this service hands out",
 	},
 	"complains for ever": {
 		script: `echo $$ >>"$0.pids"; exec cat /dev/zero >&2`,
-		kind:   job.Unavailable, message: "The processor did not finish within 700ms.",
+		kind:   job.Unavailable, message: "the processor did not finish within 700ms",
 	},
 	"fills the disk": {
 		script: `exec cat /dev/zero >more`,
-		kind:   job.Unknown, message: "The processor failed (signal: file size limit exceeded).",
+		kind:   job.Unknown, message: "the processor failed (signal: file size limit exceeded)",
 	},
 	"fills the disk with its result": {
 		script: `exec cat /dev/zero >"$1"`, args: "{out}",
-		kind: job.Unknown, message: "The processor failed (signal: file size limit exceeded).",
+		kind: job.Unknown, message: "the processor failed (signal: file size limit exceeded)",
 	},
 	"fills the disk with many files": {
 		script: `echo $$ >>"$0.pids"; mkdir sub; for i in 0 1 2 3 4 5 6 7 8 9; do head -c 500000 /dev/zero >sub/$i; done; exec sleep 1000`,
-		kind:   job.Unknown, message: "The processor wrote more to its folder than it may.",
+		kind:   job.Unknown, message: "the processor wrote more to its folder than it may",
 	},
 	"fills the disk with empty files": {
 		script: `echo $$ >>"$0.pids"; seq 1100 | xargs touch; exec sleep 1000`,
-		kind:   job.Unknown, message: "The processor wrote more to its folder than it may.",
+		kind:   job.Unknown, message: "the processor wrote more to its folder than it may",
 	},
 	"leaks memory by many children": {
 		script: `for i in 0 1 2 3 4 5 6 7; do { dd if=/dev/zero bs=40M count=1 | sleep 1000; } 2>&- & echo $! >>"$0.pids"; done; wait`,
-		kind:   job.Unknown, message: "The processor took more memory than it may.",
+		kind:   job.Unknown, message: "the processor took more memory than it may",
 	},
 	"shares its memory with many children": {
 		script: `v=$(head -c 60M /dev/zero | tr '\0' v); mkfifo f; for i in 0 1 2 3 4; do (read v <f) & done; sleep 0.5; exec 4<>f; printf done`,
@@ -103,7 +103,7 @@ var misbehaviours = map[string]struct {
 	},
 	"starts ever more": {
 		script: `i=0; while [ $i -lt 60 ]; do setsid sleep 1000 & echo $! >>"$0.pids"; i=$((i+1)); done; wait`,
-		kind:   job.Unknown, message: "The processor started more processes than it may.",
+		kind:   job.Unknown, message: "the processor started more processes than it may",
 	},
 	"never reads": {
 		script: `sleep 0.05; printf done`,
@@ -111,7 +111,7 @@ var misbehaviours = map[string]struct {
 	},
 	"never reads, and hangs": {
 		script: `echo $$ >>"$0.pids"; exec sleep 1000`,
-		kind:   job.Unavailable, message: "The processor did not finish within 700ms.",
+		kind:   job.Unavailable, message: "the processor did not finish within 700ms",
 	},
 	"closes its input": {
 		script: `exec <&-; sleep 0.05; printf done`,
@@ -127,23 +127,23 @@ var misbehaviours = map[string]struct {
 	},
 	"closes its output and hangs": {
 		script: `printf done; exec >&-; echo $$ >>"$0.pids"; exec sleep 1000`,
-		kind:   job.Unavailable, message: "The processor did not finish within 700ms.",
+		kind:   job.Unavailable, message: "the processor did not finish within 700ms",
 	},
 	"closes its output and fails": {
 		script: `printf done; exec >&-; sleep 0.05; exit 7`,
-		kind:   job.Unknown, message: "The processor failed (exit status 7).",
+		kind:   job.Unknown, message: "the processor failed (exit status 7)",
 	},
 	"crashes": {
 		script: `cat >/dev/null; printf half; kill -SEGV $$`,
-		kind:   job.Unknown, message: "The processor failed (signal: segmentation fault).",
+		kind:   job.Unknown, message: "the processor failed (signal: segmentation fault)",
 	},
 	"kills itself": {
 		script: `kill -KILL $$`,
-		kind:   job.Unknown, message: "The processor failed (signal: killed).",
+		kind:   job.Unknown, message: "the processor failed (signal: killed)",
 	},
 	"kills its group": {
 		script: `kill -KILL 0`,
-		kind:   job.Unknown, message: "The processor failed (signal: killed).",
+		kind:   job.Unknown, message: "the processor failed (signal: killed)",
 	},
 	"complains in no language": {
 		script: `head -c 3000 /dev/urandom >&2; printf '\033]0;title\007\n\377 bad\002 image \n' >&2; exit 65`,
@@ -171,7 +171,7 @@ var misbehaviours = map[string]struct {
 	},
 	"tells of progress for ever": {
 		script: `echo $$ >>"$0.pids"; exec cat /dev/zero >"$CLAIMCHECK_PROGRESS"`,
-		kind:   job.Unavailable, message: "The processor did not finish within 700ms.",
+		kind:   job.Unavailable, message: "the processor did not finish within 700ms",
 	},
 	"closes what progress is told by": {
 		script: `exec 3>&-; printf done`,

@@ -77,7 +77,7 @@ func (r *commandRun) start(cmd *exec.Cmd, input io.Reader, toFile bool, progress
 	}
 	told.listen(progress)
 	if err != nil {
-		return job.Wrap(job.Misconfigured, fmt.Errorf("start processor: %w", err), "The processor could not be started.")
+		return job.Wrap(job.Misconfigured, fmt.Errorf("start processor: %w", err), "the processor could not be started")
 	}
 	if input != nil {
 		r.stdin = make(chan error, 1)
@@ -180,7 +180,7 @@ func (r *commandRun) verdict(err error) error {
 	}
 	if cause := context.Cause(r.ctx); cause != nil {
 		if errors.Is(cause, errTime) {
-			return job.Wrap(job.Unavailable, r.detail(cause), fmt.Sprintf("The processor did not finish within %s.", r.opts.Timeout))
+			return job.Wrap(job.Unavailable, r.detail(cause), fmt.Sprintf("the processor did not finish within %s", r.opts.Timeout))
 		}
 		return cause
 	}
@@ -199,13 +199,13 @@ func (r *commandRun) verdict(err error) error {
 	case dataErr:
 		message := r.stderr.lastLine()
 		if message == "" {
-			message = "The processor refused the image."
+			message = "the processor refused the image"
 		}
 		return job.Wrap(job.Invalid, r.detail(r.status), message)
 	case tempFail:
-		return job.Wrap(job.Unavailable, r.detail(r.status), "The processor cannot work right now.")
+		return job.Wrap(job.Unavailable, r.detail(r.status), "the processor cannot work right now")
 	}
-	return job.Wrap(job.Unknown, r.detail(r.status), fmt.Sprintf("The processor failed (%s).", exit))
+	return job.Wrap(job.Unknown, r.detail(r.status), fmt.Sprintf("the processor failed (%s)", exit))
 }
 
 // detail adds the end of standard error, for the operator.
@@ -221,7 +221,7 @@ func (r *commandRun) Read(p []byte) (int, error) {
 	n, err := r.read(p)
 	if r.left -= int64(n); r.left < 0 {
 		r.cancel()
-		return 0, job.Errorf(job.TooLarge, "The processor's result has more bytes than this service hands out.")
+		return 0, job.Errorf(job.TooLarge, "the processor's result has more bytes than this service hands out")
 	}
 	r.some = r.some || n > 0
 	if err == nil || n > 0 {
@@ -313,9 +313,13 @@ func (t *tail) text() string {
 	}, string(bytes.ToValidUTF8(t.buf, []byte("?")))))
 }
 
-// lastLine is a sentence for the client.
+// lastLine is a sentence for the client, without its full stop, as all of ours are.
 func (t *tail) lastLine() string {
 	text := t.text()
-	line := []rune(strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:]))
+	text = strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+	if !strings.HasSuffix(text, "..") {
+		text = strings.TrimSuffix(text, ".")
+	}
+	line := []rune(text)
 	return string(line[:min(len(line), 300)])
 }

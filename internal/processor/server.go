@@ -107,7 +107,7 @@ func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 func (s *Server) failure(ctx context.Context, err, input error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		if errors.Is(cause, errTime) {
-			return job.Wrap(job.Unavailable, err, fmt.Sprintf("The processor did not finish within %s.", s.opts.Timeout))
+			return job.Wrap(job.Unavailable, err, fmt.Sprintf("the processor did not finish within %s", s.opts.Timeout))
 		}
 		return cause
 	}
@@ -117,7 +117,7 @@ func (s *Server) failure(ctx context.Context, err, input error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the address, which may hold a secret
 	}
-	return job.Wrap(job.Unavailable, err, "The processor does not answer right now.")
+	return job.Wrap(job.Unavailable, err, "the processor does not answer right now")
 }
 
 // refused gives an answer that is no result its kind; nil, when it is one.
@@ -131,14 +131,14 @@ func refused(resp *http.Response) error {
 	}
 	head, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what there is, for the operator
 	cause := fmt.Errorf("processor answered %d: %q", resp.StatusCode, head)
-	message := fmt.Sprintf("The processor refused the image (status %d).", resp.StatusCode)
+	message := fmt.Sprintf("the processor refused the image (status %d)", resp.StatusCode)
 	switch code := resp.StatusCode; {
 	case code == http.StatusRequestEntityTooLarge:
 		return job.Wrap(job.TooLarge, cause, message)
 	case code == http.StatusUnsupportedMediaType:
 		return job.Wrap(job.Unsupported, cause, message)
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
-		return &job.Error{Kind: job.Unavailable, Err: cause, Message: "The processor cannot work right now.",
+		return &job.Error{Kind: job.Unavailable, Err: cause, Message: "the processor cannot work right now",
 			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	case code >= 400:
 		return job.Wrap(job.Invalid, cause, message)
@@ -202,7 +202,7 @@ type serverBody struct {
 func (b *serverBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, job.Errorf(job.TooLarge, "The processor's result has more bytes than this service hands out.")
+		return 0, job.Errorf(job.TooLarge, "the processor's result has more bytes than this service hands out")
 	}
 	b.some = b.some || n > 0
 	switch {

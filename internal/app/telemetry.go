@@ -120,7 +120,7 @@ func (t *Telemetry) observeRun(run func(context.Context, job.Delivery) job.Outco
 		}
 		out := run(ctx, d)
 		if out.Ended {
-			e := telemetry.End{Outcome: string(out.Job.Status), InQueue: out.Job.StartedAt.Sub(out.Job.CreatedAt), InWork: out.Job.EndedAt.Sub(out.Job.StartedAt)}
+			e := telemetry.End{Outcome: string(out.Job.Status), InQueue: out.Job.StartedAt.Sub(out.Job.QueuedAt()), InWork: out.Job.EndedAt.Sub(out.Job.StartedAt)}
 			if out.Job.Output != nil {
 				e.Bytes = out.Job.Output.SizeBytes
 			}

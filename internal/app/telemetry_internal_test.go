@@ -79,3 +79,33 @@ func TestQueueAgeFalls(t *testing.T) {
 		}
 	}
 }
+
+// TestTimeInQueue is measured from a job's submit, or from when it was last put back.
+func TestTimeInQueue(t *testing.T) {
+	t.Parallel()
+	reader := sdkmetric.NewManualReader()
+	metrics, err := telemetry.NewMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tel := &Telemetry{providers: telemetry.Off(), metrics: metrics}
+	started := time.Now()
+	for _, redriven := range []time.Time{{}, started.Add(-time.Minute)} {
+		j := &job.Job{Status: job.Completed, CreatedAt: started.Add(-time.Hour), RedrivenAt: redriven, StartedAt: started, EndedAt: started}
+		tel.observeRun(func(context.Context, job.Delivery) job.Outcome { return job.Outcome{Job: j, Ended: true} })(t.Context(), job.Delivery{})
+	}
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		if m.Name != "claimcheck.job.queue.duration" {
+			continue
+		}
+		if got := m.Data.(metricdata.Histogram[float64]).DataPoints[0].Sum; got != 3660 {
+			t.Errorf("%v s in the queue, want an hour and a minute", got)
+		}
+		return
+	}
+	t.Error("it is not measured")
+}

@@ -120,8 +120,9 @@ func (j *Job) end() time.Time {
 	return j.EndedAt
 }
 
-// queuedAt is when the job's message, or the first of several, was sent.
-func (j *Job) queuedAt() time.Time {
+// QueuedAt is when the job's message, or the first of several, was sent: at its submit or
+// when it was last put back. A direct upload is taken from its announcement on.
+func (j *Job) QueuedAt() time.Time {
 	if j.RedrivenAt.After(j.CreatedAt) {
 		return j.RedrivenAt
 	}

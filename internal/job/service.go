@@ -197,7 +197,7 @@ func told(j *Job, now time.Time, retention time.Duration) *Job {
 		}
 	case j.Status == Pending && now.Sub(j.UpdatedAt) > retention:
 		why = "no worker took this job in time; submit it again"
-	case j.Status == Processing && now.After(j.LeaseUntil) && now.Sub(j.queuedAt()) > retention:
+	case j.Status == Processing && now.After(j.LeaseUntil) && now.Sub(j.QueuedAt()) > retention:
 		why = "the worker that took this job was lost and none took it over in time; submit it again"
 	}
 	if why == "" {

@@ -54,7 +54,7 @@ func NewMetrics(provider metric.MeterProvider) (*Metrics, error) {
 		ended:     counter("claimcheck.jobs.ended", "{job}", "Jobs that ended, by outcome"),
 		bytesIn:   counter("claimcheck.images.received", "By", "Bytes of accepted images"),
 		bytesOut:  counter("claimcheck.images.produced", "By", "Bytes of results"),
-		inQueue:   seconds("claimcheck.job.queue.duration", "Time from a job's submit to the claim that ended it", workBuckets),
+		inQueue:   seconds("claimcheck.job.queue.duration", "Time from a job's submit, or from when it was put back, to the claim that ended it", workBuckets),
 		inWork:    seconds("claimcheck.job.work.duration", "Time from that claim to the job's end", workBuckets),
 		queueAge:  age,
 		durations: seconds("http.server.request.duration", "Time to answer a request, by method, route and status", requestBuckets),
@@ -77,7 +77,7 @@ func (m *Metrics) Refused(ctx context.Context, reason string) {
 type End struct {
 	// Outcome is the job's final status: completed or failed.
 	Outcome string
-	// InQueue is the time from submit to claim, InWork that from claim to end.
+	// InQueue is the time from submit, or from being put back, to claim, InWork that from claim to end.
 	InQueue, InWork time.Duration
 	// Bytes is the size of the result.
 	Bytes int64

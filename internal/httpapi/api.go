@@ -205,7 +205,7 @@ func (a *api) dispatch(w http.ResponseWriter, r *request, rt route) error {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		return &methodError{allow}
+		return &statusError{job.Errorf(job.Invalid, "%s is not possible here; this path answers to %s", r.Method, allow), http.StatusMethodNotAllowed, "method_not_allowed"}
 	}
 	if !rt.open {
 		p, err := a.Auth.Authenticate(r.Request)

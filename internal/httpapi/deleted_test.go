@@ -49,3 +49,47 @@ func TestDeletedJobsAreGone(t *testing.T) {
 	gone()
 	remove(http.StatusNotFound)
 }
+
+// TestDeleteOfWhatOneHasSeen deletes jobs under If-Match: only as long as their status is
+// the one that was seen, at the same price.
+func TestDeleteOfWhatOneHasSeen(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	remove := func(location, ifMatch string, want int) {
+		t.Helper()
+		var header []string
+		if ifMatch != "" {
+			header = []string{"If-Match", ifMatch}
+		}
+		a := apptest.Do(t, http.MethodDelete, location, nil, header...)
+		if a.StatusCode != want || want == http.StatusPreconditionFailed && (a.JSON(t)["location"] != location || a.Header.Get("Location") != location) {
+			t.Errorf("If-Match: %s: %s, want %d: %s", ifMatch, a.Status, want, a.Bytes)
+		}
+	}
+	cost := func(do func()) int {
+		before := s.Count()
+		do()
+		n := 0
+		for name, after := range s.Count() {
+			n += after - before[name]
+		}
+		return n
+	}
+	first := s.Submit(t, small(t)).Header.Get("Location")
+	old := apptest.Get(t, first).Header.Get("ETag")
+	plain := cost(func() { remove(first, "", http.StatusNoContent) })
+	if got := cost(func() { remove(first, old, http.StatusNotFound) }); got != 1 {
+		t.Errorf("what is gone cost %d requests", got)
+	}
+	second := s.Submit(t, small(t)).Header.Get("Location")
+	seen := apptest.Get(t, second).Header.Get("ETag")
+	for _, ifMatch := range []string{old, "W/" + seen, strings.Trim(seen, `"`), old + `, "x"`} {
+		if got := cost(func() { remove(second, ifMatch, http.StatusPreconditionFailed) }); got != 1 {
+			t.Errorf("a refusal cost %d requests", got)
+		}
+	}
+	if got := cost(func() { remove(second, old+", "+seen, http.StatusNoContent) }); got != plain {
+		t.Errorf("it cost %d requests, without If-Match %d", got, plain)
+	}
+	remove(s.Submit(t, small(t)).Header.Get("Location"), "*", http.StatusNoContent)
+}

@@ -120,14 +120,8 @@ func unsatisfiable(w http.ResponseWriter, err error, j *job.Job) error {
 	if j.Output != nil {
 		w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(j.Output.SizeBytes, 10))
 	}
-	return &rangeError{err}
+	return &statusError{err, http.StatusRequestedRangeNotSatisfiable, "range_not_satisfiable"}
 }
-
-// rangeError is a range that lies outside of what there is.
-type rangeError struct{ err error }
-
-func (e *rangeError) Error() string { return e.err.Error() }
-func (e *rangeError) Unwrap() error { return e.err }
 
 // extensions are the file names' ends of what processors usually give back.
 var extensions = map[string]string{

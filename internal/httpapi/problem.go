@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -34,6 +33,8 @@ var statuses = map[job.Kind]int{
 	job.Canceled:        499, // nobody reads it; the name that proxies gave it
 }
 
+const typePrefix = "urn:claimcheck:problem:"
+
 // Problem is an RFC 9457 problem document.
 type Problem struct {
 	Type     string `json:"type"`
@@ -49,10 +50,15 @@ type Problem struct {
 	Upload *uploadView `json:"upload,omitempty"`
 }
 
-// methodError is a method that the path does not know.
-type methodError struct{ allow string }
+// statusError is an error that HTTP has a status of its own for.
+type statusError struct {
+	err    error
+	status int
+	name   string // at the end of the problem's type
+}
 
-func (e *methodError) Error() string { return "method not allowed" }
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
 
 // jobError is an error about a job that the caller knows or shall know of.
 type jobError struct {
@@ -71,13 +77,9 @@ const internalSentence = "something went wrong inside this service; it has been 
 func (a *api) problem(w http.ResponseWriter, r *request, err error) {
 	kind := job.KindOf(err)
 	p := Problem{Status: statuses[kind], Detail: job.MessageOf(err)}
-	p.Type = "urn:claimcheck:problem:" + kind.String()
-	if me, ok := errors.AsType[*methodError](err); ok {
-		p.Status, p.Type = http.StatusMethodNotAllowed, "urn:claimcheck:problem:method_not_allowed"
-		p.Detail = fmt.Sprintf("%s is not possible here; this path answers to %s", r.Method, me.allow)
-	}
-	if _, ok := errors.AsType[*rangeError](err); ok {
-		p.Status, p.Type = http.StatusRequestedRangeNotSatisfiable, "urn:claimcheck:problem:range_not_satisfiable"
+	p.Type = typePrefix + kind.String()
+	if e, ok := errors.AsType[*statusError](err); ok {
+		p.Status, p.Type = e.status, typePrefix+e.name
 	}
 	if p.Title = http.StatusText(p.Status); p.Title == "" {
 		p.Title = "Client Closed Request"

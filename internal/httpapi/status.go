@@ -91,7 +91,7 @@ func (a *api) writeStatus(w http.ResponseWriter, r *request, j *job.Job) {
 	}
 	body := encodeJSON(v)
 	sum := sha256.Sum256(body)
-	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	etag := statusTag(sum)
 	h.Set("ETag", etag)
 	if matches(r.Header.Values("If-None-Match"), etag) {
 		if h.Get("Cache-Control") == "" {
@@ -102,6 +102,11 @@ func (a *api) writeStatus(w http.ResponseWriter, r *request, j *job.Job) {
 	}
 	h.Set("Repr-Digest", reprDigest(sum[:]))
 	writeBody(w, code, "application/json", body)
+}
+
+// statusTag is the ETag of a status with this sum.
+func statusTag(sum [sha256.Size]byte) string {
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
 // pollHint is when asking again makes sense: a quarter of the job's age, 1 to 30 s.
@@ -128,9 +133,26 @@ func (a *api) remove(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Service.Delete(r.Context(), r.who, id); err != nil {
+	var may func(*job.Job) error
+	if cond := r.Header.Values("If-Match"); len(cond) > 0 {
+		may = func(j *job.Job) error { return a.unchanged(r, j, cond) }
+	}
+	if err := a.Service.DeleteIf(r.Context(), r.who, id, may); err != nil {
 		return a.failing(r, id, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// unchanged holds a job's status against If-Match, whose comparison is the strong one
+// (RFC 9110, 13.1.1).
+func (a *api) unchanged(r *request, j *job.Job, ifMatch []string) error {
+	etag := statusTag(sha256.Sum256(encodeJSON(a.view(r.Request, j))))
+	for tag := range strings.SplitSeq(strings.Join(ifMatch, ","), ",") {
+		if tag = strings.TrimSpace(tag); tag == etag || tag == "*" {
+			return nil
+		}
+	}
+	return &statusError{job.Errorf(job.Conflict, "the job has changed since: its status is not the one that If-Match names; ask for it again"),
+		http.StatusPreconditionFailed, "precondition_failed"}
 }

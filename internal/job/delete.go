@@ -8,10 +8,26 @@ import "context"
 // finds out at its next write and discards its work. What was used until then is billed
 // all the same: here, or by the worker that is at the job.
 func (s *Service) Delete(ctx context.Context, who Caller, id ID) error {
+	return s.DeleteIf(ctx, who, id, nil)
+}
+
+// DeleteIf deletes a job that may, which sees it as Status returns it, has no error
+// against; else that comes back. A job that changes meanwhile is shown again; one whose
+// deletion has begun is not asked about. Nil: whatever the job is.
+func (s *Service) DeleteIf(ctx context.Context, who Caller, id ID, may func(*Job) error) error {
 	for {
 		j, ok, err := s.gate.find(ctx, who, ActionDelete, id)
 		if err != nil {
 			return err
+		}
+		if may != nil && !j.Deleted {
+			seen, err := s.seen(ctx, j)
+			if err != nil {
+				return err
+			}
+			if err := may(seen); err != nil {
+				return err
+			}
 		}
 		err = s.remove(ctx, ok, j)
 		if KindOf(err) != Conflict {

@@ -163,3 +163,25 @@ func TestWait(t *testing.T) {
 		wantKind(t, err, job.NotFound)
 	})
 }
+
+// TestDeleteOfAJobThatChanges has a worker end the job between a deletion's look at it
+// and its first write: it is looked at again.
+func TestDeleteOfAJobThatChanges(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	j := s.submit(t, "IMG one")
+	var seen []job.Status
+	err := s.service.DeleteIf(t.Context(), alice, j.ID, func(j *job.Job) error {
+		if seen = append(seen, j.Status); j.Status == job.Pending {
+			s.drain(t)
+			return nil
+		}
+		return job.Errorf(job.Conflict, "it is over")
+	})
+	if job.MessageOf(err) != "it is over" || len(seen) != 2 || seen[1] != job.Completed {
+		t.Errorf("%v, after it was seen as %v", err, seen)
+	}
+	if d := s.document(t, j.ID); d.Deleted {
+		t.Error("it is being deleted")
+	}
+}

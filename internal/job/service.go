@@ -156,6 +156,11 @@ func (s *Service) Status(ctx context.Context, who Caller, id ID) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.seen(ctx, j)
+}
+
+// seen is the job as its status shows it.
+func (s *Service) seen(ctx context.Context, j *Job) (_ *Job, err error) {
 	j = s.told(j)
 	j.Upload, err = s.upload(ctx, j)
 	return j, err

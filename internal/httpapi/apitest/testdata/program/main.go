@@ -37,7 +37,7 @@ func main() {
 	if err != nil || out.StatusCode != http.StatusOK || n != done.JSON201.Output.SizeBytes {
 		log.Fatalf("output: %s, %d bytes: %v", out.Status, n, err)
 	}
-	if gone, err := api.DeleteWithResponse(ctx, id); err != nil || gone.StatusCode() != http.StatusNoContent {
+	if gone, err := api.DeleteWithResponse(ctx, id, nil); err != nil || gone.StatusCode() != http.StatusNoContent {
 		log.Fatalf("delete: %v", err)
 	}
 	missing, err := api.StatusWithResponse(ctx, id, nil)

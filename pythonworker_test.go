@@ -164,10 +164,8 @@ func (p *bucketProxy) keep(id string, body []byte, ifMatch string) {
 		body = body[i : j+1]
 	}
 	var is job.Job
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&is); err != nil {
-		p.faults = append(p.faults, fmt.Errorf("%w: %s", err, body))
+	if err := json.Unmarshal(body, &is); err != nil || len(is.Extra) > 0 {
+		p.faults = append(p.faults, fmt.Errorf("no document of ours: %s (%v)", body, err))
 		return
 	}
 	if ifMatch == "" {

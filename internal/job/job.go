@@ -103,6 +103,10 @@ type Job struct {
 	// EndedAt: the first, of a job that was put back after it had been billed.
 	BilledAt time.Time `json:"billed_at,omitzero"`
 
+	// Extra are the document's members that this release does not know, by name, and is to
+	// keep; nil for none. Never changed, so that copies of the job may share it.
+	Extra map[string]json.RawMessage `json:"-"`
+
 	// Version identifies the stored state that this value was read from or written
 	// as: the store's entity tag. Empty for a document that was never stored.
 	Version string `json:"-"`

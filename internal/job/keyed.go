@@ -159,7 +159,7 @@ func (s *Service) awaitsUpload(j *Job) bool {
 
 // takeOver has the next write of j replace a document that awaits its upload.
 func (j *Job) takeOver(announced *Job) {
-	j.Version, j.CreatedAt = announced.Version, announced.CreatedAt
+	j.Version, j.CreatedAt, j.Extra = announced.Version, announced.CreatedAt, announced.Extra
 }
 
 // sameInput reads the stored input and compares it with the staged one.

@@ -20,7 +20,8 @@ type Documents interface {
 	Create(ctx context.Context, j *Job) (version string, err error)
 
 	// Load returns the document. NotFound when there is none; Corrupt when what is
-	// there is not a job document, or is another job's.
+	// there is not a job document, or is another job's; Unavailable when its status is one
+	// of a newer release.
 	Load(ctx context.Context, id ID) (*Job, error)
 
 	// Swap replaces the document if it is still at j.Version, and returns the new

@@ -23,7 +23,7 @@ func FuzzDecodeDocument(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		j, err := decodeDocument(id, raw)
 		if err != nil {
-			return // Load makes it Corrupt
+			return // Load gives it its kind
 		}
 		if j.ID != id || !j.Status.Known() {
 			t.Errorf("%q is taken for job %s, %q", raw, j.ID, j.Status)

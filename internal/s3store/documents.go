@@ -90,15 +90,20 @@ func (s *Store) Load(ctx context.Context, id job.ID) (*job.Job, error) {
 		return nil, s.translate(caller, "GetObject "+key, err)
 	}
 	j, err := decodeDocument(id, raw)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNewer):
+		return nil, job.Wrap(job.Unavailable, fmt.Errorf("s3 object %s: %w", key, err), "this job was written by a newer release of this service; try again shortly")
+	case err != nil:
 		return nil, job.Wrap(job.Corrupt, fmt.Errorf("s3 object %s: %w", key, err), "the document of this job is damaged; submit the image again")
 	}
 	j.Version = unquoted(out.ETag)
 	return j, nil
 }
 
-// decodeDocument reads the document of job id. Unknown keys are let pass: workers of
-// another release may have written them.
+// errNewer is a document whose status only a newer release knows.
+var errNewer = errors.New("unknown status")
+
+// decodeDocument reads the document of job id.
 func decodeDocument(id job.ID, raw []byte) (*job.Job, error) {
 	if len(raw) > maxDocument {
 		return nil, fmt.Errorf("more than %d bytes", maxDocument)
@@ -110,10 +115,12 @@ func decodeDocument(id job.ID, raw []byte) (*job.Job, error) {
 	switch {
 	case j.ID != id:
 		return nil, fmt.Errorf("it is of job %.40q", j.ID)
-	case !j.Status.Known():
-		return nil, fmt.Errorf("unknown status %.40q", j.Status)
 	case j.Owner == "":
 		return nil, errors.New("no owner")
+	case j.Status == "":
+		return nil, errors.New("no status")
+	case !j.Status.Known():
+		return nil, fmt.Errorf("%w %.40q", errNewer, j.Status)
 	}
 	return &j, nil
 }

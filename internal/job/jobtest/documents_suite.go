@@ -3,6 +3,7 @@ package jobtest
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,6 +34,8 @@ func testDocuments(t *testing.T, open func(t *testing.T) StoreFixture) {
 		"Load returns what Create stored":               testCreateLoad,
 		"Load of no document is NotFound":               testLoadNothing,
 		"Load of a damaged document is Corrupt":         testLoadDamaged,
+		"Load of an unknown status is Unavailable":      testNewerRelease,
+		"Swap keeps what it does not know":              testUnknownMembers,
 		"Create of an existing document is Conflict":    testCreateTwice,
 		"Create recognises its own write":               testCreateAgain,
 		"of many creators exactly one wins":             testCreateRace,
@@ -94,7 +97,7 @@ func testLoadDamaged(t *testing.T, s StoreFixture) {
 		"another job's":    string(other),
 		"followed by":      string(other) + "{}",
 		"a wrong type":     `{"job_id": 7}`,
-		"unknown status":   "",
+		"without a status": "",
 		"without an owner": "",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,8 +105,8 @@ func testLoadDamaged(t *testing.T, s StoreFixture) {
 			j := NewJob()
 			j.ID = id
 			switch name {
-			case "unknown status":
-				j.Status = "thinking"
+			case "without a status":
+				j.Status = ""
 				raw = mustJSON(t, j)
 			case "without an owner":
 				j.Owner = ""
@@ -113,6 +116,40 @@ func testLoadDamaged(t *testing.T, s StoreFixture) {
 			_, err := s.Load(t.Context(), id)
 			wantKind(t, err, job.Corrupt)
 		})
+	}
+}
+
+// testNewerRelease has a newer release write a status that is not known here.
+func testNewerRelease(t *testing.T, s StoreFixture) {
+	j := NewJob()
+	j.Status = "thinking"
+	s.PutRaw(t, j.ID, []byte(mustJSON(t, j)))
+	_, err := s.Load(t.Context(), j.ID)
+	wantKind(t, err, job.Unavailable)
+}
+
+// testUnknownMembers swaps a document in which others have written what is not known here.
+func testUnknownMembers(t *testing.T, s StoreFixture) {
+	j := NewJob()
+	raw := strings.TrimSuffix(mustJSON(t, j), "}") + `,"priority":{"class":"<high>","n":12345678901234567890},"Status":"pending","":null}`
+	s.PutRaw(t, j.ID, []byte(raw))
+	want := map[string]string{"priority": `{"class":"<high>","n":12345678901234567890}`, "": "null"}
+	for range 2 {
+		got, err := s.Load(t.Context(), j.ID)
+		must(t, err)
+		members := map[string]string{}
+		for name, value := range got.Extra {
+			members[name] = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(string(value))
+		}
+		if diff := cmp.Diff(want, members); diff != "" {
+			t.Errorf("%s has lost members (-written +loaded):\n%s", got.Status, diff)
+		}
+		next := Claimed(got, "worker-1")
+		_, err = s.Swap(t.Context(), next)
+		must(t, err)
+	}
+	if got, err := s.Load(t.Context(), j.ID); err != nil || got.Status != job.Processing {
+		t.Errorf("in the end %+v, %v", got, err)
 	}
 }
 

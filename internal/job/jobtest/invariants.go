@@ -1,7 +1,10 @@
 package jobtest
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 
 	"claimcheck.example/internal/job"
 )
@@ -62,6 +65,8 @@ func CheckStep(was, is *job.Job) error {
 		return checkBirth(is) // nobody was promised anything: the repeat is a new birth
 	case !was.CreatedAt.Equal(is.CreatedAt):
 		return fmt.Errorf("job %s: its created_at changed", is.ID)
+	case !sameExtra(was, is):
+		return fmt.Errorf("job %s: lost what another release has written: %s became %s", is.ID, was.Extra, is.Extra)
 	case !was.BilledAt.IsZero() && !was.BilledAt.Equal(is.BilledAt):
 		return fmt.Errorf("job %s: was billed at %s, and then at %s", is.ID, was.BilledAt, is.BilledAt)
 	case is.Status == job.Pending && !was.RedrivenAt.Equal(is.RedrivenAt):
@@ -77,6 +82,10 @@ func CheckStep(was, is *job.Job) error {
 		return fmt.Errorf("job %s: attempts went from %d to %d in one step", is.ID, was.Attempts, is.Attempts)
 	}
 	return nil
+}
+
+func sameExtra(was, is *job.Job) bool {
+	return maps.EqualFunc(was.Extra, is.Extra, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
 }
 
 // checkRedrive returns what is wrong with a job that was put back: it had failed, or a

@@ -2,6 +2,7 @@ package jobtest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -88,6 +89,10 @@ func TestInvariants(t *testing.T) {
 		{"of unknown status", func(s *jobtest.Store, _ *jobtest.Queue) {
 			step(s, create(s, plain), func(j *job.Job) { j.Status = "thinking" })
 		}, "unknown status"},
+		{"without what another release wrote", func(s *jobtest.Store, _ *jobtest.Queue) {
+			j := create(s, func(j *job.Job) { j.Extra = map[string]json.RawMessage{"priority": []byte("1")} })
+			step(s, j, func(j *job.Job) { j.Extra = nil })
+		}, "lost what another release"},
 		{"failed in silence", func(s *jobtest.Store, _ *jobtest.Queue) {
 			step(s, create(s, plain), func(j *job.Job) { j.Status = job.Failed })
 		}, "without a message"},

@@ -123,8 +123,11 @@ func (s *Store) Load(ctx context.Context, id job.ID) (*job.Job, error) {
 			return nil, job.Errorf(job.NotFound, "there is no job %s", id)
 		}
 		j, err := decode(raw)
-		if err != nil || j.ID != id || !j.Status.Known() || j.Owner == "" {
+		switch {
+		case err != nil || j.ID != id || j.Status == "" || j.Owner == "":
 			return nil, job.Wrap(job.Corrupt, err, "the document of this job is damaged")
+		case !j.Status.Known():
+			return nil, job.Errorf(job.Unavailable, "this job was written by a newer release")
 		}
 		j.Version = tagOf(raw)
 		return j, nil

@@ -149,7 +149,7 @@ func (b *tab) expectLog(parts ...string) {
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.context(), time.Minute)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.t.Fatal(err)
@@ -178,7 +178,7 @@ func eval[T any](b *tab, expression string, args ...any) T {
 }
 
 func tryEval[T any](b *tab, expression string, args ...any) (T, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](fill(b.t, expression, args), chromedp.EvalAwaitPromise))
 }
@@ -199,7 +199,7 @@ func fill(t *testing.T, expression string, args []any) string {
 // until waits for an expression to be true; on the way the page may be loading.
 func (b *tab) until(expression string, args ...any) {
 	b.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		ok, err := tryEval[bool](b, "Boolean("+expression+")", args...)
 		if ok {

@@ -52,11 +52,15 @@ func (r *Room) Enter(ctx context.Context, t job.Task) (leave func(), err error) 
 	r.mu.Unlock()
 	select {
 	case <-e.inside:
-		return func() { r.leave(e) }, nil
 	case <-ctx.Done():
-		r.leave(e)
-		return nil, ctx.Err()
+		select {
+		case <-e.inside: // who is inside is not turned away
+		default:
+			r.leave(e)
+			return nil, ctx.Err()
+		}
 	}
+	return func() { r.leave(e) }, nil
 }
 
 // admit lets in whom there is room for.

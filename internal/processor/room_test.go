@@ -148,10 +148,10 @@ func TestRoomOfAJob(t *testing.T) {
 			if _, err := room.Enter(t.Context(), task); err != nil {
 				t.Fatal(err)
 			}
-			at := func(n int) error { // whether n more pixels have room
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
-				defer cancel()
-				leave, err := room.Enter(ctx, sized(n, 1))
+			over, cancel := context.WithCancel(t.Context())
+			cancel()
+			at := func(n int) error { // whether n more pixels have room at once
+				leave, err := room.Enter(over, sized(n, 1))
 				if err == nil {
 					leave()
 				}
@@ -160,7 +160,7 @@ func TestRoomOfAJob(t *testing.T) {
 			if err := at(size - tt.want); tt.want < size && err != nil {
 				t.Errorf("it takes up more than %d pixels", tt.want)
 			}
-			if err := at(size - tt.want + 1); !errors.Is(err, context.DeadlineExceeded) {
+			if err := at(size - tt.want + 1); !errors.Is(err, context.Canceled) {
 				t.Errorf("it takes up less than %d pixels", tt.want)
 			}
 		})

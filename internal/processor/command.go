@@ -35,7 +35,8 @@ import (
 // killed as a whole, and so is what has left the group but kept TMPDIR or the directory;
 // the directory goes too, and what a worker leaves that is killed, the next one removes.
 // This holds mistakes, not malice: a program that is itself hostile could get away, and
-// needs a sandbox around the worker.
+// needs a sandbox around the worker. The worker's own environment and memory, which have
+// its AWS keys, are closed to it all the same.
 //
 // A number of 0..1e12 in the file that CLAIMCHECK_UNITS names is what the run is billed, in
 // units.
@@ -49,7 +50,7 @@ type Command struct {
 	args  []string // with placeholders
 	path  string
 	opts  Options
-	swept sync.Once
+	ready func() error // what this process does before its first run
 }
 
 func newCommand(line string, opts Options) (*Command, error) {
@@ -67,7 +68,17 @@ func newCommand(line string, opts Options) (*Command, error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("processor command: %w", err)
 	}
-	return &Command{args: args, path: path, opts: opts}, nil
+	return &Command{args: args, path: path, opts: opts, ready: sync.OnceValue(prepare)}, nil
+}
+
+// prepare shuts this process to the programs that it will run, and removes what killed
+// workers have left.
+func prepare() error {
+	if err := shut(); err != nil {
+		return err
+	}
+	sweep()
+	return nil
 }
 
 // Accepts implements job.Rules: the program is to judge.
@@ -167,7 +178,9 @@ func plainValue(name, raw string) (string, error) {
 // Process implements job.Processor. Without {out} the program still runs while Body is
 // read, and how it ended is what Body's end says.
 func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err error) {
-	c.swept.Do(sweep)
+	if err := c.ready(); err != nil {
+		return nil, fmt.Errorf("processor: %w", err)
+	}
 	scratch, err := newScratch()
 	if err != nil {
 		return nil, fmt.Errorf("processor directory: %w", err)

@@ -21,6 +21,18 @@ type limits struct {
 	processes int
 }
 
+// shut closes this process's environment and memory, and what else ptrace leads to, to all
+// others of its user. Root with CAP_SYS_PTRACE can read them still, as the host's root can
+// and that of a container cannot by default; and keys that a metadata server hands out are
+// there for whoever may ask it, programs included. A program is open again once it is
+// loaded, so that the sweep finds those of killed workers.
+func shut() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("close this process to its programs: %w", err)
+	}
+	return nil
+}
+
 // startLimited starts the program in a process group of its own, with the limits in force from its first instruction:
 // it is traced into stopping when it has been loaded, given its limits, and let go.
 func startLimited(cmd *exec.Cmd, l limits) error {

@@ -82,6 +82,29 @@ func beWorker(line string) {
 // nothing is left of them.
 func TestClosedFolders(t *testing.T) {
 	t.Parallel()
+	if out, err := asNobody(t, `mkdir -p a/b; touch a/b/c; chmod 0500 a/b .; chmod 0 a; echo done`); err != nil || out != "done\n" {
+		t.Errorf("the worker ends with %v: %s", err, out)
+	}
+}
+
+// TestSecretsOfTheWorker has a program look for what is its worker's alone, which runs as
+// the same user.
+func TestSecretsOfTheWorker(t *testing.T) {
+	t.Parallel()
+	out, err := asNobody(t, `test -e /proc/$PPID/status || echo there is no worker
+for f in environ mem maps fd/ cwd/ root/; do
+	if ls -d /proc/$PPID/$f. 2>/dev/null || head -c 0 /proc/$PPID/$f 2>/dev/null; then echo $f is open; fi
+done
+grep -zc ^TMPDIR= /proc/$$/environ`)
+	if err != nil || out != "1\n" { // its own is open, so that it could be found
+		t.Errorf("the worker ends with %v: %s", err, out)
+	}
+}
+
+// asNobody runs a script under a worker that is not root, and returns its output. Nothing
+// may be left behind.
+func asNobody(t *testing.T, script string) (out string, err error) {
+	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "claimcheck-processor-test-") // where nobody can get to
 	if err != nil {
 		t.Fatal(err)
@@ -95,13 +118,12 @@ func TestClosedFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	worker.Env = append(os.Environ(), "TMPDIR="+dir, asWorker+`=exec:sh -c "mkdir -p a/b; touch a/b/c; chmod 0500 a/b .; chmod 0 a; echo done"`)
-	if out, err := worker.CombinedOutput(); err != nil || string(out) != "done\n" {
-		t.Errorf("the worker ends with %v: %s", err, out)
-	}
+	worker.Env = append(os.Environ(), "TMPDIR="+dir, asWorker+`=exec:sh -c '`+script+`'`)
+	all, err := worker.CombinedOutput()
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+	return string(all), err
 }
 
 // TestCommandEndsWithItsWorker kills a worker: the program that it ran is gone too.

@@ -47,7 +47,7 @@ type promise struct {
 }
 
 func newClients(url string) *clients {
-	return &clients{url: url, promised: map[string]*promise{}, http: &http.Client{Timeout: 40 * time.Second}}
+	return &clients{url: url, promised: map[string]*promise{}, http: &http.Client{Timeout: 2 * time.Minute}}
 }
 
 // order is one picture, and what became of the requests for it.

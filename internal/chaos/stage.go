@@ -122,7 +122,7 @@ func (s *stage) names() []string {
 
 // start starts the process of that name, on the ports it always has.
 func (s *stage) start(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var p *fleet.Process
 	var err error
@@ -133,7 +133,7 @@ func (s *stage) start(ctx context.Context, name string) error {
 			p, s.backendEnv = b.Process, b.Env
 		}
 	case "server":
-		p, err = s.fleet.Start("server", append([]string{"PORT=" + strconv.Itoa(s.port), "ALLOW_ANONYMOUS=true", "LOG_LEVEL=error"}, s.env...))
+		p, err = s.fleet.Start("server", append([]string{"PORT=" + strconv.Itoa(s.port), "ALLOW_ANONYMOUS=true", "LOG_LEVEL=error", "SHUTDOWN_GRACE=1m"}, s.env...))
 		if err == nil {
 			err = p.Await(ctx, s.url+"/health")
 		}
@@ -250,7 +250,7 @@ func (s *stage) settle(ctx context.Context) error {
 		default:
 		}
 	}
-	if err := s.actors["server"].Stop(30 * time.Second); err != nil {
+	if err := s.actors["server"].Stop(2 * time.Minute); err != nil {
 		return fmt.Errorf("stop the server: %w", err)
 	}
 	return s.start(ctx, "server")

@@ -34,6 +34,7 @@ type API struct {
 	// process is to end.
 	Drain  func()
 	viewer *preview.Viewer
+	log    *slog.Logger
 }
 
 // NewAPI wires the handler. Nothing is dialled before the first request.
@@ -52,7 +53,7 @@ func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{viewer: newViewer(c, log)}
+	a := &API{viewer: newViewer(c, log), log: log}
 	var witness job.Witness
 	if a.viewer != nil {
 		witness = a.viewer

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+	"golang.org/x/time/rate"
 
 	"claimcheck.example/internal/config"
 )
@@ -58,13 +61,14 @@ func limitMemory(c *config.Config) {
 // ServeAPI is ServeListener of an API, which is drained when ctx ends.
 func ServeAPI(ctx context.Context, l net.Listener, api *API, grace time.Duration) error {
 	defer context.AfterFunc(ctx, api.Drain)()
-	return ServeListener(ctx, l, api.Handler, grace)
+	return ServeListener(ctx, l, api.Handler, grace, api.log)
 }
 
 // ServeListener serves h on l over HTTP/1 and unencrypted HTTP/2 until ctx ends, and
-// then waits up to grace for the requests under way.
-func ServeListener(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration) error {
-	s := newServer(h)
+// then waits up to grace for the requests under way. What keeps it from taking new
+// connections is told to log.
+func ServeListener(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration, log *slog.Logger) error {
+	s := newServer(h, log)
 	var b busy
 	s.ConnState = b.note
 	failed := make(chan error, 1)
@@ -150,7 +154,7 @@ const (
 // newServer sets the limits that hold before a handler runs. There is no limit on a
 // whole request: an upload may take as long as its bytes keep coming, which the handler
 // watches itself.
-func newServer(h http.Handler) *http.Server {
+func newServer(h http.Handler, logger *slog.Logger) *http.Server {
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -160,9 +164,28 @@ func newServer(h http.Handler) *http.Server {
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: streams, MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: streams * streamWindow,
 		},
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo), // strangers' handshakes
+		ErrorLog: log.New(&acceptErrors{log: logger, sometimes: rate.Sometimes{Interval: 10 * time.Second}}, "", 0),
 	}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
 	return s
+}
+
+// acceptErrors takes net/http's own lines and passes on those that are the operator's
+// business: that no connection can be taken, above all for want of file descriptors. The
+// others are mostly of what strangers send, and as many as they like. Of a flood of connections
+// there is a line every ten seconds.
+type acceptErrors struct {
+	log       *slog.Logger
+	sometimes rate.Sometimes
+}
+
+// Write takes one line, as log.Logger writes it.
+func (a *acceptErrors) Write(line []byte) (int, error) {
+	if why, ok := strings.CutPrefix(string(line), "http: Accept error: "); ok {
+		a.sometimes.Do(func() {
+			a.log.Error("connections cannot be taken; if files are too many, raise the limit (ulimit -n)", "error", strings.TrimSpace(why))
+		})
+	}
+	return len(line), nil
 }

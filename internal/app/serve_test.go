@@ -11,8 +11,10 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,7 +57,9 @@ func serveOn(t *testing.T, env *awstest.Env, s3 string, vars ...string) served {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	go func() { done <- app.ServeListener(ctx, l, apitest.Handler(t, api.Handler), c.Grace) }()
+	go func() {
+		done <- app.ServeListener(ctx, l, apitest.Handler(t, api.Handler), c.Grace, slog.New(slog.DiscardHandler))
+	}()
 	stop := sync.OnceValue(func() error {
 		cancel()
 		defer api.Close()
@@ -167,5 +171,66 @@ func TestUploadsOfOneConnection(t *testing.T) {
 	uploads.Wait()
 	if n := connections.Load(); n != 1 {
 		t.Errorf("there were %d connections, want one", n)
+	}
+}
+
+// scarce is a listener of a process that has too few file descriptors for some time.
+type scarce struct {
+	net.Listener
+	failures atomic.Int32
+}
+
+func (s *scarce) Accept() (net.Conn, error) {
+	if s.failures.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return s.Listener.Accept()
+}
+
+// TestNoMoreConnections has strangers send what is no HTTP, and then a server run out of
+// file descriptors: of the former the log does not tell, and of the latter once.
+func TestNoMoreConnections(t *testing.T) {
+	t.Parallel()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &scarce{Listener: inner}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	var log bytes.Buffer
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/abort" {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusOK)
+		w.WriteHeader(http.StatusOK)
+	})
+	go func() { done <- app.ServeListener(ctx, l, handler, time.Minute, slog.New(slog.NewTextHandler(&log, nil))) }()
+	const well = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	for i, request := range []string{
+		"GET /?a;token=secret HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "GET /abort HTTP/1.1\r\nHost: x\r\n\r\n",
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nsecret of a stranger who speaks no HTTP/2", "\x16\x03\x01 secret\r\n\r\n",
+		well, well, // the one that is being waited for, and one after the failures
+	} {
+		if i == 4 {
+			l.failures.Store(3)
+		}
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, c) // to the end of the connection, a reset included
+		c.Close()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "too many open files") || strings.Contains(got, "secret") {
+		t.Errorf("the log is %q", got)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // records waits for that many lines in a process's log and returns them.
 func (d door) records(t *testing.T, n int) (all []map[string]any) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for strings.Count(d.Output(), "\n") < n {

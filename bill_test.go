@@ -39,7 +39,7 @@ func requests(s *apptest.System) []string {
 // arrive waits until this request has arrived.
 func arrive(t *testing.T, s *apptest.System, request string) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for tick := time.NewTicker(5 * time.Millisecond); !slices.Contains(requests(s), request); {
 		select {
 		case <-tick.C:
@@ -233,7 +233,7 @@ func TestBill(t *testing.T) {
 			_, _ = io.Copy(w, r.Body)
 		}))
 		defer twice.Close()
-		s = apptest.Start(t, "CONCURRENCY=1", "LEASE=3s", "PROCESSOR="+twice.URL)
+		s = apptest.Start(t, "CONCURRENCY=1", "LEASE=9s", "PROCESSOR="+twice.URL)
 		answers(t, s.Submit(t, rainier(t)), 202)
 		works(t, s, "DeleteMessage", append(worked, cost.Renew, cost.Renew)...)
 	})

@@ -84,7 +84,7 @@ func open(t testing.TB, env *awstest.Env, name string, vars ...string) door {
 // await waits until the process is ready.
 func (d door) await(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := d.Await(ctx, d.url+"/ready"); err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func TestWorkerHandsBack(t *testing.T) {
 		for apptest.Get(t, l).JSON(t)["status"] != "processing" {
 		}
 	}
-	if err := first.Stop(20 * time.Second); err != nil {
+	if err := first.Stop(2 * time.Minute); err != nil {
 		t.Fatalf("first worker: %v: %s", err, first.Output())
 	}
 	if err := os.WriteFile(flag, nil, 0o600); err != nil {

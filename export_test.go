@@ -128,7 +128,7 @@ func TestOneTraceThroughBothProcesses(t *testing.T) {
 		t.Fatalf("job ends with %s: %s", end.Status, end.Bytes)
 	}
 	for name, p := range map[string]door{"server": server, "worker": worker} {
-		if err := p.Stop(20 * time.Second); err != nil {
+		if err := p.Stop(2 * time.Minute); err != nil {
 			t.Errorf("%s ends with %v: %s", name, err, p.Output())
 		}
 	}

@@ -117,7 +117,7 @@ func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 	want(apptest.Do(t, http.MethodDelete, plain, nil), 204)
 	// The worker of the deleted job finds out at its next sign of life, and removes
 	// what it has sent so far.
-	over := time.After(20 * time.Second)
+	over := time.After(2 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !worker.has(right{"s3:DeleteObject", "arn:aws:s3:::BUCKET/output/*"}) {

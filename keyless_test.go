@@ -54,7 +54,7 @@ func TestRoleDenied(t *testing.T) {
 	cloud, vars := onGoogle(t, env)
 	cloud.Change(func(does *keylesstest.Behaviour) { does.Refusal = "AccessDenied" })
 	server := launch(t, env, "server", vars...)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := server.Await(ctx, server.url+"/health"); err != nil {
 		t.Fatal(err)

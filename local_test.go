@@ -43,7 +43,7 @@ func startLocal(t *testing.T, flags []string, vars ...string) local {
 	}
 	t.Cleanup(p.Kill)
 	l := local{p, "http://localhost:" + strings.TrimPrefix(flags[0], "--port=")}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := p.Await(ctx, l.url+"/ready"); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestLocalSurvivesKill9(t *testing.T) {
 	t.Parallel()
 	flags := localFlags(t)
 	// A job takes long enough that the kill comes in the middle of all of them.
-	vars := []string{"LEASE=3s", "PROCESSOR=exec:sh -c 'sleep 0.2; cat'", "CONCURRENCY=4"}
+	vars := []string{"LEASE=3s", "MAX_ATTEMPTS=10", "PROCESSOR=exec:sh -c 'sleep 0.2; cat'", "CONCURRENCY=4"}
 	first := startLocal(t, flags, vars...)
 	var mu sync.Mutex
 	accepted := map[int]string{} // location by picture
@@ -222,7 +222,7 @@ func TestLocalSurvivesKill9(t *testing.T) {
 	if jobs := int(total["jobs"].(float64)); jobs < len(accepted) || jobs > 50 {
 		t.Errorf("%d jobs are billed, %d were accepted", jobs, len(accepted))
 	}
-	if err := second.Stop(20 * time.Second); err != nil {
+	if err := second.Stop(2 * time.Minute); err != nil {
 		t.Errorf("it ends with %v: %s", err, second.Output())
 	}
 }

@@ -28,7 +28,7 @@ func TestReadySaysWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := launch(t, env, "server", tt.mistake, "HOME="+t.TempDir())
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if err := d.Await(ctx, d.url+"/health"); err != nil {
 				t.Fatal(err)
@@ -37,7 +37,7 @@ func TestReadySaysWhatIsWrong(t *testing.T) {
 			if detail, _ := a.JSON(t)["detail"].(string); a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(detail, tt.want) {
 				t.Errorf("/ready answers %s: %s; want %q", a.Status, a.Bytes, tt.want)
 			}
-			if err := d.Stop(10 * time.Second); err != nil {
+			if err := d.Stop(2 * time.Minute); err != nil {
 				t.Error(err)
 			}
 			log := ""
@@ -61,7 +61,7 @@ func TestWorkerSaysWhatIsWrong(t *testing.T) {
 	env := awstest.Start(t)
 	d := launch(t, env, "worker", "S3_BUCKET=nobody-made-this")
 	for begin := time.Now(); !strings.Contains(d.Output(), "create it or correct S3_BUCKET"); {
-		if time.Since(begin) > 10*time.Second {
+		if time.Since(begin) > 2*time.Minute {
 			t.Fatalf("log says %s", d.Output())
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -82,7 +82,7 @@ func TestFunctionSaysWhatIsWrong(t *testing.T) {
 			}
 			break
 		}
-		if time.Since(begin) > 10*time.Second {
+		if time.Since(begin) > 2*time.Minute {
 			t.Fatal(err)
 		}
 	}

@@ -224,7 +224,7 @@ func TestPythonWorker(t *testing.T) {
 	first := start()
 	select {
 	case <-proxy.held:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the worker does not begin")
 	}
 	if got := apptest.Get(t, l.url+"/jobs/"+victim).JSON(t)["status"]; got != "processing" {
@@ -381,7 +381,7 @@ func (e exports) records(t *testing.T) map[string]job.UsageRecord {
 // awaitEmptyQueue waits until no message is left, hidden ones included.
 func (e exports) awaitEmptyQueue(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

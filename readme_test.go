@@ -133,7 +133,7 @@ func (c *terminal) run(t *testing.T, command string) {
 	if strings.Contains(command, "output") && strings.Contains(command, "{job_id}") {
 		apptest.Await(t, c.api+"/jobs/"+c.jobID, c.auth...) // as a person would
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", "set -euo pipefail\n"+c.state+line)
 	cmd.Dir, cmd.Env = c.dir, c.environ

@@ -133,7 +133,7 @@ func TestPostAnImageToJobs(t *testing.T) {
 		const record = `"msg":"image accepted"`
 		for name, vars := range map[string][]string{"not set to Debug": {"LOG_LEVEL=info"}, "in the cloud": {"LOG_LEVEL=debug", "K_SERVICE=claimcheck", "LOG_FORMAT=json"}} {
 			d := submit(vars...)
-			if err := d.Stop(10 * time.Second); err != nil { // after whoever shows images has ended
+			if err := d.Stop(2 * time.Minute); err != nil { // after whoever shows images has ended
 				t.Error(err)
 			}
 			if _, err := os.Stat(desktop + "/shown"); err == nil || strings.Contains(d.Output(), record) {
@@ -142,7 +142,7 @@ func TestPostAnImageToJobs(t *testing.T) {
 		}
 		d := submit("LOG_LEVEL=debug")
 		var shown []byte
-		for begin := time.Now(); shown == nil && time.Since(begin) < 10*time.Second; time.Sleep(5 * time.Millisecond) {
+		for begin := time.Now(); shown == nil && time.Since(begin) < 2*time.Minute; time.Sleep(5 * time.Millisecond) {
 			shown, _ = os.ReadFile(desktop + "/shown")
 		}
 		if !bytes.Equal(shown, rainier(t)) || !strings.Contains(d.Output(), record) {

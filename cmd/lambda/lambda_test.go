@@ -24,7 +24,7 @@ import (
 
 const (
 	domain = "https://abcdefghijklmnopqrstuvwxyz.lambda-url.eu-central-1.on.aws"
-	ample  = 30 * time.Second // for one invocation
+	ample  = 60 * time.Second // for one invocation
 )
 
 // call has the API answer a request.
@@ -196,7 +196,7 @@ func TestWhatLambdaCannotCarry(t *testing.T) {
 // the other can be had at once.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	const timeout = 4 * time.Second
+	const timeout = 8 * time.Second
 	env := awstest.Start(t)
 	a := start(t, append(environ(env), "PROCESSOR=exec:sleep 60", "CONCURRENCY=1")...)
 	var locations []string

@@ -91,7 +91,7 @@ func (a *runtimeAPI) invoke(t *testing.T, event any, timeout time.Duration) repl
 	select {
 	case r := <-i.done:
 		return r
-	case <-time.After(timeout + 20*time.Second):
+	case <-time.After(timeout + 2*time.Minute):
 		t.Fatal("the function does not answer")
 		return reply{}
 	}

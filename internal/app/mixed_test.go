@@ -395,7 +395,7 @@ func carry(t *testing.T, s *apptest.System, model *modelServer, n int, ask func(
 func (sum *total) compare(t *testing.T, s *apptest.System) {
 	t.Helper()
 	var got total
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		if err := json.Unmarshal(apptest.Get(t, s.URL+"/usage").Bytes, &got); err != nil {
 			t.Fatal(err)
 		}

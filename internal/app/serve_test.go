@@ -206,7 +206,9 @@ func TestNoMoreConnections(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 		w.WriteHeader(http.StatusOK)
 	})
-	go func() { done <- app.ServeListener(ctx, l, handler, time.Minute, slog.New(slog.NewTextHandler(&log, nil))) }()
+	go func() {
+		done <- app.ServeListener(ctx, l, handler, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
+	}()
 	const well = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 	for i, request := range []string{
 		"GET /?a;token=secret HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "GET /abort HTTP/1.1\r\nHost: x\r\n\r\n",

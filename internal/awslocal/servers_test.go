@@ -38,7 +38,7 @@ func start(t *testing.T, o awslocal.Options) *awslocal.Servers {
 
 func stop(t *testing.T, servers *awslocal.Servers) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := servers.Close(ctx); err != nil {
 		t.Error(err)

@@ -153,7 +153,7 @@ func picture(t *testing.T) []byte {
 func await(t *testing.T, location string) apptest.Answer {
 	t.Helper()
 	for range 9 {
-		a := apptest.Get(t, location, "Prefer", "wait=20")
+		a := apptest.Get(t, location, "Prefer", "wait=60")
 		if st := a.JSON(t)["status"]; st != "pending" && st != "processing" {
 			return a
 		}
@@ -164,7 +164,7 @@ func await(t *testing.T, location string) apptest.Answer {
 
 // longest is the most that any answer may take: a submit settles within 30 s, a call of
 // storage with its retries ends within 20 s.
-const longest = 35 * time.Second
+const longest = 50 * time.Second
 
 // TestEveryCallUnderEveryFault breaks the way to S3, to SQS or to both, by every fault,
 // while one job is submitted, one is worked on, and a third one's status and output are
@@ -186,7 +186,7 @@ func TestEveryCallUnderEveryFault(t *testing.T) {
 				submit := func(wait string) apptest.Answer {
 					return apptest.Do(t, http.MethodPost, s.url+"/jobs", bytes.NewReader(img), "Content-Type", "image/png", "Prefer", wait)
 				}
-				ready := submit("wait=20")
+				ready := submit("wait=60")
 				if ready.StatusCode != http.StatusCreated {
 					t.Fatalf("before the fault: %s: %s", ready.Status, ready.Bytes)
 				}

@@ -25,7 +25,7 @@ func converse(t *testing.T, s *apptest.System, request string) (answers []*http.
 	go io.WriteString(c, request)
 	r := bufio.NewReader(c)
 	for {
-		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		c.SetReadDeadline(time.Now().Add(time.Minute))
 		a, err := http.ReadResponse(r, nil)
 		if err != nil {
 			ne, ok := err.(net.Error)
@@ -78,7 +78,7 @@ func TestRefusedBodiesAreNotWaitedFor(t *testing.T) {
 			if len(answers) != 1 || answers[0].StatusCode != tt.want || !closed {
 				t.Fatalf("answers are %v, connection closed: %v", answers, closed)
 			}
-			if took := time.Since(begin); took > 4*time.Second {
+			if took := time.Since(begin); took > 20*time.Second {
 				t.Errorf("it took %s", took)
 			}
 		})
@@ -86,7 +86,7 @@ func TestRefusedBodiesAreNotWaitedFor(t *testing.T) {
 	t.Run("one that is there keeps its connection", func(t *testing.T) {
 		t.Parallel()
 		get := "GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
-		if answers, _ := converse(t, s, get+get+get); len(answers) != 3 || answers[2].StatusCode != 200 {
+		if answers, _ := converse(t, s, get+get+strings.Replace(get, "\r\n", "\r\nConnection: close\r\n", 1)); len(answers) != 3 || answers[2].StatusCode != 200 {
 			t.Errorf("answers are %v", answers)
 		}
 	})
@@ -108,7 +108,7 @@ func TestLengthsThatLie(t *testing.T) {
 		// What follows the announced bytes is no request.
 		"an image shorter than it is": {bare + "Content-Length: 20\r\n\r\n" + img + "\r\n\r\n", []int{415, 400}},
 		"a form shorter than it is":   {form(-20), []int{400, 400}},
-		"a form longer than it is":    {form(20) + strings.Repeat(" ", 20), []int{202}},
+		"a form longer than it is":    {"Connection: close\r\n" + form(20) + strings.Repeat(" ", 20), []int{202}},
 		"two lengths":                 {bare + fmt.Sprintf("Content-Length: %d\r\nContent-Length: 5\r\n\r\n", len(img)) + img, []int{400}},
 		"a negative length":           {bare + "Content-Length: -1\r\n\r\n" + img, []int{400}},
 		"a length in words":           {bare + "Content-Length: many\r\n\r\n" + img, []int{400}},
@@ -120,7 +120,11 @@ func TestLengthsThatLie(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := apptest.Start(t, "IDLE_TIMEOUT=1s")
+			idle := time.Minute
+			if tt.want[0] == http.StatusRequestTimeout {
+				idle = time.Second
+			}
+			s := apptest.Start(t, "IDLE_TIMEOUT="+idle.String())
 			answers, _ := converse(t, s, "POST /jobs HTTP/1.1\r\nHost: x\r\n"+tt.rest)
 			got := []int{}
 			for _, a := range answers {
@@ -148,9 +152,9 @@ func TestSilenceInTheMiddleOfALargeUpload(t *testing.T) {
 	}{"bare": {"image/png", image}, "form": {ct, form[:len(form)-1000]}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := apptest.Start(t, "IDLE_TIMEOUT=1s")
+			s := apptest.Start(t, "IDLE_TIMEOUT=3s")
 			c := dial(t, s)
-			c.SetDeadline(time.Now().Add(30 * time.Second))
+			c.SetDeadline(time.Now().Add(2 * time.Minute))
 			fmt.Fprintf(c, "POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", tt.contentType, 2*len(image))
 			if _, err := c.Write(tt.body); err != nil {
 				t.Fatal(err)
@@ -172,7 +176,7 @@ func TestTrickle(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "IDLE_TIMEOUT=1s")
 	c := dial(t, s)
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	fmt.Fprintf(c, "POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n%s", small(t))
 	go func() {
 		for range time.Tick(200 * time.Millisecond) {
@@ -197,7 +201,7 @@ func TestTrickle(t *testing.T) {
 // broken off as others wait.
 func TestSlowUploadsYield(t *testing.T) {
 	t.Parallel()
-	s := apptest.Start(t, "IDLE_TIMEOUT=3s")
+	s := apptest.Start(t, "IDLE_TIMEOUT=9s")
 	image := append(small(t), make([]byte, 1<<20)...)
 	ended := make(chan string, 12)
 	var begun sync.WaitGroup
@@ -243,7 +247,7 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // soon full
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	ask := []byte(strings.Repeat("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", 100))
 	var err error
 	for err == nil {
@@ -291,7 +295,7 @@ func TestFormsBrokenOff(t *testing.T) {
 // when something else is there.
 func awaitNothing(t *testing.T, s *apptest.System) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for tick := time.NewTicker(10 * time.Millisecond); openUploads(t, s) > 0; {
 		select {
 		case <-tick.C:

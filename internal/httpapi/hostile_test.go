@@ -377,7 +377,7 @@ func TestHostileHeaders(t *testing.T) {
 // TestHostileConnections talks to the server below HTTP's rules.
 func TestHostileConnections(t *testing.T) {
 	t.Parallel()
-	s := apptest.Start(t, "IDLE_TIMEOUT=1s")
+	s := apptest.Start(t, "IDLE_TIMEOUT=3s")
 	address := strings.TrimPrefix(s.URL, "http://")
 	talk := func(t *testing.T, request string, body io.Reader) string {
 		t.Helper()
@@ -386,7 +386,7 @@ func TestHostileConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(2 * time.Minute))
 		go func() {
 			io.WriteString(c, request)
 			if body != nil {

@@ -120,7 +120,7 @@ func TestMoreUploadsThanPlaces(t *testing.T) {
 // awaitCall returns when S3 or SQS has been asked for an operation.
 func awaitCall(t *testing.T, s *apptest.System, operation string) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for tick := time.NewTicker(time.Millisecond); s.Count()[operation] == 0; {
 		select {
 		case <-tick.C:

@@ -149,7 +149,7 @@ func TestCommandEndsWithItsWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = worker.Wait()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for tick := time.NewTicker(5 * time.Millisecond); ; {
 		// A zombie, until whoever inherited it looks, has ended too.
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

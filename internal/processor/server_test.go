@@ -70,12 +70,16 @@ func TestServer(t *testing.T) {
 			<-r.Context().Done()
 		}, job.Unavailable, 0},
 	}
-	opts := processor.Options{Timeout: time.Second, Image: processor.ImageOptions{MaxOutputBytes: 1 << 20}}
+	opts := processor.Options{Timeout: time.Minute, Image: processor.ImageOptions{MaxOutputBytes: 1 << 20}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			srv := httptest.NewServer(tt.handler)
 			defer srv.Close()
+			opts := opts
+			if tt.name == "hangs" {
+				opts.Timeout = 100 * time.Millisecond
+			}
 			p, err := processor.New(srv.URL, opts)
 			if err != nil {
 				t.Fatal(err)

@@ -48,7 +48,7 @@ func queueOf(t *testing.T, n int) *jobtest.Queue {
 // until polls until ok holds.
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for tick := time.NewTicker(time.Millisecond); !ok(); {
 		select {
 		case <-tick.C:

@@ -162,7 +162,7 @@ var shared = sync.OnceValues(func() (*awslocal.Servers, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	return awslocal.Start(ctx, awslocal.Options{Dir: dir, NoSync: true, Observe: observe})
 })

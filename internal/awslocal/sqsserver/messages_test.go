@@ -292,7 +292,7 @@ func TestPurge(t *testing.T) {
 func TestLongPoll(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	wait := func(in *sqs.ReceiveMessageInput) { in.WaitTimeSeconds = 15 }
+	wait := func(in *sqs.ReceiveMessageInput) { in.WaitTimeSeconds = 20 }
 	tests := map[string]func(queue *string){
 		"a send": func(queue *string) { b.send(queue, "m") },
 		"a delay's end": func(queue *string) {
@@ -328,7 +328,7 @@ func TestLongPoll(t *testing.T) {
 			act(queue)
 			began := time.Now()
 			wantBodies(t, b.receive(queue, wait), "m")
-			if took := time.Since(began); took > 10*time.Second {
+			if took := time.Since(began); took > 18*time.Second {
 				t.Errorf("the poll took %v; it was not woken", took)
 			}
 		})

@@ -227,7 +227,7 @@ func testReceivers(t *testing.T, q QueueFixture) {
 	})
 	var mu sync.Mutex
 	seen := map[job.ID]int{}
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for range receivers {
 		group.Go(func() {

@@ -135,14 +135,14 @@ func write(t *testing.T, e *gcplog.Exporter, line string) {
 	if n, err := e.Write([]byte(line)); n != len(line) || err != nil {
 		t.Errorf("Write = %d, %v, want %d, nil", n, err, len(line))
 	}
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("Write took %v", took)
 	}
 }
 
 func flush(t *testing.T, e *gcplog.Exporter) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := e.Flush(ctx); err != nil {
 		t.Error(err)
@@ -240,7 +240,7 @@ func TestLinesGoOutWithoutAFlush(t *testing.T) {
 	write(t, e, `{"message":"m"}`+"\n")
 	select {
 	case <-arrived:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("nothing was sent")
 	}
 }

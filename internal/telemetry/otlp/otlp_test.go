@@ -86,7 +86,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // exportTimeout bounds one export in these tests.
-const exportTimeout = 2 * time.Second
+const exportTimeout = 8 * time.Second
 
 // open sets the process's environment as an operator would and returns the providers
 // and the errors that they tell. Tests that call it cannot run in parallel.

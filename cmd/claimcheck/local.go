@@ -146,7 +146,7 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*
 	}
 	defer api.Close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return app.ServeAPI(ctx, listener, api, c.Grace) })
+	group.Go(func() error { return app.ServeAPI(ctx, listener, api, c) })
 	if l.Worker {
 		w, err := app.NewWorker(c, cfg, tel)
 		if err != nil {

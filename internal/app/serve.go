@@ -42,7 +42,7 @@ func Serve(ctx context.Context, c *config.Config) error {
 		return fmt.Errorf("port %d cannot be listened on (PORT chooses another): %w", c.Port, err)
 	}
 	tel.Log.Info("server started", "version", Version, "address", l.Addr().String(), "config", c)
-	err = ServeAPI(ctx, l, api, c.Grace)
+	err = ServeAPI(ctx, l, api, c)
 	tel.Log.Info("server stopped")
 	return err
 }
@@ -59,16 +59,16 @@ func limitMemory(c *config.Config) {
 }
 
 // ServeAPI is ServeListener of an API, which is drained when ctx ends.
-func ServeAPI(ctx context.Context, l net.Listener, api *API, grace time.Duration) error {
+func ServeAPI(ctx context.Context, l net.Listener, api *API, c *config.Config) error {
 	defer context.AfterFunc(ctx, api.Drain)()
-	return ServeListener(ctx, l, api.Handler, grace, api.log)
+	return ServeListener(ctx, l, api.Handler, c, api.log)
 }
 
 // ServeListener serves h on l over HTTP/1 and unencrypted HTTP/2 until ctx ends, and
-// then waits up to grace for the requests under way. What keeps it from taking new
+// then waits up to its grace for the requests under way. What keeps it from taking new
 // connections is told to log.
-func ServeListener(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration, log *slog.Logger) error {
-	s := newServer(h, log)
+func ServeListener(ctx context.Context, l net.Listener, h http.Handler, c *config.Config, log *slog.Logger) error {
+	s := newServer(h, c.IdleTimeout, log)
 	var b busy
 	s.ConnState = b.note
 	failed := make(chan error, 1)
@@ -78,7 +78,7 @@ func ServeListener(ctx context.Context, l net.Listener, h http.Handler, grace ti
 		return err
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Grace)
 	defer cancel()
 	go func() {
 		quiet(stop, b.count)
@@ -88,7 +88,7 @@ func ServeListener(ctx context.Context, l net.Listener, h http.Handler, grace ti
 	if err != nil {
 		err = nil
 		if n := b.count(); n > 0 {
-			err = fmt.Errorf("%d connections were cut off in the middle of requests when the grace of %s was over", n, grace)
+			err = fmt.Errorf("%d connections were cut off in the middle of requests when the grace of %s was over", n, c.Grace)
 		}
 		s.Close()
 	}
@@ -154,7 +154,7 @@ const (
 // newServer sets the limits that hold before a handler runs. There is no limit on a
 // whole request: an upload may take as long as its bytes keep coming, which the handler
 // watches itself.
-func newServer(h http.Handler, logger *slog.Logger) *http.Server {
+func newServer(h http.Handler, idle time.Duration, logger *slog.Logger) *http.Server {
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -163,6 +163,8 @@ func newServer(h http.Handler, logger *slog.Logger) *http.Server {
 		Protocols:         new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: streams, MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: streams * streamWindow,
+			// A deadline of a stream does not end a write for which the whole connection waits.
+			WriteByteTimeout: idle,
 		},
 		ErrorLog: log.New(&acceptErrors{log: logger, sometimes: rate.Sometimes{Interval: 10 * time.Second}}, "", 0),
 	}

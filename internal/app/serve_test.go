@@ -58,7 +58,7 @@ func serveOn(t *testing.T, env *awstest.Env, s3 string, vars ...string) served {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() {
-		done <- app.ServeListener(ctx, l, apitest.Handler(t, api.Handler), c.Grace, slog.New(slog.DiscardHandler))
+		done <- app.ServeListener(ctx, l, apitest.Handler(t, api.Handler), c, slog.New(slog.DiscardHandler))
 	}()
 	stop := sync.OnceValue(func() error {
 		cancel()
@@ -207,7 +207,7 @@ func TestNoMoreConnections(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 	})
 	go func() {
-		done <- app.ServeListener(ctx, l, handler, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
+		done <- app.ServeListener(ctx, l, handler, &config.Config{Grace: time.Minute}, slog.New(slog.NewTextHandler(&log, nil)))
 	}()
 	const well = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 	for i, request := range []string{

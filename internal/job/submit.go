@@ -53,7 +53,7 @@ func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.admit(in.Body); err != nil {
+	if err := s.admit(in); err != nil {
 		return nil, err
 	}
 	defer s.release()
@@ -91,8 +91,9 @@ func (s *Service) Submit(ctx context.Context, who Caller, in Submission) (*Job, 
 
 // admit takes one of the places for uploads, release gives it back. Exhausted when all
 // are taken or there is no room for the body: then nothing is read, asked for or booked.
-func (s *Service) admit(body int64) error {
-	if !s.crowded(body) {
+// What will be offered a direct upload takes up no room.
+func (s *Service) admit(in Submission) error {
+	if in.Size > s.limits.InlineBytes || !s.crowded(in.Body) {
 		select {
 		case s.uploads <- struct{}{}:
 			return nil

@@ -116,6 +116,11 @@ func TestCrowd(t *testing.T) {
 	if _, err := s.service.Submit(t.Context(), alice, job.Submission{Body: 1000, Image: strings.NewReader("IMG")}); err != nil {
 		t.Error(err)
 	}
+	// What is offered a direct upload wants no room.
+	_, err = s.service.Submit(t.Context(), alice, job.Submission{Body: 1 << 19, Size: 1 << 19, Image: strings.NewReader("IMG")})
+	if _, ok := errors.AsType[*job.OfferError](err); !ok {
+		t.Errorf("an image over the inline limit is told %v, want an offer", err)
+	}
 }
 
 // TestEveryFailureOfASubmit fails each step of a submit, before and after it took

@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
 	"log/slog"
 	"net"
@@ -121,6 +122,40 @@ func TestSlowStorageIsNotTheClients(t *testing.T) {
 				t.Errorf("answer is %s: %s (%v)", resp.Status, body, err)
 			}
 		})
+	}
+}
+
+// TestStreamsThatNobodyReads asks over HTTP/2 for more than the connection holds, opens all
+// windows for it, and reads nothing: the connection is closed, not kept for ever.
+func TestStreamsThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "IDLE_TIMEOUT=1s")
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // soon full
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(time.Minute))
+	frame := func(kind, flags byte, stream uint32, payload string) []byte {
+		f := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
+		return append(binary.BigEndian.AppendUint32(append(f, flags), stream), payload...)
+	}
+	const settings, ping, windowUpdate, headers = 4, 6, 8, 1
+	all := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	all = append(all, frame(settings, 0, 0, "\x00\x04\x7f\xff\xff\xff")...) // windows of streams
+	all = append(all, frame(windowUpdate, 0, 0, "\x7f\xff\x00\x00")...)
+	for i := range uint32(100) { // GET, http, the path and the authority to the letter (RFC 7541)
+		all = append(all, frame(headers, 5, 2*i+1, "\x82\x86\x04\x0d/openapi.yaml\x01\x01x")...)
+	}
+	_, err = c.Write(all)
+	for ; err == nil; _, err = c.Write(frame(ping, 0, 0, "are you?")) {
+		<-time.After(50 * time.Millisecond)
+	}
+	if late, ok := err.(net.Error); ok && late.Timeout() {
+		t.Error("the server waits for ever")
 	}
 }
 

@@ -293,11 +293,11 @@ func TestBillIsTold(t *testing.T) {
 			messages++
 		}
 	}
-	readme, err := os.ReadFile(awstest.Path("README.md"))
+	design, err := os.ReadFile(awstest.Path("docs/design.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string][]byte{"docs/costs.md": doc, "README.md": readme} {
+	for name, text := range map[string][]byte{"docs/costs.md": doc, "docs/design.md": design} {
 		if want := fmt.Sprintf("%d writes, %d reads and %d SQS requests", writes, reads, messages); !bytes.Contains(text, []byte(want)) {
 			t.Errorf("%s does not say that a job makes %s", name, want)
 		}

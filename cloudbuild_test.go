@@ -212,7 +212,7 @@ func (d deployment) checkGcloud(c *complaints, b *cloudbuildpb.Build) {
 		for _, kv := range environ {
 			checkVariable(c, "step "+s.Id, kv)
 		}
-		// What has no default is the operator's to give; the README says which.
+		// What has no default is the operator's to give; docs/configuration.md says which.
 		_, err := config.Load(role, slices.Concat([]string{"ALLOW_ANONYMOUS=true"}, environ))
 		if err != nil {
 			c.addf("step %s: %v", s.Id, err)

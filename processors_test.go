@@ -59,9 +59,12 @@ func TestREADMEProcessors(t *testing.T) {
 			t.Errorf("%q: %v", c, err)
 			continue
 		}
-		spec, ok := strings.CutPrefix(strings.Join(words, " "), "PROCESSOR=")
-		if !ok {
+		if len(words) == 0 || !strings.HasPrefix(words[0], "PROCESSOR=") {
 			continue
+		}
+		spec := strings.TrimPrefix(words[0], "PROCESSOR=")
+		if rest := strings.Join(words[1:], " "); rest != "go run ./cmd/claimcheck local" {
+			t.Errorf("%q is for %q; TestFirstLine runs another command", c, rest)
 		}
 		name := ""
 		for n := range tests {
@@ -77,7 +80,7 @@ func TestREADMEProcessors(t *testing.T) {
 			}
 			spec := strings.ReplaceAll(spec, "http://model.internal:9000", model.URL)
 			if tt.grey {
-				spec = strings.NewReplacer("python3 ", python(t)+" ", "/opt/grey.py", script).Replace(spec)
+				spec = strings.NewReplacer("python3 ", python(t)+" ", "$PWD/grey.py", script).Replace(spec)
 			}
 			if _, err := exec.LookPath(tt.program); tt.program != "" && err != nil {
 				missing(t, tt.program+" (Debian: "+tt.debian+")")

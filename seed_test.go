@@ -413,11 +413,18 @@ func TestIssues(t *testing.T) {
 		if a.StatusCode != http.StatusCreated {
 			t.Fatalf("alice's submit: %s: %s", a.Status, a.Bytes)
 		}
-		for who, want := range map[string]float64{"alice": 1, "bob": 0} {
-			usage := apptest.Get(t, s.URL+"/usage", "Authorization", p.Bearer(who))
-			if total, _ := usage.JSON(t)["total"].(map[string]any); total["jobs"] != want {
-				t.Errorf("%s is billed %s: want %v jobs", who, usage.Bytes, want)
+		billed := func(who string) any {
+			total, _ := apptest.Get(t, s.URL+"/usage", "Authorization", p.Bearer(who)).JSON(t)["total"].(map[string]any)
+			return total["jobs"]
+		}
+		// The record is written when the job has ended.
+		for begin := time.Now(); billed("alice") != 1.0; time.Sleep(10 * time.Millisecond) {
+			if time.Since(begin) > time.Minute {
+				t.Fatalf("alice is billed %v jobs, want 1", billed("alice"))
 			}
+		}
+		if n := billed("bob"); n != 0.0 {
+			t.Errorf("bob is billed %v jobs, want none", n)
 		}
 	})
 	t.Run("output should return a location if the job is pending or processing", func(t *testing.T) {

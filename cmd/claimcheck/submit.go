@@ -34,7 +34,7 @@ type submitCmd struct {
 	Output string            `short:"o" type:"path" placeholder:"DIR" help:"Put the results into this folder, made if need be, named after the images (equal names are numbered); implies --wait."`
 	Force  bool              `help:"Replace files that exist there."`
 	Jobs   int               `short:"j" default:"4" help:"How many images are under way at once (default ${default})."`
-	Key    string            `placeholder:"NAME" help:"Name this batch: the same image under the same name is the same job for ever, however often the command is repeated."`
+	Key    string            `placeholder:"NAME" help:"Name this batch: the same image under the same name is the same job, however often the command is repeated, as long as the service keeps it."`
 	JSON   bool              `name:"json" help:"Print what became of each image as a JSON object, one a line."`
 }
 

@@ -19,7 +19,7 @@ type Image struct {
 	// Params is a JSON object for the processor; empty for none.
 	Params string
 	// Key is the idempotency key, 1 to 255 characters: the same caller's same key
-	// names the same job for ever.
+	// names the same job as long as that is kept.
 	Key string
 	// Progress hears how many bytes of the image have been sent so far, by this try;
 	// nil: nobody listens.

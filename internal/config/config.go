@@ -17,7 +17,7 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Config is everything that the environment decides, with the defaults of the README.
+// Config is everything that the environment decides, with the defaults of docs/configuration.md.
 type Config struct {
 	Port          int        `env:"PORT" envDefault:"8080"`
 	Bucket        string     `env:"S3_BUCKET"`

@@ -14,3 +14,8 @@ func ShipLast(ctx context.Context) error {
 	u := &upload{id: "upload", parts: make([]types.CompletedPart, maxParts-1), buf: make([]byte, 1)}
 	return u.ship(ctx)
 }
+
+// InUse returns how many small and large buffers uploads hold at the moment.
+func (m *Memory) InUse() (small, large int) {
+	return len(m.small.slots), len(m.large.slots)
+}

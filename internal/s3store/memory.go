@@ -65,11 +65,6 @@ func NewMemory(o MemoryOptions) *Memory {
 // PartBytes is the size of a part: what is larger becomes a multipart upload.
 func (m *Memory) PartBytes() int { return m.large.size }
 
-// InUse returns how many small and large buffers uploads hold at the moment.
-func (m *Memory) InUse() (small, large int) {
-	return len(m.small.slots), len(m.large.slots)
-}
-
 // give returns a buffer of either tier.
 func (m *Memory) give(b []byte) {
 	if len(b) == m.large.size {

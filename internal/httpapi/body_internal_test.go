@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// line is a client's line as a request's body and its connection: pieces of bytes, each
+// after a while, until a deadline in the past cuts it.
+type line struct {
+	http.ResponseWriter
+	bytes int
+	every time.Duration
+	cut   chan struct{}
+}
+
+func (l *line) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(l.every):
+		return min(l.bytes, len(p)), nil
+	case <-l.cut:
+		return 0, os.ErrDeadlineExceeded
+	}
+}
+
+func (l *line) Close() error { return nil }
+
+func (l *line) SetReadDeadline(at time.Time) error {
+	if !at.IsZero() && at.Before(time.Now()) {
+		close(l.cut)
+	}
+	return nil
+}
+
+// TestPace reads two minutes of bodies for whose memory others wait: it is broken off only
+// where the client is slow, while a large buffer is filled with it.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		bytes int
+		every time.Duration
+		held  bool
+		ours  time.Duration // between reads, that we take ourselves
+		want  string        // of the sentence; empty: goes on
+	}{
+		"well":                     {bytes: 80 << 10, every: time.Second, held: true},
+		"slowly":                   {bytes: 50 << 10, every: time.Second, held: true, want: "while others waited"},
+		"slowly, holding nothing":  {bytes: 50 << 10, every: time.Second},
+		"well, and kept waiting":   {bytes: 80 << 10, every: time.Second, held: true, ours: 40 * time.Second},
+		"slowly, and kept waiting": {bytes: 50 << 10, every: time.Second, held: true, ours: 10 * time.Second, want: "while others waited"},
+		"not at all":               {bytes: 1, every: time.Hour, held: true, want: "while others waited"},
+		"not at all, and small":    {bytes: 1, every: time.Hour, want: "nothing of the body came for 30s"},
+		"by the byte":              {bytes: 1, every: time.Second, want: "less than 1024 bytes a second"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := &line{bytes: tt.bytes, every: tt.every, cut: make(chan struct{})}
+				a := &api{Options: Options{IdleTimeout: 30 * time.Second, Yield: func() bool { return true }}}
+				p := a.watch(l, &http.Request{Body: l, ProtoMajor: 2})
+				defer p.release()
+				if tt.held {
+					p.hold()
+				}
+				var err error
+				for begin := time.Now(); err == nil && time.Since(begin) < 2*time.Minute; {
+					_, err = p.Read(make([]byte, 1<<20))
+					time.Sleep(tt.ours)
+				}
+				said := job.MessageOf(err)
+				if (err == nil) != (tt.want == "") || !strings.Contains(said, tt.want) || errors.Is(err, io.EOF) {
+					t.Errorf("it ends with %v (%q), want %q", err, said, tt.want)
+				}
+			})
+		})
+	}
+}

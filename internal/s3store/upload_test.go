@@ -284,6 +284,82 @@ func TestPartOnItsWay(t *testing.T) {
 	}
 }
 
+// TestGivenUp ends a context while a part is stuck in S3: who is told to stop, and whose time
+// is over, does not wait for it; in any case the buffer that is not on its way is free at once.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		cause error
+		waits bool
+	}{
+		"left":          {context.Canceled, true},
+		"stopping":      {job.ErrStopping, false},
+		"its time over": {context.DeadlineExceeded, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := awstest.Start(t)
+			ctx, stop := context.WithCancelCause(t.Context())
+			if tt.cause == context.DeadlineExceeded {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+			}
+			sent, goOn := make(chan struct{}), make(chan struct{})
+			send := sync.OnceFunc(func() { close(sent) })
+			w := &wire{act: func(r *http.Request) (*http.Response, error) {
+				if r.URL.Query().Has("partNumber") {
+					send()
+					select {
+					case <-goOn:
+					case <-r.Context().Done():
+					}
+					return nil, errors.New("connection reset by peer")
+				}
+				return nil, nil
+			}}
+			memory := s3store.NewMemory(s3store.MemoryOptions{Large: 2})
+			s := faulty(env, w, s3store.Options{Memory: memory, PartTimeout: time.Hour, AbortTimeout: time.Hour})
+			ended := make(chan error, 1)
+			go func() {
+				body := &told{Reader: io.MultiReader(jobtest.Bytes(1, part+1), calling(func() {
+					<-sent
+					stop(tt.cause)
+					<-ctx.Done()
+				}), failing{errors.New("the client hung up")})}
+				_, err := s.Stage(ctx, job.Input, job.NewID(), "image/png", body)
+				if body.held != 1 {
+					t.Errorf("the reader was told %d times that it is held", body.held)
+				}
+				ended <- err
+			}()
+			<-ctx.Done()
+			if tt.waits {
+				for _, large := memory.InUse(); large != 1; _, large = memory.InUse() {
+					time.Sleep(time.Millisecond)
+				}
+				select {
+				case err := <-ended:
+					t.Errorf("it did not wait for its part: %v", err)
+				default:
+				}
+				close(goOn)
+			}
+			if err := <-ended; err == nil {
+				t.Error("it succeeded")
+			}
+		})
+	}
+}
+
+// told counts how often it is told that it is held.
+type told struct {
+	io.Reader
+	held int
+}
+
+func (r *told) Hold() { r.held++ }
+
 // TestStuckPart breaks off while a part is being sent that S3 does not take: nobody
 // waits for it for long.
 func TestStuckPart(t *testing.T) {

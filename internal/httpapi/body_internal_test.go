@@ -51,14 +51,13 @@ func TestPace(t *testing.T) {
 		ours  time.Duration // between reads, that we take ourselves
 		want  string        // of the sentence; empty: goes on
 	}{
-		"well":                     {bytes: 80 << 10, every: time.Second, held: true},
-		"slowly":                   {bytes: 50 << 10, every: time.Second, held: true, want: "while others waited"},
-		"slowly, holding nothing":  {bytes: 50 << 10, every: time.Second},
-		"well, and kept waiting":   {bytes: 80 << 10, every: time.Second, held: true, ours: 40 * time.Second},
-		"slowly, and kept waiting": {bytes: 50 << 10, every: time.Second, held: true, ours: 10 * time.Second, want: "while others waited"},
-		"not at all":               {bytes: 1, every: time.Hour, held: true, want: "while others waited"},
-		"not at all, and small":    {bytes: 1, every: time.Hour, want: "nothing of the body came for 30s"},
-		"by the byte":              {bytes: 1, every: time.Second, want: "less than 1024 bytes a second"},
+		"well":                    {bytes: 80 << 10, every: 1003 * time.Millisecond, held: true},
+		"slowly":                  {bytes: 50 << 10, every: 1003 * time.Millisecond, held: true, want: "while others waited"},
+		"slowly, holding nothing": {bytes: 50 << 10, every: 1003 * time.Millisecond},
+		"well, and kept waiting":  {bytes: 80 << 10, every: 1003 * time.Millisecond, held: true, ours: 40 * time.Second},
+		"not at all":              {bytes: 1, every: time.Hour, held: true, want: "while others waited"},
+		"not at all, and small":   {bytes: 1, every: time.Hour, want: "nothing of the body came for 30s"},
+		"by the byte":             {bytes: 1, every: 1003 * time.Millisecond, want: "less than 1024 bytes a second"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

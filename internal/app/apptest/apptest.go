@@ -71,7 +71,7 @@ func (s *System) StartBeside(t *testing.T, vars ...string) (url string) {
 
 func load(t *testing.T, env *awstest.Env, vars []string) *config.Config {
 	t.Helper()
-	vars = append([]string{"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "LEASE=60s", "SHUTDOWN_GRACE=2s"}, vars...)
+	vars = append([]string{"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "LEASE=15s", "SHUTDOWN_GRACE=2s"}, vars...)
 	c, err := config.Load(config.Worker, vars)
 	if err != nil {
 		t.Fatal(err)

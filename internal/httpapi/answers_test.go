@@ -265,6 +265,29 @@ func TestReadyAsksRarely(t *testing.T) {
 	}
 }
 
+// TestWaitedAnswersAreNotStored asks for a status with a wait, and without, each as a cache
+// does that has it: what was waited for has a header of its own, and is kept by nobody.
+func TestWaitedAnswersAreNotStored(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	location := s.Submit(t, small(t)).Header.Get("Location")
+	etag := apptest.Get(t, location).Header.Get("ETag")
+	for _, tt := range []struct {
+		wait   string
+		status int
+		etag   string
+		want   string
+	}{
+		{"wait=0", 200, "", "private, no-cache"}, {"wait=0", 304, etag, "private, no-cache"},
+		{"wait=1", 200, "", "private, no-store"}, {"wait=1", 304, etag, "private, no-store"},
+	} {
+		a := apptest.Get(t, location, "Prefer", tt.wait, "If-None-Match", tt.etag)
+		if got := a.Header.Get("Cache-Control"); a.StatusCode != tt.status || got != tt.want {
+			t.Errorf("%s, %q: %s with Cache-Control: %s, want %d with %s", tt.wait, tt.etag, a.Status, got, tt.status, tt.want)
+		}
+	}
+}
+
 // TestFailingStatusNamesItsJob has storage fail where a job is asked for.
 func TestFailingStatusNamesItsJob(t *testing.T) {
 	t.Parallel()

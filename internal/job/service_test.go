@@ -90,6 +90,46 @@ func TestReadsAreNoMoreThanNeeded(t *testing.T) {
 	}
 }
 
+// TestReadyAsksBothAtOnce has storage answer only when the queue has been asked: what keeps
+// one of them waiting is not laid at the other's door.
+func TestReadyAsksBothAtOnce(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	s := newSystemWith(t, func(c *job.Config) {
+		c.Store = slowStore{c.Store, asked}
+		c.Queue = seenQueue{c.Queue, asked}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.service.Ready(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+type slowStore struct {
+	job.Store
+	asked <-chan struct{}
+}
+
+func (s slowStore) Ready(ctx context.Context) error {
+	select {
+	case <-s.asked:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type seenQueue struct {
+	job.Queue
+	asked chan<- struct{}
+}
+
+func (q seenQueue) Ready(context.Context) error {
+	close(q.asked)
+	return nil
+}
+
 // TestEveryMethodAsksTheMonitor calls every exported method of Service under a monitor
 // that denies everything. Each must have asked, and none may have done anything.
 func TestEveryMethodAsksTheMonitor(t *testing.T) {

@@ -53,15 +53,21 @@ func (q *oneMessage) Receive(context.Context, int, time.Duration) ([]job.Deliver
 	return nil, nil
 }
 
-// TestQueueAgeFalls receives until the queue is empty.
-func TestQueueAgeFalls(t *testing.T) {
-	t.Parallel()
+// measured is telemetry whose metrics can be read.
+func measured(t *testing.T) (*Telemetry, sdkmetric.Reader) {
+	t.Helper()
 	reader := sdkmetric.NewManualReader()
 	metrics, err := telemetry.NewMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tel := &Telemetry{providers: telemetry.Off(), metrics: metrics}
+	return &Telemetry{providers: telemetry.Off(), metrics: metrics}, reader
+}
+
+// TestQueueAgeFalls receives until the queue is empty.
+func TestQueueAgeFalls(t *testing.T) {
+	t.Parallel()
+	tel, reader := measured(t)
 	q := observedQueue{&oneMessage{}, tel}
 	run := tel.observeRun(func(context.Context, job.Delivery) job.Outcome { return job.Outcome{} })
 	for n, want := range []float64{3600, 3600, 0} { // a failure says nothing of the queue
@@ -83,12 +89,7 @@ func TestQueueAgeFalls(t *testing.T) {
 // TestTimeInQueue is measured from a job's submit, or from when it was last put back.
 func TestTimeInQueue(t *testing.T) {
 	t.Parallel()
-	reader := sdkmetric.NewManualReader()
-	metrics, err := telemetry.NewMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tel := &Telemetry{providers: telemetry.Off(), metrics: metrics}
+	tel, reader := measured(t)
 	started := time.Now()
 	for _, redriven := range []time.Time{{}, started.Add(-time.Minute)} {
 		j := &job.Job{Status: job.Completed, CreatedAt: started.Add(-time.Hour), RedrivenAt: redriven, StartedAt: started, EndedAt: started}

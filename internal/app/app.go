@@ -130,8 +130,11 @@ func newProcessor(c *config.Config, log *slog.Logger) (processor.Processor, erro
 
 // NewWorker wires a consumer of the queue.
 func NewWorker(c *config.Config, cfg aws.Config, tel *Telemetry) (*worker.Worker, error) {
+	return newWorker(c, newBackends(c, cfg, tel), tel)
+}
+
+func newWorker(c *config.Config, b *backends, tel *Telemetry) (*worker.Worker, error) {
 	log := tel.Log
-	b := newBackends(c, cfg, tel)
 	p, err := newProcessor(c, log)
 	if err != nil {
 		return nil, err
@@ -171,13 +174,14 @@ func Work(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	w, err := NewWorker(c, cfg, tel)
+	b := newBackends(c, cfg, tel)
+	w, err := newWorker(c, b, tel)
 	if err != nil {
 		return err
 	}
 	tel.Log.Info("worker started", "version", Version, "config", c)
 	// The queue says at once what is wrong with it; the bucket would with the first job.
-	if err := newBackends(c, cfg, tel).store.Ready(ctx); err != nil && ctx.Err() == nil {
+	if err := b.store.Ready(ctx); err != nil && ctx.Err() == nil {
 		tel.Log.Error("the worker cannot do its work", "kind", job.KindOf(err).String(), "error", err)
 	}
 	err = w.Serve(ctx)

@@ -110,6 +110,10 @@ func (f *Function) drain(c *config.Config, tel *Telemetry) {
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.underWay.Add(1)
 	defer f.underWay.Add(-1)
+	f.serve(w, r)
+}
+
+func (f *Function) serve(w http.ResponseWriter, r *http.Request) {
 	if f.stopping.Load() { // the host's server goes on listening: the next request is for another instance
 		w.Header().Set("Connection", "close")
 	}
@@ -121,7 +125,7 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *Function) ServeAndFlush(w http.ResponseWriter, r *http.Request) {
 	f.underWay.Add(1)
 	defer f.underWay.Add(-1)
-	f.ServeHTTP(w, r)
+	f.serve(w, r)
 	if f.exports() != nil {
 		_ = http.NewResponseController(w).Flush()
 		f.Flush()

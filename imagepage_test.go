@@ -15,7 +15,7 @@ func TestImagePageCommands(t *testing.T) {
 		missing(t, "curl")
 	}
 	l := startLocal(t, localFlags(t))
-	dir := clone(t, "internal/media/testdata")
+	dir := clone(t, "internal/imageinfo/testdata")
 	for lines := bufio.NewScanner(strings.NewReader(fenced(t, readPage(t, "docs/image.md"), "sh"))); lines.Scan(); {
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", strings.ReplaceAll(lines.Text(), "http://localhost:8080", l.url))
 		cmd.Dir = dir

@@ -54,10 +54,10 @@ func list(t *testing.T, args ...string) map[string]listed {
 var adapters = []string{"httpapi", "worker", "s3store", "sqsqueue", "processor", "oidcauthn", "cedarauthz", "preview", "awslambda"}
 
 // leaves know nothing of ours.
-var leaves = []string{"media", "config", "telemetry", "awsclient", "keyless", "provision", "cost"}
+var leaves = []string{"imageinfo", "config", "telemetry", "awsclient", "keyless", "provision", "cost"}
 
 // shared leaves may be imported by adapters.
-var shared = []string{"media", "awsclient"}
+var shared = []string{"imageinfo", "awsclient"}
 
 func TestWhoMayImportWhom(t *testing.T) {
 	t.Parallel()

@@ -281,7 +281,7 @@ func TestREADMECommands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if name != "README.md" { // it has been read before
-				dir := clone(t, "internal/media/testdata")
+				dir := clone(t, "internal/imageinfo/testdata")
 				run(t, terminalOf(l, dir, binaries+":"+os.Getenv("PATH")), 1, commands(page))
 				return
 			}
@@ -316,7 +316,7 @@ func TestREADMECommands(t *testing.T) {
 func welcomed(output string) (lines []string) {
 	for line := range strings.Lines(output) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "curl ") {
-			lines = append(lines, strings.ReplaceAll(line, "@picture.jpg", "@internal/media/testdata/rainier.jpg"))
+			lines = append(lines, strings.ReplaceAll(line, "@picture.jpg", "@internal/imageinfo/testdata/rainier.jpg"))
 		}
 	}
 	return lines

@@ -25,7 +25,7 @@ import (
 // rainier is a photograph-like JPEG with an EXIF orientation.
 func rainier(t testing.TB) []byte {
 	t.Helper()
-	b, err := os.ReadFile(awstest.Path("internal/media/testdata/rainier.jpg"))
+	b, err := os.ReadFile(awstest.Path("internal/imageinfo/testdata/rainier.jpg"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"claimcheck.example/internal/client"
-	"claimcheck.example/internal/media"
+	"claimcheck.example/internal/imageinfo"
 )
 
 // submitCmd leaves images and, when asked to, waits for the results. It speaks the
@@ -428,11 +428,11 @@ func contentType(f io.ReaderAt, size int64) (string, error) {
 	if size == 0 {
 		return "", errors.New("it is empty")
 	}
-	head := make([]byte, min(size, media.HeadSize))
+	head := make([]byte, min(size, imageinfo.HeadSize))
 	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
 		return "", err
 	}
-	kind := media.Detect(head)
+	kind := imageinfo.Detect(head)
 	if kind == "" {
 		return "", errors.New("it is not an image, going by its content")
 	}

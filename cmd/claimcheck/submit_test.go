@@ -26,7 +26,7 @@ import (
 // photo writes the test's photograph into a folder of its own.
 func photo(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile(awstest.Path("../../internal/media/testdata/rainier.jpg"))
+	b, err := os.ReadFile(awstest.Path("../../internal/imageinfo/testdata/rainier.jpg"))
 	if err != nil {
 		t.Fatal(err)
 	}

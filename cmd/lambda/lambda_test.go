@@ -77,7 +77,7 @@ func (a *runtimeAPI) batch(t *testing.T, env *awstest.Env, timeout time.Duration
 
 func photo(t *testing.T) []byte {
 	t.Helper()
-	b, err := os.ReadFile(awstest.Path("../../internal/media/testdata/rainier.jpg"))
+	b, err := os.ReadFile(awstest.Path("../../internal/imageinfo/testdata/rainier.jpg"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,20 +5,20 @@ import (
 	"fmt"
 	"io"
 
+	"claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
-	"claimcheck.example/internal/media"
 )
 
-// inspector lets media look at uploads for the domain, in the domain's words.
+// inspector lets imageinfo look at uploads for the domain, in the domain's words.
 type inspector struct{}
 
-func (inspector) Detect(head []byte) string { return media.Detect(head) }
+func (inspector) Detect(head []byte) string { return imageinfo.Detect(head) }
 
 func (inspector) Inspect(maxPixels int64) job.Inspection {
-	return inspection{media.NewScanner(maxPixels)}
+	return inspection{imageinfo.NewScanner(maxPixels)}
 }
 
-type inspection struct{ s *media.Scanner }
+type inspection struct{ s *imageinfo.Scanner }
 
 func (i inspection) Write(p []byte) (int, error) {
 	n, err := i.s.Write(p)
@@ -33,23 +33,23 @@ func (i inspection) Finish() (job.Media, error) {
 }
 
 func (inspector) InspectAt(r io.ReaderAt, size, maxPixels int64) (job.Media, error) {
-	info, err := media.ReadSize(r, size, maxPixels)
+	info, err := imageinfo.ReadSize(r, size, maxPixels)
 	return mediaOf(info), word(err)
 }
 
-func mediaOf(info media.Info) job.Media {
+func mediaOf(info imageinfo.Info) job.Media {
 	return job.Media{ContentType: info.ContentType, Width: info.Width, Height: info.Height, Pixels: info.Pixels}
 }
 
-// word gives an error of media its kind and a sentence for the client.
+// word gives an error of imageinfo its kind and a sentence for the client.
 func word(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*media.TooManyPixelsError](err); ok {
+	if e, ok := errors.AsType[*imageinfo.TooManyPixelsError](err); ok {
 		return job.Wrap(job.TooLarge, err, fmt.Sprintf("the image has too many pixels: %s, the most that this service takes", e))
 	}
-	if e, ok := errors.AsType[*media.MalformedError](err); ok {
+	if e, ok := errors.AsType[*imageinfo.MalformedError](err); ok {
 		return job.Wrap(job.Unsupported, err, fmt.Sprintf("the image is not readable: %s", e))
 	}
 	return job.Wrap(job.Unsupported, err, "the body is not an image")

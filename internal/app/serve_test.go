@@ -101,7 +101,7 @@ func TestSlowStorageIsNotTheClients(t *testing.T) {
 	}))
 	t.Cleanup(slow.Close)
 	s := serveOn(t, env, slow.URL, "IDLE_TIMEOUT=2s")
-	picture, err := os.ReadFile(awstest.Path("../media/testdata/rainier.jpg"))
+	picture, err := os.ReadFile(awstest.Path("../imageinfo/testdata/rainier.jpg"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestUploadsOfOneConnection(t *testing.T) {
 	} else {
 		resp.Body.Close()
 	}
-	picture, err := os.ReadFile(awstest.Path("../media/testdata/rainier.jpg"))
+	picture, err := os.ReadFile(awstest.Path("../imageinfo/testdata/rainier.jpg"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ import (
 )
 
 // rainier is a photograph of 1600 × 1200 pixels, to be turned by its EXIF.
-func rainier() string { return awstest.Path("../media/testdata/rainier.jpg") }
+func rainier() string { return awstest.Path("../imageinfo/testdata/rainier.jpg") }
 
 // file writes a file of that name.
 func file(t *testing.T, name string, content []byte) string {

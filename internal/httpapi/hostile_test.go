@@ -470,7 +470,7 @@ func TestNamesOfJobsThatAreNone(t *testing.T) {
 
 func rainier(t testing.TB) []byte {
 	t.Helper()
-	b, err := os.ReadFile(awstest.Path("../media/testdata/rainier.jpg"))
+	b, err := os.ReadFile(awstest.Path("../imageinfo/testdata/rainier.jpg"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"image/png"
 	"io"
 
+	media "claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
-	"claimcheck.example/internal/media"
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 )
@@ -20,7 +20,7 @@ import (
 // decoder decodes the first frame of a file.
 type decoder func(io.Reader) (image.Image, error)
 
-// decoders, by what package media says the file is.
+// decoders, by what package imageinfo says the file is.
 var decoders = map[string]decoder{
 	media.JPEG: jpeg.Decode,
 	media.PNG:  png.Decode,

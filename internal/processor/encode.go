@@ -9,8 +9,8 @@ import (
 	"image/png"
 	"io"
 
+	media "claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
-	"claimcheck.example/internal/media"
 	"golang.org/x/image/tiff"
 )
 

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 
+	media "claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
-	"claimcheck.example/internal/media"
 )
 
 // ImageOptions bound what the built-in pipeline takes and gives. The zero value of a
@@ -163,7 +163,7 @@ func (p *Image) read(ctx context.Context, t job.Task) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// refusal words what package media found.
+// refusal words what package imageinfo found.
 func refusal(err error) error {
 	if e, ok := errors.AsType[*media.TooManyPixelsError](err); ok {
 		return job.Wrap(job.TooLarge, err, fmt.Sprintf("the image has %d pixels, all frames together; %d are the most that is processed", e.Pixels, e.Max))

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	media "claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
-	"claimcheck.example/internal/media"
 	"claimcheck.example/internal/processor"
 	"go.uber.org/goleak"
 	_ "golang.org/x/image/tiff"
@@ -316,7 +316,7 @@ func TestImageLeavesNoGoroutine(t *testing.T) {
 	defer cancel()
 	process := func() *job.Result {
 		r, err := processor.NewImage(processor.ImageOptions{}).Process(ctx, job.Task{
-			Image: bytes.NewReader(readFile(t, "../media/testdata/rainier.jpg")), Progress: func(float64, string) {},
+			Image: bytes.NewReader(readFile(t, "../imageinfo/testdata/rainier.jpg")), Progress: func(float64, string) {},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -342,7 +342,7 @@ func TestImageLeavesNoGoroutine(t *testing.T) {
 }
 
 func BenchmarkImage(b *testing.B) {
-	data := readFile(b, "../media/testdata/rainier.jpg")
+	data := readFile(b, "../imageinfo/testdata/rainier.jpg")
 	p := processor.NewImage(processor.ImageOptions{})
 	b.ReportAllocs()
 	for b.Loop() {

@@ -8,7 +8,7 @@ import (
 	"io"
 	"slices"
 
-	"claimcheck.example/internal/media"
+	media "claimcheck.example/internal/imageinfo"
 )
 
 // metadata is what may be kept of a file beside its pixels.
@@ -20,7 +20,7 @@ type metadata struct {
 // maxProfile bounds a colour profile in bytes; larger ones are ignored.
 const maxProfile = 4 << 20
 
-// readMetadata finds the metadata of a file whose structure package media has seen to
+// readMetadata finds the metadata of a file whose structure package imageinfo has seen to
 // be sound. What is damaged or missing is nil.
 func readMetadata(contentType string, data []byte) metadata {
 	switch contentType {

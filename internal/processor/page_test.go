@@ -19,8 +19,8 @@ import (
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 
+	media "claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
-	"claimcheck.example/internal/media"
 	"claimcheck.example/internal/processor"
 )
 
@@ -52,7 +52,7 @@ func table(t *testing.T, first string) (rows [][]string) {
 
 func photograph(t *testing.T) []byte {
 	t.Helper()
-	b, err := os.ReadFile("../media/testdata/rainier.jpg")
+	b, err := os.ReadFile("../imageinfo/testdata/rainier.jpg")
 	if err != nil {
 		t.Fatal(err)
 	}

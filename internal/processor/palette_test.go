@@ -111,7 +111,7 @@ func TestGIFStaysTransparent(t *testing.T) {
 }
 
 func BenchmarkGIF(b *testing.B) {
-	data := readFile(b, "../media/testdata/rainier.jpg")
+	data := readFile(b, "../imageinfo/testdata/rainier.jpg")
 	for b.Loop() {
 		if _, _, err := run(b, processor.NewImage(processor.ImageOptions{}), data, `{"format": "gif"}`); err != nil {
 			b.Fatal(err)

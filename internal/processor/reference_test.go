@@ -75,7 +75,7 @@ func TestAgainstOtherPrograms(t *testing.T) {
 		want, input, params string
 		mean, most          float64 // of the colour difference; 2.3 is just noticeable
 	}{
-		{"fit", "../../../media/testdata/rainier.jpg", `{"width": 90, "height": 90, "format": "png"}`, 0.5, 2},
+		{"fit", "../../../imageinfo/testdata/rainier.jpg", `{"width": 90, "height": 90, "format": "png"}`, 0.5, 2},
 		{"fill", "scene.png", `{"ops": [{"fill": {"width": 60, "height": 60}}]}`, 0.5, 3},
 		{"crop-rotate-flip", "scene.png", `{"ops": [{"crop": {"x": 20, "y": 30, "width": 100, "height": 80}}, {"rotate": 90}, {"flip": "horizontal"}]}`, 0, 0},
 		{"resize", "scene.png", `{"ops": [{"resize": {"width": 100, "height": 50}}]}`, 0.5, 2},

@@ -38,7 +38,7 @@ func TestGeneratedClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, filepath.Join(dir, "client"), nil, strings.TrimSpace(tool), "-config", "../oapi-codegen.yaml", "../openapi.yaml")
-	got := run(t, dir, read(t, "../../media/testdata/rainier.jpg"), "go", "run", "-mod=mod", ".", s.URL)
+	got := run(t, dir, read(t, "../../imageinfo/testdata/rainier.jpg"), "go", "run", "-mod=mod", ".", s.URL)
 	if want := "completed 768 urn:claimcheck:problem:not_found\n"; got != want {
 		t.Errorf("the program says %q, want %q", got, want)
 	}

@@ -2,7 +2,7 @@
 // forested ridges and a lake, rendered from fractal terrain and camera noise, stored
 // lying on its side with EXIF orientation 6, as a telephone held upright would.
 //
-//	go run ./internal/media/testdata/rainier internal/media/testdata/rainier.jpg
+//	go run ./internal/imageinfo/testdata/rainier internal/imageinfo/testdata/rainier.jpg
 //
 // It always paints the same picture.
 package main

@@ -1,4 +1,4 @@
-// Package media tells what a file is from its bytes alone: which image format, how
+// Package imageinfo tells what a file is from its bytes alone: which image format, how
 // many pixels in how many frames, which way up.
 //
 // It believes no label and no name, decodes no pixel, and is meant for bytes of
@@ -11,4 +11,4 @@
 // where they are; one driver feeds it from a stream, another from an io.ReaderAt.
 // There is no recursion. Checksums and compressed data are not looked at: a file that
 // passes is well-formed as far as its structure goes, and no more.
-package media
+package imageinfo

@@ -1,4 +1,4 @@
-package media_test
+package imageinfo_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"claimcheck.example/internal/media"
+	"claimcheck.example/internal/imageinfo"
 )
 
 // join concatenates byte slices, strings and numbers, the latter as one byte each.
@@ -127,13 +127,13 @@ func verdictOf(t testing.TB, err error) verdict {
 	if err == nil {
 		return good
 	}
-	if errors.Is(err, media.ErrNotImage) {
+	if errors.Is(err, imageinfo.ErrNotImage) {
 		return notImage
 	}
-	if _, ok := errors.AsType[*media.MalformedError](err); ok {
+	if _, ok := errors.AsType[*imageinfo.MalformedError](err); ok {
 		return malformed
 	}
-	if _, ok := errors.AsType[*media.TooManyPixelsError](err); ok {
+	if _, ok := errors.AsType[*imageinfo.TooManyPixelsError](err); ok {
 		return tooMany
 	}
 	t.Fatalf("an error of no known type: %v", err)
@@ -229,7 +229,7 @@ func TestHostileFiles(t *testing.T) {
 			if got := verdictOf(t, err); got != file.want {
 				t.Errorf("scanner: got verdict %d of %+v, %v, want %d", got, info, err, file.want)
 			}
-			info, err = media.ReadInfo(bytes.NewReader(file.data), int64(len(file.data)), limit)
+			info, err = imageinfo.ReadInfo(bytes.NewReader(file.data), int64(len(file.data)), limit)
 			if got := verdictOf(t, err); got != file.want {
 				t.Errorf("ReadInfo: got verdict %d of %+v, %v, want %d", got, info, err, file.want)
 			}
@@ -243,15 +243,15 @@ func TestScannerCountsEveryFrame(t *testing.T) {
 	tests := []struct {
 		name string
 		data []byte
-		want media.Info
+		want imageinfo.Info
 	}{
-		{"gif", animation(t, 40, 30, 7), media.Info{ContentType: media.GIF, Width: 40, Height: 30, Frames: 7, Pixels: 7 * 1200, Complete: true}},
+		{"gif", animation(t, 40, 30, 7), imageinfo.Info{ContentType: imageinfo.GIF, Width: 40, Height: 30, Frames: 7, Pixels: 7 * 1200, Complete: true}},
 		{"apng", join(pngHeader(40, 30), fctl, pngChunk("IDAT", nil), fctl, pngChunk("fdAT", nil), pngChunk("IEND", nil)),
-			media.Info{ContentType: media.PNG, Width: 40, Height: 30, Frames: 2, Pixels: 2400, Complete: true}},
+			imageinfo.Info{ContentType: imageinfo.PNG, Width: 40, Height: 30, Frames: 2, Pixels: 2400, Complete: true}},
 		{"webp", riff(vp8x(2, 40, 30), anmf(40, 30, vp8(40, 30)), anmf(4, 3, vp8l(4, 3)), anmf(4, 3, vp8l(4, 3))),
-			media.Info{ContentType: media.WebP, Width: 40, Height: 30, Frames: 3, Pixels: 3600, Complete: true}},
+			imageinfo.Info{ContentType: imageinfo.WebP, Width: 40, Height: 30, Frames: 3, Pixels: 3600, Complete: true}},
 		{"tiff", join(tiffHeader(8), directory(40, 30, 8+directorySize), directory(4, 3, 0)),
-			media.Info{ContentType: media.TIFF, Width: 40, Height: 30, Frames: 2, Pixels: 1212, Complete: true}},
+			imageinfo.Info{ContentType: imageinfo.TIFF, Width: 40, Height: 30, Frames: 2, Pixels: 1212, Complete: true}},
 	}
 	for _, tt := range tests {
 		got, err := scan(tt.data, limit, 3)
@@ -293,16 +293,16 @@ func TestOrientation(t *testing.T) {
 func TestDirectoriesThatReferBack(t *testing.T) {
 	t.Parallel()
 	const gap = 10_000
-	second, first := media.HeadSize+100, media.HeadSize+100+gap
+	second, first := imageinfo.HeadSize+100, imageinfo.HeadSize+100+gap
 	data := slices.Concat(tiffHeader(first), make([]byte, second-8), directory(20, 10, 0))
 	data = slices.Concat(data, make([]byte, first-len(data)), directory(40, 30, second))
 	got, err := scan(data, limit, 100)
-	want := media.Info{ContentType: media.TIFF, Width: 40, Height: 30}
+	want := imageinfo.Info{ContentType: imageinfo.TIFF, Width: 40, Height: 30}
 	if err != nil || got != want {
 		t.Errorf("scanner: got %+v, %v, want %+v", got, err, want)
 	}
-	got, err = media.ReadInfo(bytes.NewReader(data), int64(len(data)), limit)
-	want = media.Info{ContentType: media.TIFF, Width: 40, Height: 30, Frames: 2, Pixels: 1400, Complete: true}
+	got, err = imageinfo.ReadInfo(bytes.NewReader(data), int64(len(data)), limit)
+	want = imageinfo.Info{ContentType: imageinfo.TIFF, Width: 40, Height: 30, Frames: 2, Pixels: 1400, Complete: true}
 	if err != nil || got != want {
 		t.Errorf("ReadInfo: got %+v, %v, want %+v", got, err, want)
 	}
@@ -312,8 +312,8 @@ func TestDirectoriesThatReferBack(t *testing.T) {
 func TestReadInfoOfAHead(t *testing.T) {
 	t.Parallel()
 	data := join(pngHeader(40, 30), pngChunk("IDAT", make([]byte, 100_000)), pngChunk("IEND", nil))
-	got, err := media.ReadInfo(bytes.NewReader(data[:media.HeadSize]), int64(len(data)), limit)
-	want := media.Info{ContentType: media.PNG, Width: 40, Height: 30, Frames: 1, Pixels: 1200}
+	got, err := imageinfo.ReadInfo(bytes.NewReader(data[:imageinfo.HeadSize]), int64(len(data)), limit)
+	want := imageinfo.Info{ContentType: imageinfo.PNG, Width: 40, Height: 30, Frames: 1, Pixels: 1200}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
@@ -324,15 +324,15 @@ func TestHEIFAndJPEGXL(t *testing.T) {
 	tests := []struct {
 		name string
 		data []byte
-		want media.Info
+		want imageinfo.Info
 	}{
 		{"heic with a thumbnail", join(be32(16), "ftypheic", be32(0), be32(100), "meta", be32(0), be32(9), "hdlr", 0, be32(60), "iprp", be32(48), "ipco",
 			be32(20), "ispe", be32(0), be32(400), be32(300), be32(20), "ispe", be32(0), be32(40), be32(30)),
-			media.Info{ContentType: media.HEIC, Width: 400, Height: 300, Frames: 1, Pixels: 120_000}},
+			imageinfo.Info{ContentType: imageinfo.HEIC, Width: 400, Height: 300, Frames: 1, Pixels: 120_000}},
 		// small, height (1+1)*8, ratio 1:1
-		{"jxl", join(0xff, 0x0a, 1|1<<1|1<<6, 0, make([]byte, 20)), media.Info{ContentType: media.JXL, Width: 16, Height: 16}},
+		{"jxl", join(0xff, 0x0a, 1|1<<1|1<<6, 0, make([]byte, 20)), imageinfo.Info{ContentType: imageinfo.JXL, Width: 16, Height: 16}},
 		{"jxl in a box", join(be32(12), "JXL ", be32(0x0d0a870a), be32(20), "ftypjxl ", be32(0), "jxl ", be32(30), "jxlc", 0xff, 0x0a, 1|1<<1|1<<6, 0, make([]byte, 20)),
-			media.Info{ContentType: media.JXL, Width: 16, Height: 16}},
+			imageinfo.Info{ContentType: imageinfo.JXL, Width: 16, Height: 16}},
 	}
 	for _, tt := range tests {
 		if got, err := scan(tt.data, limit, 3); err != nil || got != tt.want {

@@ -1,4 +1,4 @@
-package media
+package imageinfo
 
 import "encoding/binary"
 

@@ -1,11 +1,11 @@
-package media_test
+package imageinfo_test
 
 import (
 	"bytes"
 	"image"
 	"testing"
 
-	"claimcheck.example/internal/media"
+	"claimcheck.example/internal/imageinfo"
 )
 
 // FuzzScanner holds, for any bytes: nothing panics; the outcome does not depend on how
@@ -27,7 +27,7 @@ func FuzzScanner(f *testing.F) {
 		if whole != parts || verdictOf(t, wholeErr) != verdictOf(t, partsErr) {
 			t.Fatalf("at once: %+v, %v; %d bytes at a time: %+v, %v", whole, wholeErr, cut+1, parts, partsErr)
 		}
-		read, readErr := media.ReadInfo(bytes.NewReader(data), int64(len(data)), limit)
+		read, readErr := imageinfo.ReadInfo(bytes.NewReader(data), int64(len(data)), limit)
 		if wholeErr == nil && whole.Pixels > 0 && (readErr != nil || read != whole) {
 			t.Fatalf("scanner: %+v; ReadInfo: %+v, %v", whole, read, readErr)
 		}

@@ -13,13 +13,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
 
 	"claimcheck.example/internal/job"
 )
 
-// maxOwners bounds the owners that are remembered; the one not seen for longest is
-// forgotten first.
+// maxOwners bounds the owners that a quota keeps. A new owner beyond it replaces the
+// one seen longest ago.
 const maxOwners = 10_000
 
 // Quota implements job.Quota.
@@ -29,19 +30,22 @@ type Quota struct {
 	now         func() time.Time
 
 	mu     sync.Mutex // guards owners
-	owners map[string]*account
+	owners *simplelru.LRU[string, *account]
 }
 
 type account struct {
 	submits *rate.Limiter
 	day     int64 // since the epoch
 	bytes   int64 // on that day
-	seen    time.Time
 }
 
 // New returns a quota; zero means no limit.
 func New(submitsPerMinute int, bytesPerDay int64, now func() time.Time) *Quota {
-	return &Quota{perMinute: submitsPerMinute, bytesPerDay: bytesPerDay, now: now, owners: map[string]*account{}}
+	owners, err := simplelru.NewLRU[string, *account](maxOwners, nil)
+	if err != nil {
+		panic(err) // the size is not positive
+	}
+	return &Quota{perMinute: submitsPerMinute, bytesPerDay: bytesPerDay, now: now, owners: owners}
 }
 
 // with calls f with the owner's account of today.
@@ -52,30 +56,15 @@ func (q *Quota) with(owner string, f func(a *account, now time.Time) error) erro
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.now()
-	a, ok := q.owners[owner]
+	a, ok := q.owners.Get(owner)
 	if !ok {
-		if len(q.owners) >= maxOwners {
-			q.forget()
-		}
 		a = &account{submits: rate.NewLimiter(rate.Limit(float64(q.perMinute)/60), q.perMinute)}
-		q.owners[owner] = a
+		q.owners.Add(owner, a)
 	}
-	a.seen = now
 	if today := now.Unix() / 86400; a.day != today {
 		a.day, a.bytes = today, 0
 	}
 	return f(a, now)
-}
-
-// forget drops the owner not seen for longest.
-func (q *Quota) forget() {
-	var oldest string
-	for owner, a := range q.owners {
-		if oldest == "" || a.seen.Before(q.owners[oldest].seen) {
-			oldest = owner
-		}
-	}
-	delete(q.owners, oldest)
 }
 
 // Submit implements job.Quota.

@@ -3,6 +3,7 @@ package quota_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -97,5 +98,45 @@ func TestOwnersAreForgottenInOrder(t *testing.T) {
 	}
 	if err := q.Submit("owner 0"); err != nil {
 		t.Errorf("the first owner is remembered: %v", err)
+	}
+}
+
+// TestOwnersThatComeBackStay fills the quota, has the first owner come back, and then
+// sees another owner: the second owner must go, not the first.
+func TestOwnersThatComeBackStay(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	q := quota.New(2, 0, c.now)
+	submit := func(owner string) {
+		t.Helper()
+		c.t = c.t.Add(time.Microsecond)
+		if err := q.Submit(owner); err != nil {
+			t.Fatalf("submit of %s: %v", owner, err)
+		}
+	}
+	for i := range 10_000 {
+		submit(fmt.Sprint("owner ", i))
+	}
+	submit("owner 0")
+	submit("one more")
+	if q.Submit("owner 0") == nil {
+		t.Error("the quota forgot an owner that came back")
+	}
+	if got, want := q.Left("owner 1"), `"submits";r=2;t=30`; got != want {
+		t.Errorf("the owner seen longest ago has %s left, want %s", got, want)
+	}
+}
+
+// BenchmarkNewOwner submits for owners that a full quota has not seen, each of which
+// makes it forget another.
+func BenchmarkNewOwner(b *testing.B) {
+	q := quota.New(1, 0, time.Now)
+	for i := range 10_000 {
+		_ = q.Submit(fmt.Sprint("first ", i))
+	}
+	for i := 0; b.Loop(); i++ {
+		if err := q.Submit(strconv.Itoa(i)); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -1,8 +1,8 @@
 // Package claimcheck is the service as a function: Google's buildpack imports this
 // package and serves what it registers, the HTTP function "Claimcheck".
 //
-// Every Go file in this folder belongs to this package, tests included: the buildpack
-// refuses a second one.
+// This is the only Go file of its folder: the buildpack reads every Go file there, tests
+// included, and refuses a second package.
 package claimcheck
 
 import (

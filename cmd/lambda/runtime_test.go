@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/awslocal/awstest"
-	"claimcheck.example/internal/fleet"
+	"claimcheck.example/internal/test/process"
 )
 
 // invocation is an event on its way to the function, and what came of it.
@@ -122,13 +122,13 @@ func start(t *testing.T, vars ...string) *runtimeAPI {
 	return a
 }
 
-var built = sync.OnceValues(func() (*fleet.Fleet, error) {
+var built = sync.OnceValues(func() (*process.Fleet, error) {
 	dir, err := os.MkdirTemp("", "claimcheck-lambda-")
 	if err != nil {
 		return nil, err
 	}
 	binaries = dir
-	return fleet.Build(context.Background(), awstest.Path("../.."), dir, nil, "lambda")
+	return process.Build(context.Background(), awstest.Path("../.."), dir, nil, "lambda")
 })
 
 // binaries is the folder of what was built; empty when nothing was.

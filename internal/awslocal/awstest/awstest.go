@@ -149,6 +149,22 @@ func Path(rel string) string {
 	return filepath.Join(dir, rel)
 }
 
+// Module returns the absolute path of a file by its path in the module, whichever package
+// the test is of.
+func Module(name string) string {
+	root := Path(".")
+	for {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			return filepath.Join(root, name)
+		}
+		parent := filepath.Dir(root)
+		if parent == root {
+			panic("awstest: no folder above the test has a go.mod")
+		}
+		root = parent
+	}
+}
+
 const dirPrefix = "claimcheck-awstest-"
 
 // shared starts the servers once. Nothing tells a package that its process ends, so

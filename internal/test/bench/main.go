@@ -1,0 +1,203 @@
+// Command bench measures the service beside the least that a program can do with the same
+// SDK against the same backend, and prints one Markdown table:
+//
+//	go run ./internal/test/bench
+//
+// It starts S3 and SQS on loopback, cmd/server, and the floor as processes, asks both by
+// turns over connections that are kept alive, and judges the ratios by the goals that
+// docs/performance.md explains.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+	"time"
+
+	"claimcheck.example/internal/test/process"
+)
+
+func main() {
+	process.RunBackend()
+	var o options
+	var only string
+	flag.DurationVar(&o.round, "for", 2*time.Second, "how long one round lasts")
+	flag.IntVar(&o.rounds, "rounds", 5, "how many rounds each program has in each row")
+	flag.BoolVar(&o.short, "short", false, "short and few rounds: all within a minute")
+	flag.StringVar(&only, "only", "", "a regular expression: which rows")
+	flag.BoolVar(&o.json, "json", false, "print JSON in place of the table")
+	flag.StringVar(&o.profiles, "profile", "", "a folder for CPU and allocation profiles of each row")
+	flag.StringVar(&o.plots, "plot", "", "a folder for growth.svg; measures growth, too, which takes many minutes")
+	flag.IntVar(&o.jobs, "jobs", 200, "how many jobs 1× is in the growth")
+	flag.StringVar(&o.root, "root", ".", "the module's folder")
+	flag.Parse()
+	var err error
+	if o.only, err = regexp.Compile(only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: -only:", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	round           time.Duration
+	rounds, jobs    int
+	short, json     bool
+	only            *regexp.Regexp
+	profiles, plots string
+	root            string
+}
+
+// run measures, tells progress how far it is, and prints the rows to out.
+func run(ctx context.Context, o options, out, progress io.Writer) error {
+	if o.short {
+		o.round, o.rounds = min(o.round, 300*time.Millisecond), min(o.rounds, 3)
+	}
+	for _, dir := range []string{o.profiles, o.plots} {
+		if dir != "" {
+			if err := os.MkdirAll(dir, 0o777); err != nil {
+				return err
+			}
+		}
+	}
+	dir, err := os.MkdirTemp("", "claimcheck-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	fmt.Fprintln(progress, "building server, worker and floor")
+	s, err := newStage(ctx, o.root, dir)
+	if err != nil {
+		return err
+	}
+	defer s.clear()
+	b := &bench{options: o, stage: s, progress: progress}
+	if err := b.measure(ctx); err != nil {
+		return err
+	}
+	if o.json {
+		return writeJSON(out, b.rows)
+	}
+	markdown(out, b.rows)
+	return nil
+}
+
+// bench is one run.
+type bench struct {
+	options
+	stage    *stage
+	progress io.Writer
+	rows     []row
+}
+
+// A short and a long image.
+const (
+	small = 20_000
+	large = 2_000_000
+)
+
+// Goals, as docs/performance.md explains them.
+var (
+	submitGoals = []goal{{Figure: perSecond, Ratio: true, Bound: 0.9, AtLeast: true}, {Figure: p99, Ratio: true, Bound: 1.3}}
+	smallGoals  = append([]goal{{Figure: cpu, Ratio: true, Bound: 1.15}}, submitGoals...)
+	largeGoals  = append([]goal{{Figure: cpu, Ratio: true, Bound: 1.0}}, submitGoals...)
+	statusGoals = append([]goal{{Figure: cpu, Ratio: true, Bound: 1.3}}, submitGoals...)
+	outputGoals = append([]goal{{Figure: cpu, Ratio: true, Bound: 1.15}}, submitGoals...)
+)
+
+// measure goes through all rows that were asked for.
+func (b *bench) measure(ctx context.Context) error {
+	short, err := picture(small)
+	if err != nil {
+		return err
+	}
+	long, err := picture(large)
+	if err != nil {
+		return err
+	}
+	submit := func(image []byte) load { return load{method: "POST", path: "/jobs", body: image, want: 202} }
+	type step struct {
+		name string
+		run  func(ctx context.Context, name string) error
+	}
+	var steps []step
+	for _, images := range []struct {
+		name  string
+		bytes []byte
+		goals []goal
+	}{{"20 KB", short, smallGoals}, {"2 MB", long, largeGoals}} {
+		for _, n := range []int{1, 16, 64} {
+			steps = append(steps, step{fmt.Sprintf("submit %s, %s", images.name, plural(n, "client")), func(ctx context.Context, name string) error {
+				return b.versus(ctx, name, submit(images.bytes), n, images.goals)
+			}})
+		}
+	}
+	for _, n := range []int{1, 16} {
+		steps = append(steps, step{"status, " + plural(n, "client"), func(ctx context.Context, name string) error {
+			id, err := b.completed(ctx, short)
+			if err != nil {
+				return err
+			}
+			// 201 says completed; the floor does not know such things.
+			return b.versus(ctx, name, load{method: "GET", path: "/jobs/" + id}, n, statusGoals)
+		}})
+	}
+	for _, n := range []int{1, 16} {
+		steps = append(steps, step{"output 2 MB, " + plural(n, "client"), func(ctx context.Context, name string) error {
+			id, err := b.completed(ctx, long)
+			if err != nil {
+				return err
+			}
+			return b.versus(ctx, name, load{method: "GET", path: "/jobs/" + id + "/output", want: 200, wantBytes: int64(len(long))}, n, outputGoals)
+		}})
+	}
+	steps = append(steps,
+		step{"submit to completed", func(ctx context.Context, name string) error { return b.beyond(ctx, name, short) }},
+		step{"claim to complete", func(ctx context.Context, name string) error { return b.work(ctx, name, short) }},
+		step{"exec to first answer", func(ctx context.Context, name string) error { return b.cold(ctx, name, short) }},
+		step{"1 upload of 1 GiB", func(ctx context.Context, name string) error { return b.memory(ctx, name, 1, 1<<30, long, 128) }},
+		step{"64 uploads of 20 MB", func(ctx context.Context, name string) error { return b.memory(ctx, name, 64, 20_000_000, long, 256) }},
+	)
+	for _, s := range steps {
+		if !b.only.MatchString(s.name) {
+			continue
+		}
+		b.tell(s.name)
+		if err := b.stage.renew(ctx); err != nil {
+			return err
+		}
+		if err := s.run(ctx, s.name); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if b.plots == "" {
+		return nil
+	}
+	return b.growth(ctx, short, long)
+}
+
+// tell says what is measured now.
+func (b *bench) tell(what string) {
+	fmt.Fprintf(b.progress, "%s %s\n", time.Now().Format(time.TimeOnly), what)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"claimcheck.example/internal/test/process"
+)
+
+// stage is where things are measured: built binaries and a backend of their own.
+type stage struct {
+	dir     string
+	plain   *process.Fleet // as production has them
+	probed  *process.Fleet // the same with testdata/probe.go beside their mains
+	backend *process.Backend
+}
+
+// floorCommand is the folder of the floor.
+const floorCommand = "internal/test/bench/floor"
+
+// newStage builds server, worker and floor of the module in root, with all that they
+// write under dir.
+func newStage(ctx context.Context, root, dir string) (*stage, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{dir: dir}
+	replace := map[string]string{}
+	for _, main := range []string{"cmd/server", "cmd/worker", floorCommand} {
+		replace[filepath.Join(root, main, "bench_probe.go")] = filepath.Join(root, "internal/test/bench/testdata/probe.go")
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		return nil, err
+	}
+	for _, b := range []struct {
+		fleet **process.Fleet
+		name  string
+		args  []string
+	}{
+		{&s.plain, "plain", []string{"-ldflags=-s -w", "server", floorCommand}},
+		{&s.probed, "probed", []string{"-overlay=" + file, "server", "worker", floorCommand}},
+	} {
+		into := filepath.Join(dir, b.name)
+		if err := os.Mkdir(into, 0o700); err != nil {
+			return nil, err
+		}
+		if *b.fleet, err = process.Build(ctx, root, into, nil, b.args...); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.renew(ctx)
+}
+
+// renew ends the backend and starts an empty one.
+func (s *stage) renew(ctx context.Context) error {
+	s.clear()
+	dir := filepath.Join(s.dir, "backend")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	s3Port, err := process.FreePort()
+	if err != nil {
+		return err
+	}
+	sqsPort, err := process.FreePort()
+	if err != nil {
+		return err
+	}
+	s.backend, err = process.StartBackend(ctx, dir, s3Port, sqsPort, nil)
+	return err
+}
+
+// clear ends the backend and all that it holds.
+func (s *stage) clear() {
+	if s.backend != nil {
+		s.backend.Kill()
+		s.backend = nil
+	}
+	_ = os.RemoveAll(filepath.Join(s.dir, "backend"))
+}
+
+// side is one of the programs that are measured beside each other.
+type side int
+
+const (
+	server side = iota
+	floor
+)
+
+// actor is a running process that is measured.
+type actor struct {
+	*process.Process
+	url   string // of its API; a worker has none
+	probe string // of testdata/probe.go; empty when it is not linked
+}
+
+// start runs a server or a floor with the production's defaults, and waits until it
+// listens.
+func (s *stage) start(ctx context.Context, f *process.Fleet, which side) (*actor, error) {
+	a, err := s.exec(f, which)
+	if err != nil {
+		return nil, err
+	}
+	// Anything that it answers will do: it listens.
+	for tick := time.NewTicker(2 * time.Millisecond); ; {
+		if c, err := net.Dial("tcp", strings.TrimPrefix(a.url, "http://")); err == nil {
+			c.Close()
+			return a, nil
+		}
+		select {
+		case <-tick.C:
+		case <-a.Done():
+			return nil, fmt.Errorf("it ended: %v: %s", a.Wait(), a.Output())
+		case <-ctx.Done():
+			a.Kill()
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// exec is start without the wait.
+func (s *stage) exec(f *process.Fleet, which side) (*actor, error) {
+	port, err := process.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	a := &actor{url: "http://127.0.0.1:" + strconv.Itoa(port)}
+	env := s.backend.Env
+	if f == s.probed {
+		if env, err = a.addProbe(env); err != nil {
+			return nil, err
+		}
+	}
+	if which == floor {
+		a.Process, err = f.Start("floor", env, "-listen", strings.TrimPrefix(a.url, "http://"), "-bucket", process.Bucket, "-queue", s.queue())
+	} else {
+		env = append([]string{"PORT=" + strconv.Itoa(port), "ALLOW_ANONYMOUS=true", "MAX_IMAGE_BYTES=2GiB"}, env...)
+		a.Process, err = f.Start("server", env)
+	}
+	return a, err
+}
+
+// queue is the queue's URL.
+func (s *stage) queue() string {
+	for _, kv := range s.backend.Env {
+		if url, ok := strings.CutPrefix(kv, "SQS_QUEUE_URL="); ok {
+			return url
+		}
+	}
+	panic("the backend has no queue")
+}
+
+// startWorker runs a worker with more settings than the production's defaults. What it
+// prints goes to log.
+func (s *stage) startWorker(log io.Writer, env ...string) (*actor, error) {
+	a := &actor{}
+	env, err := a.addProbe(append(env, s.backend.Env...))
+	if err != nil {
+		return nil, err
+	}
+	a.Process, err = s.probed.WithLog(log).Start("worker", env)
+	return a, err
+}
+
+func (a *actor) addProbe(env []string) ([]string, error) {
+	port, err := process.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	a.probe = "http://127.0.0.1:" + strconv.Itoa(port)
+	return append([]string{"BENCH_PROBE=127.0.0.1:" + strconv.Itoa(port)}, env...), nil
+}
+
+// taken is what a process has taken so far.
+type taken struct {
+	CPU     time.Duration `json:"cpu_ns"` // user and system
+	Allocs  int64         `json:"allocs"` // objects on the heap
+	PeakRSS int64         `json:"-"`      // bytes
+}
+
+// taken asks the probe, and Linux.
+func (a *actor) taken(ctx context.Context) (t taken, err error) {
+	err = fetch(ctx, a.probe+"/figures", func(r io.Reader) error { return json.NewDecoder(r).Decode(&t) })
+	if err == nil {
+		t.PeakRSS, err = a.Process.PeakRSS()
+	}
+	return t, err
+}
+
+// profile writes what the probe has to say at path, such as /debug/pprof/allocs, to file.
+func (a *actor) profile(ctx context.Context, path, file string) error {
+	return fetch(ctx, a.probe+path, func(r io.Reader) error {
+		f, err := os.Create(file)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(f, r); err != nil {
+			f.Close()
+			return err
+		}
+		return f.Close()
+	})
+}
+
+func fetch(ctx context.Context, url string, read func(io.Reader) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", url, resp.Status)
+	}
+	return read(resp.Body)
+}

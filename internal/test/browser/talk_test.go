@@ -1,0 +1,185 @@
+package browser
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"claimcheck.example/internal/app/apptest"
+)
+
+// TestUploadInBytesAndCancel watches an upload over a slow network, and breaks it off.
+func TestUploadInBytesAndCancel(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	b := open(t, s.URL, look{})
+	b.do(call(network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: 100_000}}, // bytes a second
+	}))
+	b.choose(file(t, "noise.png", picture(t, 1, 700, 500, true)))
+	bar := card("noise.png") + "?.querySelector('progress')"
+	b.until(bar + "?.value > 0.02 && " + bar + ".value < 1")
+	if got := strings.ReplaceAll(b.text("noise.png", ".progress span"), "\u00a0", " "); !regexp.MustCompile(`^[\d.]+ kB of 1\.\d+ MB$`).MatchString(got) {
+		t.Errorf("the progress is told as %q", got)
+	}
+	if names := b.named(); !slices.Contains(names, "progressbar Upload of noise.png") || !slices.Contains(names, "button Cancel noise.png") {
+		t.Errorf("the controls are %q", names)
+	}
+	b.screenshot("uploading")
+	broken := make(chan struct{}, 1)
+	if err := chromedp.Listen(b.ctx, func(e any) {
+		if e, ok := e.(*network.EventLoadingFailed); ok && e.ErrorText == "net::ERR_ABORTED" {
+			broken <- struct{}{}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.press("noise.png", ".delete")
+	b.until(`document.querySelectorAll(".card").length === 0`)
+	select {
+	case <-broken:
+	case <-time.After(5 * time.Second):
+		t.Error("the upload goes on")
+	}
+	if n := jobs(t, s); n != 0 {
+		t.Errorf("of an upload that was broken off there are %d jobs", n)
+	}
+}
+
+// TestCancelTooLate cancels an image that has gone up whole, before the page knows of its
+// job: the job is deleted all the same.
+func TestCancelTooLate(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	b := open(t, s.URL, look{})
+	sending, goOn := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(goOn) })
+	defer release()
+	s.Backend.Fail(func(r apptest.Request) apptest.Fault {
+		if r.Method == "SendMessage" {
+			close(sending)
+			<-goOn
+		}
+		return apptest.Pass
+	})
+	b.choose(file(t, "a.png", picture(t, 1, 20, 10, false)))
+	<-sending
+	b.until("(" + card("a.png") + ").querySelector('progress').value === 1")
+	b.press("a.png", ".delete")
+	b.until(`document.querySelectorAll(".card").length === 0`)
+	if n := jobs(t, s); n != 1 {
+		t.Fatalf("there are %d jobs, want the one that was canceled too late", n)
+	}
+	release()
+	for start := time.Now(); jobs(t, s) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("the job is left")
+		}
+	}
+	if kept := eval[string](b, "JSON.stringify({ ...localStorage })"); strings.Contains(kept, "a.png") {
+		t.Errorf("the page keeps %s", kept)
+	}
+}
+
+// TestAsksLessAndLess has a job wait for a worker: the page asks at growing intervals, one
+// of many without waiting at the service, and while nobody looks not at all.
+func TestAsksLessAndLess(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	asks := func(b *tab) (next func() any, n func() int) {
+		asked := make(chan any, 100)
+		if err := chromedp.Listen(b.ctx, func(e any) {
+			if e, ok := e.(*network.EventRequestWillBeSent); ok && e.Request.Method == http.MethodGet && strings.Contains(e.Request.URL, "/jobs/") {
+				asked <- e.Request.Headers["Prefer"]
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return func() any {
+			select {
+			case prefer := <-asked:
+				return prefer
+			case <-time.After(20 * time.Second):
+				return "never"
+			}
+		}, func() int { return len(asked) }
+	}
+	t.Run("one", func(t *testing.T) {
+		t.Parallel()
+		b := open(t, s.URL, look{}, `Object.defineProperty(document, "hidden", { get: () => window.unseen ?? true })`)
+		next, n := asks(b)
+		b.choose(file(t, "a.png", picture(t, 1, 20, 10, false)))
+		b.state("a.png", "pending")
+		eval[chromedp.Void](b, "new Promise((done) => setTimeout(done, 300))")
+		if n := n(); n > 0 {
+			t.Errorf("while nobody looks it asks %d times", n)
+		}
+		eval[chromedp.Void](b, `window.unseen = false; document.dispatchEvent(new Event("visibilitychange"))`)
+		for _, want := range []string{"wait=2", "wait=5", "wait=5"} {
+			if got := next(); got != want {
+				t.Errorf("it asks with Prefer: %v, want %s", got, want)
+			}
+		}
+	})
+	t.Run("many", func(t *testing.T) {
+		t.Parallel()
+		b := open(t, s.URL, look{})
+		var paths []string
+		for i := range 5 {
+			paths = append(paths, file(t, fmt.Sprintf("%d.png", i), picture(t, uint64(i), 20, 10, false)))
+		}
+		b.choose(paths...)
+		for i := range 5 {
+			b.state(fmt.Sprintf("%d.png", i), "pending")
+		}
+		next, n := asks(b)
+		eval[chromedp.Void](b, "new Promise((done) => setTimeout(done, 3000))")
+		if n := n(); n > 40 { // three may wait still, each of five asks once a second
+			t.Errorf("in three seconds it asks %d times", n)
+		}
+		b.do(chromedp.Reload()) // now all are there from the beginning
+		for n() > 0 {
+			next()
+		}
+		for range 5 {
+			if got := next(); got != nil {
+				t.Errorf("of many it asks with Prefer: %v", got)
+			}
+		}
+	})
+}
+
+// TestSiteDataIsBlocked has a browser that lets the page keep nothing, or no more.
+func TestSiteDataIsBlocked(t *testing.T) {
+	t.Parallel()
+	p := apptest.StartProvider(t)
+	s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck")
+	s.StartWorker(t)
+	for name, script := range map[string]string{
+		"blocked": `for (const name of ["localStorage", "sessionStorage"])
+			Object.defineProperty(window, name, { get() { throw new DOMException("blocked", "SecurityError"); } })`,
+		"full": `Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, s.URL, look{}, script)
+			b.expect(401)
+			b.choose(rainier())
+			b.until(`document.querySelector("#sign-in").checkVisibility() && document.activeElement.id === "token"`)
+			b.write("token…cut short by an ellipsis") // which no header can carry
+			b.until(`document.querySelector("#token-why").innerText.startsWith("That is not a token")`)
+			b.write(p.Token("alice"))
+			b.state("rainier.jpg", "completed")
+			b.press("rainier.jpg", ".delete")
+			b.until(`document.querySelectorAll(".card").length === 0`)
+		})
+	}
+}

@@ -1,0 +1,348 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"claimcheck.example/internal/awslocal"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/test/process"
+)
+
+// report is what the audit found. Broken promises are named.
+type report struct {
+	completed, failed, deleted, unpromised int
+	records, orphans, undeleted, uploads   int
+	settled                                time.Duration
+	broken                                 []string
+	stories                                map[string][]string // of the jobs with broken promises
+}
+
+func (r *report) breaks(format string, args ...any) {
+	r.broken = append(r.broken, fmt.Sprintf(format, args...))
+}
+
+// tell adds to the report what is known of each job that a broken promise is about: what
+// its client was told, what the workers logged, and its document.
+func (r *report) tell(ctx context.Context, a auditor, s *stage, c *clients) {
+	r.stories = map[string][]string{}
+	for _, b := range r.broken {
+		for _, id := range jobID.FindAllString(b, -1) {
+			story := slices.Clone(s.ends.said[id])
+			if p := c.promised[id]; p != nil && p.order != nil {
+				story = append(p.order.story, story...)
+			}
+			if out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(process.Bucket), Key: aws.String("jobs/" + id)}); err == nil {
+				doc, _ := io.ReadAll(out.Body)
+				out.Body.Close()
+				story = append(story, string(doc))
+			}
+			r.stories[id] = story
+		}
+	}
+}
+
+var jobID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+// auditor looks at the backend past every proxy and server.
+type auditor struct {
+	s3    *s3.Client
+	sqs   *sqs.Client
+	queue string
+}
+
+func newAuditor(s *stage) auditor {
+	env := map[string]string{}
+	for _, kv := range s.backendEnv {
+		k, v, _ := strings.Cut(kv, "=")
+		env[k] = v
+	}
+	cfg := aws.Config{Region: awslocal.DefaultRegion, Credentials: credentials.NewStaticCredentialsProvider(awslocal.DefaultAccessKey, awslocal.DefaultSecretKey, "")}
+	return auditor{
+		s3:    s3.NewFromConfig(cfg, func(o *s3.Options) { o.BaseEndpoint = aws.String(env["AWS_ENDPOINT_URL_S3"]); o.UsePathStyle = true }),
+		sqs:   sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = aws.String(env["AWS_ENDPOINT_URL_SQS"]) }),
+		queue: env["SQS_QUEUE_URL"],
+	}
+}
+
+// audit waits until everything promised has ended, and then holds the promises against
+// what the API, the bucket and the queue say.
+func audit(ctx context.Context, s *stage, c *clients) (*report, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	defer cancel()
+	a := newAuditor(s)
+	r := &report{broken: slices.Clone(c.wrong)}
+	start := time.Now()
+	if err := a.awaitEmptyQueue(ctx); err != nil {
+		r.breaks("the queue does not empty: %v", err)
+	}
+	r.settled = time.Since(start)
+	for id, p := range c.promised {
+		if err := r.promise(ctx, c, id, p); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.storage(ctx, a, s, c); err != nil {
+		return nil, err
+	}
+	if err := r.multipart(ctx, a, s); err != nil {
+		return nil, err
+	}
+	s.ends.mu.Lock()
+	defer s.ends.mu.Unlock()
+	for id, n := range s.ends.count {
+		if n > 1 {
+			r.breaks("job %s was ended %d times", id, n)
+		}
+	}
+	r.tell(ctx, a, s, c)
+	return r, nil
+}
+
+// awaitEmptyQueue waits until queue and dead letters hold no message, in flight or not.
+func (a auditor) awaitEmptyQueue(ctx context.Context) error {
+	for tick := time.NewTicker(200 * time.Millisecond); ; {
+		left := 0
+		for _, url := range []string{a.queue, strings.TrimSuffix(a.queue, process.Queue) + process.Queue + "-dead"} {
+			out, err := a.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
+			if err != nil {
+				return err
+			}
+			for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+				var n int
+				fmt.Sscan(out.Attributes[name], &n)
+				left += n
+			}
+		}
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d messages are left", left)
+		}
+	}
+}
+
+// promise asks the API what became of one promised job.
+func (r *report) promise(ctx context.Context, c *clients, id string, p *promise) error {
+	status, body, err := c.get(ctx, "/jobs/"+id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.deleted && status == 404:
+		r.deleted++
+		return nil
+	case p.gone:
+		r.breaks("job %s is told of with %d, and its deletion was answered", id, status)
+	}
+	switch status {
+	case 201:
+		r.completed++
+	case 200:
+		var st struct{ Status, Message string }
+		if err := json.Unmarshal(body, &st); err != nil {
+			return err
+		}
+		r.failed++
+		r.breaks("job %s is %s: %s", id, st.Status, st.Message)
+		return nil
+	default:
+		r.breaks("job %s: status %d: %s", id, status, body)
+		return nil
+	}
+	status, body, err = c.get(ctx, "/jobs/"+id+"/output")
+	if err != nil {
+		return err
+	}
+	if status != 200 || sha256.Sum256(body) != p.sum {
+		if !p.deleted { // a deletion that was cut off may have taken the output already
+			r.breaks("job %s: output %d, %d bytes, which are not its own", id, status, len(body))
+		}
+	}
+	return nil
+}
+
+// storage goes through every object of the bucket.
+func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) error {
+	objects := map[string]map[string]types.Object{} // section → id → object
+	pages := s3.NewListObjectsV2Paginator(a.s3, &s3.ListObjectsV2Input{Bucket: aws.String(process.Bucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, o := range page.Contents {
+			section, _, _ := strings.Cut(*o.Key, "/")
+			id := (*o.Key)[strings.LastIndexByte(*o.Key, '/')+1:]
+			if _, err := job.ParseID(id); err != nil {
+				continue // what the local S3 leaves of a write in which it was killed
+			}
+			if objects[section] == nil {
+				objects[section] = map[string]types.Object{}
+			}
+			if other := objects[section][id]; other.Key != nil {
+				r.breaks("job %s has two objects: %s and %s", id, *other.Key, *o.Key)
+			}
+			objects[section][id] = o
+		}
+	}
+	r.records = len(objects["usage"])
+	pictures := map[string]string{} // SHA-256 → id
+	for id, o := range objects["jobs"] {
+		j, err := a.document(ctx, *o.Key)
+		if err != nil {
+			return fmt.Errorf("document %s: %w", *o.Key, err)
+		}
+		if sum := j.Input.SHA256; sum != "" {
+			if pictures[sum] != "" {
+				r.breaks("one picture has the jobs %s and %s", pictures[sum], id)
+			}
+			pictures[sum] = id
+		}
+		r.document(s, c, j, objects["output"][id].Key != nil, objects["usage"][id].Key != nil)
+	}
+	for section, makers := range makers {
+		for id, o := range objects[section] {
+			if objects["jobs"][id].Key == nil {
+				r.orphans++ // of a submit or a deletion that was cut off; the lifecycle rule's
+				if !s.explains(*o.LastModified, makers...) {
+					r.breaks("%s of %s is left without a job, and nothing was amiss", *o.Key, o.LastModified.Format(time.RFC3339Nano))
+				}
+			}
+		}
+	}
+	if most := c.unserved; r.unpromised > most {
+		r.breaks("%d jobs that nobody was told of, but only %d pictures without a job", r.unpromised, most)
+	}
+	return nil
+}
+
+// makers says whose troubles may leave objects of a section behind.
+var makers = map[string][]string{"input": {"server", "backend", "s3"}, "output": {"worker", "backend", "s3"}}
+
+// multipart goes through the uploads that were begun and not brought to an end.
+func (r *report) multipart(ctx context.Context, a auditor, s *stage) error {
+	pages := s3.NewListMultipartUploadsPaginator(a.s3, &s3.ListMultipartUploadsInput{Bucket: aws.String(process.Bucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Uploads {
+			r.uploads++
+			section, _, _ := strings.Cut(*u.Key, "/")
+			if !s.explains(*u.Initiated, makers[section]...) {
+				r.breaks("the upload of %s, begun at %s, is left open, and nothing was amiss", *u.Key, u.Initiated.Format(time.RFC3339Nano))
+			}
+		}
+	}
+	return nil
+}
+
+// document reads a job's.
+func (a auditor) document(ctx context.Context, key string) (*job.Job, error) {
+	out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(process.Bucket), Key: &key})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	var j job.Job
+	return &j, json.NewDecoder(out.Body).Decode(&j)
+}
+
+// document holds a job's document against what its client was told.
+func (r *report) document(s *stage, c *clients, j *job.Job, output, billed bool) {
+	id := string(j.ID)
+	switch {
+	case j.Deleted && isDeleted(c, id):
+		r.undeleted++ // its deletion was cut off: it exists for nobody any more
+	case j.Deleted:
+		r.breaks("job %s is marked as deleted by nobody", id)
+	case j.Status == job.Processing:
+		r.breaks("job %s is left in processing since %s, attempt %d, lease until %s", id,
+			j.UpdatedAt.Format(time.RFC3339Nano), j.Attempts, j.LeaseUntil.Format(time.RFC3339Nano))
+	case j.Status == job.Pending && c.promised[id] == nil:
+		r.unpromised++
+		if j.UploadUntil.IsZero() && !s.explains(j.UpdatedAt, makers["input"]...) {
+			r.breaks("job %s of %s was told to nobody, and nothing was amiss", id, j.UpdatedAt.Format(time.RFC3339Nano))
+		}
+	case j.Status.Over() && j.Attempts > 0 && !billed:
+		r.breaks("job %s %s and was not billed", id, j.Status)
+	case (j.Attempts == 0 || j.Unaccepted) && billed:
+		r.breaks("job %s never started and was billed", id)
+	case j.Status == job.Completed && !output && !isDeleted(c, id):
+		r.breaks("job %s completed and has no output", id)
+	}
+}
+
+func isDeleted(c *clients, id string) bool {
+	p := c.promised[id]
+	return p != nil && p.deleted
+}
+
+// print shows the figures. The error says that promises were broken.
+func (r *report) print(out io.Writer, s *stage, c *clients) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	row := func(name string, n any) { fmt.Fprintf(w, "%s\t%v\n", name, n) }
+	row("pictures", c.serial.Load())
+	row("  in several parts", c.large)
+	row("  uploaded directly", c.direct)
+	row("repeats beside a request at work", c.overlaps)
+	row("jobs promised", len(c.promised))
+	row("  completed", r.completed)
+	row("  deleted", r.deleted)
+	row("  lost or failed", r.failed)
+	row("answers that promised nothing", c.refused)
+	row("requests without an answer", c.silent)
+	row("jobs nobody was told of", r.unpromised)
+	row("usage records", r.records)
+	row("deletions cut off", r.undeleted)
+	row("objects without a job", r.orphans)
+	row("uploads left open", r.uploads)
+	for _, name := range slices.Sorted(maps.Keys(s.kills)) {
+		row("kills of "+name, s.kills[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.faults)) {
+		row("faults: "+name, s.faults[name])
+	}
+	row("settled within", r.settled.Round(100*time.Millisecond))
+	row("promises broken", len(r.broken))
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, b := range r.broken {
+		fmt.Fprintln(out, "  -", b)
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.stories)) {
+		fmt.Fprintf(out, "the story of job %s:\n  %s\n", id, strings.Join(r.stories[id], "\n  "))
+	}
+	if len(r.broken) > 0 {
+		fmt.Fprintln(out, "troubles:")
+		for _, t := range s.troubles {
+			fmt.Fprintln(out, " ", t.where, t.from.Format(stamp), "to", t.to.Format(stamp))
+		}
+	}
+	if len(r.broken) > 0 {
+		return errLost
+	}
+	return nil
+}

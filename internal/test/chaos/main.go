@@ -1,0 +1,78 @@
+// Command chaos runs the whole service as processes, lets clients submit jobs by the
+// thousand, kills -9 and restarts each process at random, cuts and slows the network to
+// S3 and SQS, and then proves from the outside that nothing was lost and nothing was
+// done twice:
+//
+//	go run ./internal/test/chaos -for 10m
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"claimcheck.example/internal/test/process"
+)
+
+func main() {
+	process.RunBackend()
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy traces to standard error
+	var o options
+	flag.DurationVar(&o.duration, "for", time.Minute, "how long the chaos lasts")
+	flag.IntVar(&o.clients, "clients", 4, "how many clients submit at once")
+	flag.IntVar(&o.workers, "workers", 2, "how many workers run")
+	flag.DurationVar(&o.killEvery, "kill", 4*time.Second, "how often, on average, a process is killed; 0 kills none")
+	flag.DurationVar(&o.faultEvery, "fault", 3*time.Second, "how often, on average, the network fails; 0 never")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of what is killed and cut, and when")
+	flag.StringVar(&o.root, "root", ".", "the module's folder")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	duration, killEvery, faultEvery time.Duration
+	clients, workers                int
+	seed                            uint64
+	root                            string
+}
+
+// run lets chaos reign, then settles and audits. The error says what was lost.
+func run(ctx context.Context, o options, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "claimcheck-chaos-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s, err := newStage(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	defer s.clear()
+	fmt.Fprintf(out, "chaos for %s, seed %d\n", o.duration, o.seed)
+	c := newClients(s.url)
+	s.torment(ctx, c, o)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	report, err := audit(ctx, s, c)
+	if err != nil {
+		return err
+	}
+	return report.print(out, s, c)
+}

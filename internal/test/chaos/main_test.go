@@ -1,0 +1,93 @@
+package main
+
+import (
+	"crypto/sha256"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/rs/zerolog"
+
+	"claimcheck.example/internal/test/process"
+)
+
+var duration = flag.Duration("chaos.for", 12*time.Second, "how long the chaos lasts")
+
+func TestMain(m *testing.M) {
+	process.RunBackend()
+	zerolog.SetGlobalLevel(zerolog.Disabled)
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
+	err := run(t.Context(), options{
+		duration: *duration, killEvery: 2 * time.Second, faultEvery: 2 * time.Second,
+		clients: 4, workers: 2, seed: uint64(time.Now().UnixNano()), root: "../../..",
+	}, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTheAuditNotices breaks promises and has the audit find them.
+func TestTheAuditNotices(t *testing.T) {
+	o := options{duration: 2 * time.Second, clients: 2, workers: 1, root: "../../.."}
+	s, err := newStage(t.Context(), o, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.clear()
+	start, c := time.Now(), newClients(s.url)
+	id, status, err := c.post(t.Context(), picture(1, false), "key", true)
+	if err != nil || status >= 300 {
+		t.Fatalf("submit: %d, %v", status, err)
+	}
+	c.promised[id] = &promise{sum: sha256.Sum256(picture(2, false))}
+	c.promised["00000000-0000-4000-8000-000000000000"] = &promise{}
+	for range 2 {
+		s.ends.line([]byte(`{"job_id":"` + id + `","ended":true}`))
+	}
+	a := newAuditor(s)
+	bucket, key := aws.String(process.Bucket), aws.String("input/00000000-0000-4000-8000-000000000001")
+	if _, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("an orphan")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.s3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: key}); err != nil {
+		t.Fatal(err)
+	}
+	doc := strings.NewReader(`{"job_id":"00000000-0000-4000-8000-000000000002","status":"pending","updated_at":"` + start.Format(time.RFC3339) + `"}`)
+	if _, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("jobs/00000000-0000-4000-8000-000000000002"), Body: doc}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		where string
+		from  time.Time
+		want  int
+	}{{"sqs", start, 7}, {"s3", start.Add(-time.Hour), 7}, {"s3", start, 4}} {
+		s.troubles = []trouble{{tt.where, tt.from, tt.from.Add(time.Minute)}}
+		r, err := audit(t.Context(), s, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.broken) != tt.want {
+			t.Errorf("with a trouble at %s, a wrong output, a lost job, a job ended twice, an untold one and what is left behind are told as %q", tt.where, r.broken)
+		}
+		if r.print(t.Output(), s, c) == nil {
+			t.Error("the report is content")
+		}
+	}
+}
+
+// TestNoSignatureInAStory has an upload fail whose URL must not be told.
+func TestNoSignatureInAStory(t *testing.T) {
+	c := newClients("")
+	_, _, err := c.do(t.Context(), "PUT", "http://127.0.0.1:1/input?X-Amz-Signature=secret", nil)
+	if err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v, want an error without the URL", err)
+	}
+}

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"claimcheck.example/internal/test/process"
+)
+
+// stage is the running system: backend, proxies in front of it, server and workers.
+type stage struct {
+	dir           string
+	fleet         *process.Fleet
+	url           string
+	port          int
+	s3Port, qPort int
+	env           []string // of server and workers: S3 and SQS by way of the proxies
+	backendEnv    []string // the same, straight
+	s3, sqs       *toxiproxy.Proxy
+	ends          *ends
+	workers       int
+
+	mu       sync.Mutex // guards what follows
+	actors   map[string]*process.Process
+	kills    map[string]int
+	faults   map[string]int
+	troubles []trouble
+}
+
+// trouble is a time in which a process was dead, or the way to S3 or SQS broken.
+type trouble struct {
+	where    string
+	from, to time.Time
+}
+
+// troubled keeps a trouble that ends now.
+func (s *stage) troubled(where string, from time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.troubles = append(s.troubles, trouble{where, from, time.Now()})
+}
+
+// explains reports whether a trouble at one of these places may be why something was left
+// behind that came into being at that time: it began within the time that a request has,
+// or was hardly over.
+func (s *stage) explains(at time.Time, where ...string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.troubles, func(t trouble) bool {
+		return slices.Contains(where, t.where) && t.from.Before(at.Add(30*time.Second)) && at.Before(t.to.Add(time.Second))
+	})
+}
+
+func newStage(ctx context.Context, o options, dir string) (*stage, error) {
+	root, err := filepath.Abs(o.root)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{dir: dir, ends: &ends{count: map[string]int{}, said: map[string][]string{}}, workers: o.workers,
+		actors: map[string]*process.Process{}, kills: map[string]int{}, faults: map[string]int{}}
+	if s.fleet, err = process.Build(ctx, root, dir, nil, "server", "worker"); err != nil {
+		return nil, err
+	}
+	for _, p := range []*int{&s.port, &s.s3Port, &s.qPort} {
+		if *p, err = process.FreePort(); err != nil {
+			return nil, err
+		}
+	}
+	s.url = "http://127.0.0.1:" + strconv.Itoa(s.port)
+	if err := s.start(ctx, "backend"); err != nil {
+		return nil, err
+	}
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
+	for _, p := range []struct {
+		proxy **toxiproxy.Proxy
+		name  string
+		port  int
+	}{{&s.s3, "s3", s.s3Port}, {&s.sqs, "sqs", s.qPort}} {
+		*p.proxy = toxiproxy.NewProxy(server, p.name, "127.0.0.1:0", "127.0.0.1:"+strconv.Itoa(p.port))
+		if err := (*p.proxy).Start(); err != nil {
+			return nil, err
+		}
+	}
+	for _, kv := range s.backendEnv {
+		switch {
+		case strings.HasPrefix(kv, "AWS_ENDPOINT_URL_S3="):
+			kv = "AWS_ENDPOINT_URL_S3=http://" + s.s3.Listen
+		case strings.HasPrefix(kv, "AWS_ENDPOINT_URL_SQS="):
+			kv = "AWS_ENDPOINT_URL_SQS=http://" + s.sqs.Listen
+		}
+		s.env = append(s.env, kv)
+	}
+	for _, name := range s.names()[1:] {
+		if err := s.start(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// names are the processes, the backend first.
+func (s *stage) names() []string {
+	names := []string{"backend", "server"}
+	for i := range s.workers {
+		names = append(names, fmt.Sprint("worker-", i+1))
+	}
+	return names
+}
+
+// start starts the process of that name, on the ports it always has.
+func (s *stage) start(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	var p *process.Process
+	var err error
+	switch name {
+	case "backend":
+		var b *process.Backend
+		if b, err = process.StartBackend(ctx, filepath.Join(s.dir, "data"), s.s3Port, s.qPort, nil); err == nil {
+			p, s.backendEnv = b.Process, b.Env
+		}
+	case "server":
+		p, err = s.fleet.Start("server", append([]string{"PORT=" + strconv.Itoa(s.port), "ALLOW_ANONYMOUS=true", "LOG_LEVEL=error", "SHUTDOWN_GRACE=1m"}, s.env...))
+		if err == nil {
+			err = p.Await(ctx, s.url+"/health")
+		}
+	default:
+		// The output is the input, byte for byte, after a while.
+		p, err = s.fleet.WithLog(&lines{each: s.ends.line}).Start("worker", append([]string{
+			"PROCESSOR=exec:sh -c 'sleep 0.0$$; cat'", "CONCURRENCY=6", "LEASE=5s", "MAX_ATTEMPTS=50", "SHUTDOWN_GRACE=2s",
+		}, s.env...))
+	}
+	if err != nil {
+		return fmt.Errorf("start %s: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.actors[name] = p
+	return nil
+}
+
+// torment lets clients submit while processes die and the network fails, until ctx ends.
+// The last quarter is calm, or its last 20 s: nothing that is left behind in them has an
+// excuse.
+func (s *stage) torment(ctx context.Context, c *clients, o options) {
+	ctx, end := context.WithTimeout(ctx, o.duration)
+	defer end()
+	wild, calm := context.WithTimeout(ctx, o.duration-min(o.duration/4, 20*time.Second))
+	defer calm()
+	var all sync.WaitGroup
+	for i := range o.clients {
+		all.Go(func() { c.submitUntil(ctx, rand.New(rand.NewPCG(o.seed, uint64(i)))) })
+	}
+	if o.killEvery > 0 {
+		all.Go(func() { s.kill(wild, rand.New(rand.NewPCG(o.seed, 1<<32)), o.killEvery) })
+	}
+	if o.faultEvery > 0 {
+		all.Go(func() { s.fault(wild, rand.New(rand.NewPCG(o.seed, 1<<33)), o.faultEvery) })
+	}
+	all.Wait()
+}
+
+// rest waits around d, or until ctx ends; it reports whether ctx still lives.
+func rest(ctx context.Context, r *rand.Rand, d time.Duration) bool {
+	t := time.NewTimer(d/2 + time.Duration(r.Int64N(int64(d)+1)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// kill ends one process after the other by SIGKILL, and starts it again.
+func (s *stage) kill(ctx context.Context, r *rand.Rand, every time.Duration) {
+	names := s.names()
+	for rest(ctx, r, every) {
+		name := names[r.IntN(len(names))]
+		s.mu.Lock()
+		p := s.actors[name]
+		s.kills[name]++
+		s.mu.Unlock()
+		from := time.Now()
+		p.Kill()
+		rest(ctx, r, 200*time.Millisecond)
+		for s.start(context.WithoutCancel(ctx), name) != nil {
+			// The port may be in use for a moment by a connection of the client's.
+			rest(context.WithoutCancel(ctx), r, 100*time.Millisecond)
+		}
+		where, _, _ := strings.Cut(name, "-")
+		s.troubled(where, from)
+	}
+}
+
+// toxics are the ways in which the network fails.
+var toxics = map[string]string{
+	"latency":     `{"name":"t","type":"latency","stream":"downstream","attributes":{"latency":700,"jitter":500}}`,
+	"reset":       `{"name":"t","type":"reset_peer","stream":"downstream","attributes":{"timeout":5}}`,
+	"half answer": `{"name":"t","type":"limit_data","stream":"downstream","attributes":{"bytes":150}}`,
+	"half asked":  `{"name":"t","type":"limit_data","stream":"upstream","attributes":{"bytes":700}}`,
+	"black hole":  `{"name":"t","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`,
+	"slow":        `{"name":"t","type":"bandwidth","stream":"upstream","attributes":{"rate":5}}`,
+}
+
+// fault breaks the way to S3 or SQS for a while, again and again.
+func (s *stage) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
+	kinds := []string{"latency", "reset", "half answer", "half asked", "black hole", "slow"}
+	for rest(ctx, r, every) {
+		p, kind := s.s3, kinds[r.IntN(len(kinds))]
+		if r.IntN(3) == 0 {
+			p = s.sqs
+		}
+		from := time.Now()
+		if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxics[kind])); err != nil {
+			continue
+		}
+		s.mu.Lock()
+		s.faults[p.Name+" "+kind]++
+		s.mu.Unlock()
+		rest(ctx, r, 800*time.Millisecond)
+		p.Toxics.ResetToxics(context.WithoutCancel(ctx))
+		s.troubled(p.Name, from)
+	}
+}
+
+// settle ends all faults, has every process up, and lets the server bring to their end
+// the submits whose clients have gone: they are settled all the same, and until then a
+// message may still be on its way to a queue that is empty.
+func (s *stage) settle(ctx context.Context) error {
+	s.s3.Toxics.ResetToxics(ctx)
+	s.sqs.Toxics.ResetToxics(ctx)
+	for _, name := range s.names() {
+		select {
+		case <-s.actors[name].Done():
+			return fmt.Errorf("%s ended by itself: %s", name, s.actors[name].Output())
+		default:
+		}
+	}
+	if err := s.actors["server"].Stop(2 * time.Minute); err != nil {
+		return fmt.Errorf("stop the server: %w", err)
+	}
+	return s.start(ctx, "server")
+}
+
+// clear ends everything.
+func (s *stage) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.actors {
+		p.Kill()
+	}
+	for _, p := range []*toxiproxy.Proxy{s.s3, s.sqs} {
+		if p != nil {
+			p.Stop()
+		}
+	}
+}
+
+// lines cuts what is written into lines.
+type lines struct {
+	each func([]byte)
+	rest []byte
+}
+
+var _ io.Writer = (*lines)(nil)
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(l.rest, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		l.each(line)
+		l.rest = rest
+	}
+}

@@ -1,0 +1,216 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/awslocal/awstest"
+)
+
+// What Google's buildpack does with a Go function, and so what is held here, is told by
+// its source: github.com/GoogleCloudPlatform/buildpacks, cmd/go/functions_framework.
+
+// TestBuildpackTakesTheSource holds what the buildpack asks of a folder before it builds.
+func TestBuildpackTakesTheSource(t *testing.T) {
+	t.Parallel()
+	// It reads every Go file at the root, tests too and whatever their build tags, and
+	// wants one package, which is to be imported.
+	files, err := filepath.Glob(awstest.Module("*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	registers := false
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name.Name != "claimcheck" {
+			t.Errorf("%s is of package %s; the buildpack refuses a second package", filepath.Base(name), f.Name.Name)
+		}
+		for _, i := range f.Imports {
+			registers = registers || i.Path.Value == `"github.com/GoogleCloudPlatform/functions-framework-go/functions"`
+		}
+	}
+	if !registers {
+		t.Error("no file imports the framework's functions: the buildpack would look for a Go function claimcheck.Claimcheck")
+	}
+
+	cmd := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json")
+	cmd.Dir = awstest.Module(".")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod struct {
+		Module        struct{ Path string }
+		Go, Toolchain string
+	}
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := strings.Cut(mod.Module.Path, "/"); !strings.Contains(first, ".") {
+		t.Errorf("the module's path %s begins without a dot", mod.Module.Path)
+	}
+	// The builder's Go may be an earlier patch than ours, and fetches no other.
+	if !strings.HasSuffix(mod.Go, ".0") || mod.Toolchain != "" {
+		t.Errorf("go.mod asks for go %s, toolchain %q; the first patch of a release is what every builder has", mod.Go, mod.Toolchain)
+	}
+	if _, err := os.Stat(awstest.Module("vendor")); err == nil {
+		t.Error("there is a vendor folder; the buildpack would build from it alone")
+	}
+}
+
+// generatedMain is to the same effect as the main package that the buildpack writes, but
+// listens on loopback alone.
+const generatedMain = `package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+
+	_ "claimcheck.example"
+)
+
+func main() { log.Fatal(funcframework.StartHostPort("127.0.0.1", os.Getenv("PORT"))) }
+`
+
+// buildpackBuilt builds the function as the buildpack does: from a main package inside of
+// this module, which an overlay puts there and not a file. Its name among the commands is
+// "buildpack".
+var buildpackBuilt = sync.OnceValue(func() error {
+	if _, err := built(); err != nil {
+		return err
+	}
+	main, overlay := filepath.Join(binaries, "main.go"), filepath.Join(binaries, "overlay.json")
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {awstest.Module("functions.local/app/main.go"): main}})
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{main: []byte(generatedMain), overlay: replace} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			return err
+		}
+	}
+	cmd := exec.Command("go", "build", "-overlay", overlay, "-o", filepath.Join(binaries, "buildpack"), "./functions.local/app")
+	cmd.Dir = awstest.Module(".")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+})
+
+// TestBuildpackServesJobs serves jobs by the function as Google's platform runs it: at a
+// host of its own, and as https://REGION-PROJECT.cloudfunctions.net/claimcheck, where the
+// platform takes the function's name from the path and every URL has to carry it.
+func TestBuildpackServesJobs(t *testing.T) {
+	t.Parallel()
+	if err := buildpackBuilt(); err != nil {
+		t.Fatal(err)
+	}
+	// What the platform sets for a function.
+	vars := []string{"FUNCTION_SIGNATURE_TYPE=http", "K_SERVICE=claimcheck", "K_REVISION=claimcheck-00001"}
+
+	t.Run("at a host of its own", func(t *testing.T) {
+		t.Parallel()
+		env := awstest.Start(t)
+		d := open(t, env, "buildpack", vars...)
+		open(t, env, "worker")
+		serveJobs(t, d.url)
+	})
+	t.Run("under a path", func(t *testing.T) {
+		t.Parallel()
+		env := awstest.Start(t)
+		platform := httptest.NewUnstartedServer(nil)
+		t.Cleanup(platform.Close)
+		public := "http://" + platform.Listener.Addr().String() + "/claimcheck"
+		d := open(t, env, "buildpack", slices.Concat(vars, []string{"PUBLIC_URL=" + public})...)
+		function, err := url.Parse(d.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/claimcheck/", http.StripPrefix("/claimcheck", httputil.NewSingleHostReverseProxy(function)))
+		platform.Config.Handler = mux
+		platform.Start()
+		open(t, env, "worker")
+		serveJobs(t, public)
+	})
+}
+
+// serveJobs has a job submitted at public and another uploaded directly. It goes where the
+// answers say, and nowhere else; all that they name has to lie under public.
+func serveJobs(t *testing.T, public string) {
+	t.Helper()
+	under := func(where, u string) string {
+		t.Helper()
+		if !strings.HasPrefix(u, public+"/jobs/") {
+			t.Fatalf("%s names %q, which is not under %s", where, u, public)
+		}
+		return u
+	}
+	result := func(location string) {
+		t.Helper()
+		end := apptest.Await(t, location)
+		if end.StatusCode != http.StatusCreated {
+			t.Fatalf("the job ended with %s: %s", end.Status, end.Bytes)
+		}
+		under("the end's body", end.JSON(t)["location"].(string))
+		out := apptest.Get(t, under("the end's Location", end.Header.Get("Location")))
+		if out.StatusCode != http.StatusOK || out.Header.Get("Content-Type") != "image/jpeg" || !bytes.HasPrefix(out.Bytes, []byte("\xff\xd8\xff")) {
+			t.Errorf("output is %s, %d bytes", out.Status, len(out.Bytes))
+		}
+	}
+
+	ct, form := apptest.Form(t, rainier(t))
+	a := apptest.Do(t, http.MethodPost, public+"/jobs", bytes.NewReader(form), "Content-Type", ct)
+	if a.StatusCode != http.StatusAccepted {
+		t.Fatalf("the submit's answer is %s: %s", a.Status, a.Bytes)
+	}
+	under("the submit's body", a.JSON(t)["location"].(string))
+	result(under("the submit's Location", a.Header.Get("Location")))
+
+	offer := fmt.Sprintf(`{"content_type": "image/jpeg", "size_bytes": %d}`, len(rainier(t)))
+	a = apptest.Do(t, http.MethodPost, public+"/jobs", strings.NewReader(offer), "Content-Type", "application/json")
+	location := under("the offer's Location", a.Header.Get("Location"))
+	early := apptest.Get(t, location+"/output")
+	if early.StatusCode != http.StatusNotFound {
+		t.Errorf("output before the upload is %s", early.Status)
+	}
+	under("the early output's Location", early.Header.Get("Location"))
+	under("the early output's body", early.JSON(t)["location"].(string))
+	upload := a.JSON(t)["upload"].(map[string]any)
+	var header []string
+	for k, v := range upload["headers"].(map[string]any) {
+		header = append(header, k, v.(string))
+	}
+	put := apptest.Do(t, upload["method"].(string), upload["url"].(string), bytes.NewReader(rainier(t)), header...)
+	if put.StatusCode != http.StatusOK {
+		t.Fatalf("the upload's answer is %s: %s", put.Status, put.Bytes)
+	}
+	a = apptest.Do(t, http.MethodPost, location+"/commit", nil)
+	result(under("the commit's Location", a.Header.Get("Location")))
+
+	for _, path := range []string{"/", "/openapi.yaml", "/health", "/ready"} {
+		if a := apptest.Get(t, public+path); a.StatusCode != http.StatusOK {
+			t.Errorf("%s is %s", path, a.Status)
+		}
+	}
+}

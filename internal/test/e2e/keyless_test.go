@@ -1,0 +1,82 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/keyless/keylesstest"
+)
+
+// onGoogle returns a cloud that gives out what env's bucket and queue take, and the
+// variables of a process there, which has no key.
+func onGoogle(t *testing.T, env *awstest.Env) (cloud *keylesstest.Cloud, vars []string) {
+	t.Helper()
+	const role, audience = "arn:aws:iam::123456789012:role/claimcheck", "sts.claimcheck.example"
+	cloud = keylesstest.Start(t, keylesstest.Behaviour{
+		Role: role, Audience: audience, Session: "claimcheck", AccessKey: env.AccessKey, SecretKey: env.SecretKey,
+	})
+	return cloud, []string{
+		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_ROLE_ARN=" + role, "AWS_WEB_IDENTITY_AUDIENCE=" + audience,
+		"GCE_METADATA_HOST=" + cloud.MetadataHost, "AWS_ENDPOINT_URL_STS=" + cloud.STSURL,
+	}
+}
+
+// TestJobWithoutKeys carries a job through server and worker that have no keys: each
+// exchanges its identity once.
+func TestJobWithoutKeys(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	cloud, vars := onGoogle(t, env)
+	server := open(t, env, "server", vars...)
+	open(t, env, "worker", vars...)
+	ct, body := apptest.Form(t, rainier(t))
+	a := apptest.Do(t, http.MethodPost, server.url+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Prefer", "wait=30")
+	if a.StatusCode != http.StatusCreated {
+		t.Errorf("answer is %s: %s", a.Status, a.Bytes)
+	}
+	open(t, env, "server", append(vars, "AWS_ACCESS_KEY_ID="+env.AccessKey, "AWS_SECRET_ACCESS_KEY="+env.SecretKey)...) // keys go before the role
+	if tokens, credentials := cloud.Counts(); tokens != 2 || credentials != 2 {
+		t.Errorf("%d tokens were fetched and %d credentials, by two processes", tokens, credentials)
+	}
+}
+
+// TestRoleDenied starts a server whose role does not trust it: /ready and the log tell
+// the operator what to do, clients are told nothing of it, and the token is told nobody.
+func TestRoleDenied(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	cloud, vars := onGoogle(t, env)
+	cloud.Change(func(does *keylesstest.Behaviour) { does.Refusal = "AccessDenied" })
+	server := launch(t, env, "server", vars...)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := server.Await(ctx, server.url+"/health"); err != nil {
+		t.Fatal(err)
+	}
+	ready := apptest.Get(t, server.url+"/ready")
+	const role, advice = "arn:aws:iam::123456789012:role/claimcheck", "its trust policy must allow sts:AssumeRoleWithWebIdentity"
+	if text := string(ready.Bytes); ready.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, role) || !strings.Contains(text, advice) || strings.Contains(text, "grant s3:") {
+		t.Errorf("/ready is %s: %s", ready.Status, text)
+	}
+	for tick := time.NewTicker(time.Millisecond); !strings.Contains(server.Output(), advice); { // the log is on its way
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("the log does not say it: %s", server.Output())
+		}
+	}
+	ct, body := apptest.Form(t, rainier(t))
+	refused := apptest.Do(t, http.MethodPost, server.url+"/jobs", bytes.NewReader(body), "Content-Type", ct)
+	if refused.StatusCode != http.StatusInternalServerError || bytes.Contains(refused.Bytes, []byte("trust policy")) {
+		t.Errorf("a submit is answered %s: %s", refused.Status, refused.Bytes)
+	}
+	if strings.Contains(server.Output(), keylesstest.Secret) || bytes.Contains(ready.Bytes, []byte(keylesstest.Secret)) {
+		t.Error("the token is told")
+	}
+}

@@ -1,0 +1,138 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/shlex"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor"
+)
+
+// TestREADMEProcessors runs each PROCESSOR that the README shows on a photograph, with
+// and without params, and on a file that is no image.
+func TestREADMEProcessors(t *testing.T) {
+	t.Parallel()
+	page := readREADME(t)
+	script := filepath.Join(t.TempDir(), "grey.py")
+	if err := os.WriteFile(script, []byte(fenced(t, page, "python")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.URL.Path != "/predict" || r.Header.Get("Content-Type") != "image/jpeg" || !bytes.HasPrefix(body, []byte{0xff, 0xd8}) {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			return
+		}
+		width := 320
+		if strings.Contains(r.Header.Get("X-Params"), "100") {
+			width = 100
+		}
+		writePicture(w, width)
+	}))
+	t.Cleanup(model.Close)
+	tests := map[string]struct {
+		program, debian string
+		grey            bool
+	}{
+		"exec:convert":                {program: "convert", debian: "imagemagick"},
+		"exec:vipsthumbnail":          {program: "vipsthumbnail", debian: "libvips-tools"},
+		"exec:python3":                {grey: true},
+		"http://model.internal:9000/": {},
+	}
+	told := map[string]bool{}
+	for _, c := range commands(page) {
+		words, err := shlex.Split(c)
+		if err != nil {
+			t.Errorf("%q: %v", c, err)
+			continue
+		}
+		if len(words) == 0 || !strings.HasPrefix(words[0], "PROCESSOR=") {
+			continue
+		}
+		spec := strings.TrimPrefix(words[0], "PROCESSOR=")
+		if rest := strings.Join(words[1:], " "); rest != "go run ./cmd/claimcheck local" {
+			t.Errorf("%q is for %q; TestFirstLine runs another command", c, rest)
+		}
+		name := ""
+		for n := range tests {
+			if strings.HasPrefix(spec, n) {
+				name, told[n] = n, true
+			}
+		}
+		t.Run(spec, func(t *testing.T) {
+			t.Parallel()
+			tt, ok := tests[name]
+			if !ok {
+				t.Fatal("the README shows it, and no test knows it")
+			}
+			spec := strings.ReplaceAll(spec, "http://model.internal:9000", model.URL)
+			if tt.grey {
+				spec = strings.NewReplacer("python3 ", python(t)+" ", "$PWD/grey.py", script).Replace(spec)
+			}
+			if _, err := exec.LookPath(tt.program); tt.program != "" && err != nil {
+				missing(t, tt.program+" (Debian: "+tt.debian+")")
+			}
+			p, err := processor.New(spec, processor.Options{Env: []string{"PATH=/usr/bin:/bin:" + os.Getenv("PATH")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			run := func(params string, picture []byte) (image.Image, error) {
+				res, err := p.Process(t.Context(), job.Task{
+					Input: job.Media{ContentType: "image/jpeg"}, Image: bytes.NewReader(picture), Params: json.RawMessage(params),
+					Attempt: 1, Progress: func(float64, string) {},
+				})
+				if err != nil {
+					return nil, err
+				}
+				defer res.Body.Close()
+				body, err := io.ReadAll(res.Body)
+				if err != nil {
+					return nil, err
+				}
+				img, _, err := image.Decode(bytes.NewReader(body))
+				return img, err
+			}
+			for params, want := range map[string]int{"": 320, `{"size": 100}`: 100} {
+				img, err := run(params, rainier(t))
+				if err != nil {
+					t.Fatalf("params %q: %v", params, err)
+				}
+				if b := img.Bounds(); max(b.Dx(), b.Dy()) != want {
+					t.Errorf("params %q: the result has %v, want %d at its longer side", params, b, want)
+				}
+				if _, ok := img.(*image.Gray); tt.grey && !ok {
+					t.Errorf("the result is %T, want grey", img)
+				}
+			}
+			if _, err := run("", []byte("no image")); err == nil {
+				t.Error("what is no image gives a result")
+			} else if want := job.Invalid; (tt.grey || tt.program == "") && job.KindOf(err) != want {
+				t.Errorf("what is no image ends with %v (%v), want %v", err, job.KindOf(err), want)
+			}
+		})
+	}
+	for name := range tests {
+		if !told[name] {
+			t.Errorf("the README does not show %s", name)
+		}
+	}
+}
+
+func writePicture(w io.Writer, width int) {
+	img := image.NewGray(image.Rect(0, 0, width, 10))
+	img.Set(0, 0, color.White)
+	_ = png.Encode(w, img)
+}

@@ -1,0 +1,160 @@
+// Package layout holds the rules of who may import whom, and the root folder to its one file.
+package layout_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"claimcheck.example/internal/awslocal/awstest"
+)
+
+// listed is what go list says of a package.
+type listed struct {
+	ImportPath string
+	Dir        string
+	Standard   bool
+	GoFiles    []string
+	Imports    []string
+	Deps       []string
+}
+
+const module = "claimcheck.example"
+
+func list(t *testing.T, args ...string) map[string]listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Dir,Standard,GoFiles,Imports,Deps"}, args...)...)
+	cmd.Dir = awstest.Module(".")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v: %s", err, stderr.Bytes())
+	}
+	all := map[string]listed{}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[p.ImportPath] = p
+	}
+}
+
+// adapters stand between the domain and one technology each.
+var adapters = []string{"httpapi", "worker", "s3store", "sqsqueue", "processor", "oidcauthn", "cedarauthz", "preview", "awslambda"}
+
+// leaves know nothing of ours.
+var leaves = []string{"imageinfo", "config", "telemetry", "awsclient", "keyless", "provision", "cost"}
+
+// shared leaves may be imported by adapters.
+var shared = []string{"imageinfo", "awsclient"}
+
+// isTest tells whether a package is for tests alone.
+func isTest(path string) bool {
+	return strings.HasPrefix(path, module+"/internal/test/") || strings.HasSuffix(path, "test")
+}
+
+// TestRootHasOneFile holds the root folder to function.go: it is what Google's buildpack
+// reads, and the first thing that a reader sees.
+func TestRootHasOneFile(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(awstest.Module("*.go"))
+	if err != nil || len(files) != 1 || filepath.Base(files[0]) != "function.go" {
+		t.Errorf("the Go files of the root folder are %q, %v; want function.go alone", files, err)
+	}
+}
+
+func TestWhoMayImportWhom(t *testing.T) {
+	t.Parallel()
+	within := func(path string, names []string) bool {
+		rest, ok := strings.CutPrefix(path, module+"/internal/")
+		name, _, _ := strings.Cut(rest, "/")
+		return ok && slices.Contains(names, name)
+	}
+	for path, p := range list(t, "./...") {
+		for _, dep := range p.Imports {
+			if dep != module && !strings.HasPrefix(dep, module+"/") {
+				continue
+			}
+			own := strings.HasPrefix(dep+"/", path+"/") || strings.HasPrefix(path+"/", dep+"/") && dep != module
+			switch {
+			case own: // a package and its own parts
+			case path == module+"/internal/job":
+				t.Errorf("%s imports %s: the domain imports nothing of ours", path, dep)
+			case within(path, leaves):
+				t.Errorf("%s imports %s: it is a leaf", path, dep)
+			case within(path, adapters) && dep != module+"/internal/job" && !within(dep, shared) && !isTest(path):
+				t.Errorf("%s imports %s: an adapter imports the domain and never another adapter", path, dep)
+			case dep == module+"/internal/app" && !strings.HasPrefix(path, module+"/cmd/") && path != module && !isTest(path):
+				t.Errorf("%s imports %s: nothing stands above the composition root but the commands", path, dep)
+			}
+		}
+	}
+}
+
+func TestDomainNeedsOnlyTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	for path, p := range list(t, "-deps", "./internal/job") {
+		if !p.Standard && path != module+"/internal/job" && path != "github.com/google/uuid" {
+			t.Errorf("the domain depends on %s", path)
+		}
+	}
+}
+
+func TestProductionLinksNoEmulatorAndNoTestHelper(t *testing.T) {
+	t.Parallel()
+	unwanted := []string{
+		"testing", "net/http/httptest", module + "/internal/awslocal", module + "/internal/job/jobtest", module + "/internal/app/apptest",
+		"github.com/versity/versitygw", "go.etcd.io/bbolt", "google.golang.org/grpc", "github.com/getkin", "github.com/chromedp",
+		"github.com/Shopify/toxiproxy", "pgregory.net/rapid", "github.com/zitadel", "gonum.org", module + "/internal/test",
+	}
+	mains := []string{"./cmd/server", "./cmd/worker", "./cmd/function", "./cmd/lambda", "."}
+	for _, main := range mains {
+		for path := range list(t, "-deps", main) {
+			for _, u := range unwanted {
+				if path == u || strings.HasPrefix(path, u+"/") {
+					t.Errorf("%s links %s", main, path)
+				}
+			}
+		}
+	}
+}
+
+// TestWhoKnowsTheEnvironment looks for reads of the environment outside of the
+// composition root, the configuration and the commands.
+func TestWhoKnowsTheEnvironment(t *testing.T) {
+	t.Parallel()
+	may := []string{module, module + "/internal/app", module + "/internal/config"}
+	for path, p := range list(t, "./...") {
+		if slices.Contains(may, path) || strings.HasPrefix(path, module+"/cmd/") || isTest(path) {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				sel, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "os" && slices.Contains([]string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}, sel.Sel.Name) {
+					t.Errorf("%s/%s reads the environment by os.%s", path, name, sel.Sel.Name)
+				}
+				return true
+			})
+		}
+	}
+}

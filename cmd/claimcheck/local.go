@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,7 +20,7 @@ import (
 
 // localCmd runs everything on loopback, in one process.
 type localCmd struct {
-	Port    *int   `placeholder:"8080" help:"Port of the API (default PORT of the environment, else 8080)."`
+	Port    int    `default:"8080" help:"Port of the API (default ${default})."`
 	S3Port  int    `name:"s3-port" default:"9000" help:"Port of the local S3 (default ${default})."`
 	SQSPort int    `name:"sqs-port" default:"9324" help:"Port of the local SQS (default ${default})."`
 	Data    string `default:".claimcheck" help:"Folder of the data; it stays when the command ends (default ${default})."`
@@ -38,18 +37,14 @@ const (
 // opposite order when ctx ends.
 func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 	start := time.Now()
-	port, err := l.apiPort(os.Getenv("PORT"))
-	if err != nil {
-		return err
-	}
-	for name, port := range map[string]int{"port": port, "s3-port": l.S3Port, "sqs-port": l.SQSPort} {
+	for name, port := range map[string]int{"port": l.Port, "s3-port": l.S3Port, "sqs-port": l.SQSPort} {
 		if port < 1 || port > 65535 {
 			return wrongLine("--%s: %d is not a port (1 to 65535)", name, port)
 		}
 	}
-	listener, err := listen(ctx, port)
+	listener, err := net.Listen("tcp", loopback(l.Port))
 	if err != nil {
-		return err
+		return fmt.Errorf("the API cannot listen on port %d; choose another with --port: %w", l.Port, err)
 	}
 	defer listener.Close()
 	data, err := filepath.Abs(l.Data)
@@ -71,13 +66,13 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 			foreign = append(foreign, k)
 		}
 	}
-	env, err := l.prepare(ctx, aws, port)
+	env, err := l.prepare(ctx, aws)
 	if err != nil {
 		return err
 	}
 	welcomed := false
-	err = l.serve(ctx, listener, data, func(c *config.Config) {
-		l.welcome(s, c, port, env, foreign, data, time.Since(start))
+	err = l.serve(ctx, listener, func(c *config.Config) {
+		l.welcome(s, c, env, foreign, data, time.Since(start))
 		welcomed = true
 	})
 	if welcomed {
@@ -86,50 +81,16 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 	return err
 }
 
-// defaultPort is the API's when neither --port nor PORT names one.
-const defaultPort = 8080
-
-// apiPort is --port, else PORT, whose value is env. An empty PORT is none.
-func (l localCmd) apiPort(env string) (int, error) {
-	switch {
-	case l.Port != nil:
-		return *l.Port, nil
-	case env == "":
-		return defaultPort, nil
-	}
-	port, err := strconv.Atoi(env)
-	if err != nil || port < 1 || port > 65535 {
-		return 0, fmt.Errorf("PORT: %q is not a port (1 to 65535); --port chooses another", env)
-	}
-	return port, nil
-}
-
-// listen opens the API's port. When another local Claimcheck has it, the error says so and
-// names the folder of that one's data.
-func listen(ctx context.Context, port int) (net.Listener, error) {
-	addr := loopback(port)
-	l, err := net.Listen("tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		if folder, ok := neighbourData(ctx, addr); ok {
-			return nil, fmt.Errorf("another claimcheck local has port %d: it answers at http://localhost:%d and keeps its data in %s; use that one, or choose another port with --port or PORT", port, port, folder)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the API cannot listen on port %d; choose another with --port or PORT: %w", port, err)
-	}
-	return l, nil
-}
-
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // prepare makes bucket and queue, which server and worker never do, and puts what
 // server and worker want to know into the environment, in the place of whatever it says
 // of the developer's own account. It returns that.
-func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers, apiPort int) ([]string, error) {
+func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string, error) {
 	if err := aws.EnsureBucket(ctx, localBucket); err != nil {
 		return nil, err
 	}
-	port := strconv.Itoa(apiPort)
+	port := strconv.Itoa(l.Port)
 	if err := aws.AllowUploads(ctx, localBucket, "http://localhost:"+port, "http://127.0.0.1:"+port); err != nil {
 		return nil, err
 	}
@@ -158,7 +119,7 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers, apiPort in
 }
 
 // serve runs API and worker until ctx ends or one of them fails.
-func (l localCmd) serve(ctx context.Context, listener net.Listener, data string, ready func(*config.Config)) error {
+func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*config.Config)) error {
 	// The caller's own settings count, over what suits a machine on which a worker that
 	// was killed is soon started again.
 	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s"}
@@ -166,7 +127,6 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 		environ = append(environ, "ALLOW_ANONYMOUS=true")
 	}
 	environ = append(environ, os.Environ()...)
-	environ = append(environ, "PORT=") // the listener has its port
 	c, err := config.Load(config.Server, environ)
 	if err != nil {
 		return err
@@ -185,7 +145,6 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 		return err
 	}
 	defer api.Close()
-	api.Handler = withData(data, api.Handler)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return app.ServeAPI(ctx, listener, api, c) })
 	if l.Worker {
@@ -200,8 +159,8 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 }
 
 // welcome is the one screen that a newcomer acts on.
-func (l localCmd) welcome(s streams, c *config.Config, port int, env, foreign []string, data string, took time.Duration) {
-	base := "http://localhost:" + strconv.Itoa(port)
+func (l localCmd) welcome(s streams, c *config.Config, env, foreign []string, data string, took time.Duration) {
+	base := "http://localhost:" + strconv.Itoa(l.Port)
 	var b strings.Builder
 	fmt.Fprintf(&b, "Claimcheck answers at %s (ready in %.1f s). Ctrl-C stops it.\n\n", base, took.Seconds())
 	fmt.Fprintf(&b, "Open it in a browser and drop an image, or leave one from here and take the check (the Location of the answer):\n\n")

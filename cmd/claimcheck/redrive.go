@@ -14,6 +14,7 @@ import (
 
 	"claimcheck.example/internal/app"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/redrive"
 )
 
 // redriveCmd puts failed jobs, or the jobs of dead letters, back.
@@ -65,7 +66,7 @@ func (c redriveCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	t := redriveTally{c: c, s: s, Jobs: map[string]int{}, DryRun: c.DryRun}
-	opts := job.RedriveOptions{Owner: c.Owner, Reason: c.Reason, DryRun: c.DryRun}
+	opts := redrive.Options{Owner: c.Owner, Reason: c.Reason, DryRun: c.DryRun}
 	err = r.RedriveAll(ctx, named, opts, t.named)
 	if err == nil && c.Dead {
 		err = t.dead(ctx, r, opts)
@@ -159,7 +160,7 @@ func (t *redriveTally) failed(id job.ID, why any) {
 }
 
 // listed takes a job that nobody named.
-func (t *redriveTally) listed(id job.ID, what job.Redriven, err error) {
+func (t *redriveTally) listed(id job.ID, what redrive.Result, err error) {
 	if err != nil {
 		t.failed(id, err)
 		return
@@ -171,17 +172,17 @@ func (t *redriveTally) listed(id job.ID, what job.Redriven, err error) {
 }
 
 // named takes a job that was named.
-func (t *redriveTally) named(id job.ID, what job.Redriven, err error) {
+func (t *redriveTally) named(id job.ID, what redrive.Result, err error) {
 	t.listed(id, what, err)
 	switch what {
-	case job.NotThere, job.NeverAccepted, job.NeverUploaded, job.ImageGone:
+	case redrive.NotThere, redrive.NeverAccepted, redrive.NeverUploaded, redrive.ImageGone:
 		if err == nil {
 			t.failed(id, "it cannot be put back: "+what.String())
 		}
 	}
 }
 
-func (t *redriveTally) dead(ctx context.Context, r *app.Redriver, opts job.RedriveOptions) error {
+func (t *redriveTally) dead(ctx context.Context, r *app.Redriver, opts redrive.Options) error {
 	dead, err := r.DeadLetters(ctx)
 	if err != nil {
 		return err

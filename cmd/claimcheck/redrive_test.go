@@ -17,8 +17,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// redrive runs the command and returns its counts.
-func redrive(t *testing.T, code int, args ...string) (counts map[string]int, letters *deadLetters) {
+// runRedrive runs the command and returns its counts.
+func runRedrive(t *testing.T, code int, args ...string) (counts map[string]int, letters *deadLetters) {
 	t.Helper()
 	r := claimcheck(t.Context(), nil, append([]string{"redrive", "--json"}, args...)...)
 	var told struct {
@@ -79,14 +79,14 @@ func TestRedrive(t *testing.T) {
 	await(submit(5), "failed")
 	stop()
 
-	wantCounts(t, "a dry run", first(redrive(t, exitOK, "--failed", "--since", "1h", "--dry-run")), map[string]int{"put_back": 5})
-	wantCounts(t, "another reason", first(redrive(t, exitOK, "--failed", "--reason", "out of paper")), map[string]int{"not_asked_for": 5})
-	wantCounts(t, "another owner", first(redrive(t, exitOK, "--failed", "--owner", "https://id.example|bob")), map[string]int{"not_asked_for": 5})
-	wantCounts(t, "another day", first(redrive(t, exitOK, "--failed", "--until", "2026-01-01")), map[string]int{})
-	wantCounts(t, "two, by name", first(redrive(t, exitOK, urls[0], urls[1][strings.LastIndexByte(urls[1], '/')+1:])), map[string]int{"put_back": 2})
-	wantCounts(t, "once more", first(redrive(t, exitOK, urls[0])), map[string]int{"sent_again": 1})
-	wantCounts(t, "one that is not", first(redrive(t, exitError, string(job.NewID()), urls[1])), map[string]int{"gone": 1, "sent_again": 1})
-	wantCounts(t, "all", first(redrive(t, exitOK, "--failed", "--reason", "lens cap", "--until", time.Now().UTC().Format(time.DateOnly))), map[string]int{"put_back": 3, "not_asked_for": 2})
+	wantCounts(t, "a dry run", first(runRedrive(t, exitOK, "--failed", "--since", "1h", "--dry-run")), map[string]int{"put_back": 5})
+	wantCounts(t, "another reason", first(runRedrive(t, exitOK, "--failed", "--reason", "out of paper")), map[string]int{"not_asked_for": 5})
+	wantCounts(t, "another owner", first(runRedrive(t, exitOK, "--failed", "--owner", "https://id.example|bob")), map[string]int{"not_asked_for": 5})
+	wantCounts(t, "another day", first(runRedrive(t, exitOK, "--failed", "--until", "2026-01-01")), map[string]int{})
+	wantCounts(t, "two, by name", first(runRedrive(t, exitOK, urls[0], urls[1][strings.LastIndexByte(urls[1], '/')+1:])), map[string]int{"put_back": 2})
+	wantCounts(t, "once more", first(runRedrive(t, exitOK, urls[0])), map[string]int{"sent_again": 1})
+	wantCounts(t, "one that is not", first(runRedrive(t, exitError, string(job.NewID()), urls[1])), map[string]int{"gone": 1, "sent_again": 1})
+	wantCounts(t, "all", first(runRedrive(t, exitOK, "--failed", "--reason", "lens cap", "--until", time.Now().UTC().Format(time.DateOnly))), map[string]int{"put_back": 3, "not_asked_for": 2})
 
 	// Two more, and all messages so far, become dead letters; so does one of a stranger.
 	submit(2)
@@ -111,7 +111,7 @@ func TestRedrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.StartWorker(t)
-	dry, letters := redrive(t, exitOK, "--dead", "--dry-run")
+	dry, letters := runRedrive(t, exitOK, "--dead", "--dry-run")
 	wantCounts(t, "a dry run of dead letters", dry, map[string]int{"sent_again": 9}) // 7 jobs, two of them with two messages
 	if *letters != (deadLetters{Removed: 9, Malformed: 1}) {
 		t.Errorf("a dry run of dead letters: %+v", *letters)
@@ -120,10 +120,10 @@ func TestRedrive(t *testing.T) {
 		t.Errorf("dead letters: exit code %d, %q, %q", r.code, r.out, r.err)
 	}
 	await(urls, "completed")
-	if _, letters := redrive(t, exitOK, "--dead"); *letters != (deadLetters{Malformed: 1}) {
+	if _, letters := runRedrive(t, exitOK, "--dead"); *letters != (deadLetters{Malformed: 1}) {
 		t.Errorf("and again: %+v", *letters)
 	}
-	wantCounts(t, "in the end", first(redrive(t, exitOK, "--failed")), map[string]int{"completed": 7})
+	wantCounts(t, "in the end", first(runRedrive(t, exitOK, "--failed")), map[string]int{"completed": 7})
 
 	for range time.Tick(20 * time.Millisecond) { // a record follows the end of its job
 		r := claimcheck(t.Context(), nil, "usage", "--all", "--format", "json")

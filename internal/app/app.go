@@ -23,6 +23,7 @@ import (
 	"claimcheck.example/internal/preview"
 	"claimcheck.example/internal/processor"
 	"claimcheck.example/internal/quota"
+	"claimcheck.example/internal/service"
 	"claimcheck.example/internal/telemetry"
 	"claimcheck.example/internal/worker"
 )
@@ -54,18 +55,18 @@ func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 		return nil, err
 	}
 	a := &API{viewer: newViewer(c, log), log: log}
-	var witness job.Witness
+	var witness job.Previewer
 	if a.viewer != nil {
 		witness = a.viewer
 	}
 	limits := quota.New(c.RateLimit.SubmitsPerMinute, c.RateLimit.BytesPerDay, time.Now)
 	draining := make(chan struct{})
 	a.Drain = sync.OnceFunc(func() { close(draining) })
-	service := job.NewService(job.Config{
+	service := service.New(service.Config{
 		Draining: draining, Crowded: b.memory.Crowded,
 		Store: b.store, Presigner: b.store, Ledger: b.store, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Witness: witness, Quota: limits, Now: time.Now, Logger: log,
-		Limits: job.Limits{
+		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,
 			Uploads: c.MaxUploads, Waiters: c.MaxWaiters, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,
 		},
@@ -143,7 +144,7 @@ func newWorker(c *config.Config, b *backends, tel *Telemetry) (*worker.Worker, e
 	if im, ok := p.(*processor.Image); ok {
 		room = im.Room(c.RoomPixels())
 	}
-	runner := job.NewRunner(job.RunnerConfig{
+	runner := worker.NewRunner(worker.RunnerConfig{
 		Store: b.store, Ledger: b.store, Queue: b.queue, Processor: p, Room: room, Worker: workerName(), Lease: c.Lease,
 		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
 	})

@@ -13,6 +13,7 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/provision"
+	"claimcheck.example/internal/redrive"
 	"claimcheck.example/internal/s3store"
 	"claimcheck.example/internal/sqsqueue"
 )
@@ -52,7 +53,7 @@ func NewProvisioner(ctx context.Context, w provision.Wanted) (*provision.Provisi
 
 // Redriver puts jobs back for the operator of a bucket and a queue.
 type Redriver struct {
-	*job.Operator
+	*redrive.Redriver
 	job.Index
 	queue *sqsqueue.Queue
 }
@@ -67,10 +68,10 @@ func NewRedriver(ctx context.Context, bucket, queueURL string, retention time.Du
 	store := s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions), bucket, s3store.Options{})
 	// A short wait: whoever looks for dead letters should see the end of them soon.
 	queue := sqsqueue.New(sqs.NewFromConfig(cfg, sqsqueue.ClientOptions), queueURL, sqsqueue.Options{Wait: time.Second})
-	return &Redriver{job.NewOperator(job.OperatorConfig{Store: store, Queue: queue, Retention: retention, Now: time.Now}), store, queue}, nil
+	return &Redriver{redrive.New(redrive.Config{Store: store, Queue: queue, Retention: retention, Now: time.Now}), store, queue}, nil
 }
 
 // DeadLetters returns the dead-letter queue of the queue.
-func (r *Redriver) DeadLetters(ctx context.Context) (job.Queue, error) {
+func (r *Redriver) DeadLetters(ctx context.Context) (job.DeadLetters, error) {
 	return r.queue.DeadLetters(ctx)
 }

@@ -13,6 +13,7 @@ import (
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/telemetry"
+	"claimcheck.example/internal/worker"
 )
 
 // Telemetry is what a process tells about itself.
@@ -111,8 +112,8 @@ func (t *Telemetry) Accepted(ctx context.Context, j *job.Job) {
 func (t *Telemetry) Refused(ctx context.Context, k job.Kind) { t.metrics.Refused(ctx, k.String()) }
 
 // observeRun puts each delivery into the trace that came with it, and measures it.
-func (t *Telemetry) observeRun(run func(context.Context, job.Delivery) job.Outcome) func(context.Context, job.Delivery) job.Outcome {
-	return func(ctx context.Context, d job.Delivery) job.Outcome {
+func (t *Telemetry) observeRun(run func(context.Context, job.Delivery) worker.Outcome) func(context.Context, job.Delivery) worker.Outcome {
+	return func(ctx context.Context, d job.Delivery) worker.Outcome {
 		ctx, end := t.providers.StartWork(ctx, d.Trace, d.JobID.String())
 		ctx = telemetry.With(ctx, slog.String("job_id", d.JobID.String()))
 		if !d.SentAt.IsZero() {

@@ -12,6 +12,7 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/telemetry"
+	"claimcheck.example/internal/worker"
 )
 
 // noLines is an export that gets no lines.
@@ -69,7 +70,7 @@ func TestQueueAgeFalls(t *testing.T) {
 	t.Parallel()
 	tel, reader := measured(t)
 	q := observedQueue{&oneMessage{}, tel}
-	run := tel.observeRun(func(context.Context, job.Delivery) job.Outcome { return job.Outcome{} })
+	run := tel.observeRun(func(context.Context, job.Delivery) worker.Outcome { return worker.Outcome{} })
 	for n, want := range []float64{3600, 3600, 0} { // a failure says nothing of the queue
 		deliveries, _ := q.Receive(t.Context(), 1, time.Minute)
 		for _, d := range deliveries {
@@ -93,7 +94,7 @@ func TestTimeInQueue(t *testing.T) {
 	started := time.Now()
 	for _, redriven := range []time.Time{{}, started.Add(-time.Minute)} {
 		j := &job.Job{Status: job.Completed, CreatedAt: started.Add(-time.Hour), RedrivenAt: redriven, StartedAt: started, EndedAt: started}
-		tel.observeRun(func(context.Context, job.Delivery) job.Outcome { return job.Outcome{Job: j, Ended: true} })(t.Context(), job.Delivery{})
+		tel.observeRun(func(context.Context, job.Delivery) worker.Outcome { return worker.Outcome{Job: j, Ended: true} })(t.Context(), job.Delivery{})
 	}
 	var all metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &all); err != nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service"
 )
 
 // Authenticator finds out who a request comes from.
@@ -54,7 +55,7 @@ func (Anonymous) Challenge(error) string                            { return "" 
 
 // Options are what a handler is made of. Service, Auth and Logger are needed.
 type Options struct {
-	Service *job.Service
+	Service *service.Service
 	Auth    Authenticator
 	Logger  *slog.Logger
 	// Audit writes at every level; nil: Logger does.

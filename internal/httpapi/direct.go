@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service"
 )
 
 // uploadView is a request with which a client puts an image into storage by itself.
@@ -52,19 +53,19 @@ func (a *api) announce(r *request, key string) (*job.Job, error) {
 	return a.Service.Announce(r.Context(), r.who, in)
 }
 
-func parseAnnouncement(body []byte) (job.Announcement, error) {
+func parseAnnouncement(body []byte) (service.Announcement, error) {
 	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200}, params being optional`
 	var in announcement
 	if err := strictJSON(body, &in); err != nil {
 		// What is wrong may quote a key of any length.
-		return job.Announcement{}, job.Errorf(job.Invalid, "the JSON body is not an announcement of an image (%.80s); %s", err, want)
+		return service.Announcement{}, job.Errorf(job.Invalid, "the JSON body is not an announcement of an image (%.80s); %s", err, want)
 	}
 	params := in.Params
 	if string(params) == "null" {
 		params = nil
 	}
 	params, err := checkParams(params)
-	return job.Announcement{ContentType: in.ContentType, SizeBytes: in.SizeBytes, Params: params}, err
+	return service.Announcement{ContentType: in.ContentType, SizeBytes: in.SizeBytes, Params: params}, err
 }
 
 // commit answers POST /jobs/{job_id}/commit: the image has been uploaded.
@@ -95,7 +96,7 @@ func (a *api) aboutJob(r *request, j *job.Job, err error) error {
 		return err
 	}
 	e := &jobError{err: err, id: j.ID, location: a.statusURL(r.Request, j.ID)}
-	if offer, ok := errors.AsType[*job.OfferError](err); ok {
+	if offer, ok := errors.AsType[*service.OfferError](err); ok {
 		e.upload = viewUpload(offer.Job.Upload)
 	}
 	return e

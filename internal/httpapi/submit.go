@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service"
 )
 
 // receipt is the check: what a client gets for an image.
@@ -58,7 +59,7 @@ func (a *api) take(r *request) (*job.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.Service.Submit(r.Context(), r.who, job.Submission{
+	return a.Service.Submit(r.Context(), r.who, service.Submission{
 		Size: in.size, Body: max(r.ContentLength, 0), Held: r.body.hold, Image: in.image, Rest: in.rest, Key: key, Trace: a.Trace(r.Context()),
 	})
 }

@@ -26,7 +26,7 @@ func Bill(records iter.Seq2[[]byte, error], from, to time.Time) iter.Seq2[*Usage
 				if u != nil && !yield(u, nil) {
 					return
 				}
-				u = newUsage(rec.Owner, from, to)
+				u = NewUsage(rec.Owner, from, to)
 			}
 			u.add(rec)
 		}
@@ -36,7 +36,8 @@ func Bill(records iter.Seq2[[]byte, error], from, to time.Time) iter.Seq2[*Usage
 	}
 }
 
-func newUsage(owner string, from, to time.Time) *Usage {
+// NewUsage returns the usage of owner on the days from..to, with no jobs yet.
+func NewUsage(owner string, from, to time.Time) *Usage {
 	return &Usage{Owner: owner, From: from.Format(time.DateOnly), To: to.Format(time.DateOnly), Days: []UsageDay{}}
 }
 

@@ -1,9 +1,9 @@
-// Package job is the domain: what a job is, how it lives and who may touch it.
+// Package job is the model and the contracts: what a job is, which transitions it makes,
+// and the small interfaces that the rest of the module implements or uses.
 //
-// A client leaves an image and takes a check, the identifier of a job; a worker
-// turns the image into a result; the client comes back with the check. [Service]
-// holds every rule of that exchange. It knows no transport, no cloud and no vendor:
-// what it needs of the world it asks for through the small interfaces of this
-// package, whose comments are contracts that the suites in jobtest hold every
-// implementation to.
+// A client leaves an image and takes a check, the identifier of a job; a worker turns the
+// image into a result; the client comes back with the check. Package service has what
+// clients do, package worker what workers do, package redrive what operators do. The
+// comments of the interfaces here are contracts, and the suites in jobtest test every
+// implementation against them.
 package job

@@ -12,7 +12,7 @@ const (
 	Pending    Status = "pending"    // accepted (or awaiting its direct upload), not begun
 	Processing Status = "processing" // claimed by a worker, under a lease
 	Completed  Status = "completed"  // its output is there; final
-	Failed     Status = "failed"     // it has no output; Message says why; final unless an Operator puts it back
+	Failed     Status = "failed"     // it has no output; Message says why; final unless an operator puts it back
 )
 
 // Over reports whether the status is final.
@@ -112,7 +112,7 @@ type Job struct {
 	Version string `json:"-"`
 
 	// Upload is how the image can still be put into storage; set only in what
-	// [Service] returns of a job that awaits its direct upload.
+	// the service returns of a job that awaits its direct upload.
 	Upload *Upload `json:"-"`
 }
 

@@ -1,7 +1,9 @@
 package job
 
+import "net/netip"
+
 // Principal is who asks. It is established by the transport's authenticator and
-// passed to every method of [Service].
+// passed to every method of the service.
 type Principal struct {
 	// Issuer and Subject name the principal: the token's iss and sub.
 	Issuer, Subject string
@@ -17,3 +19,10 @@ var Anonymous = Principal{Issuer: "anonymous", Subject: "anonymous"}
 
 // Owner is what a job's document says of who submitted it: "issuer|subject".
 func (p Principal) Owner() string { return p.Issuer + "|" + p.Subject }
+
+// Caller is a principal and where it calls from.
+type Caller struct {
+	Principal
+	// Source is the client's address as the transport knows it; may be invalid.
+	Source netip.Addr
+}

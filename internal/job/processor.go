@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 )
 
@@ -65,3 +66,7 @@ type Rules interface {
 	// Accepts reports whether the processor takes images of this media type.
 	Accepts(contentType string) bool
 }
+
+// ErrStopping is the cause with which a worker's context ends when the worker shuts down:
+// the job goes back to the queue and no attempt counts.
+var ErrStopping = errors.New("worker is stopping")

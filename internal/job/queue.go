@@ -52,3 +52,16 @@ type Queue interface {
 	// which it is and what to do.
 	Ready(ctx context.Context) error
 }
+
+// DeadLetters is a queue of the messages that another queue has given up delivering. Safe
+// for concurrent use; the kinds of its errors are those of [Queue].
+type DeadLetters interface {
+	// Receive is that of [Queue].
+	Receive(ctx context.Context, limit int, visibility time.Duration) ([]Delivery, error)
+
+	// Extend is that of [Queue]; zero shows the message to others at once.
+	Extend(ctx context.Context, receipt string, d time.Duration) error
+
+	// Delete is that of [Queue].
+	Delete(ctx context.Context, receipt string) error
+}

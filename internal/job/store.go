@@ -122,7 +122,7 @@ type Content struct {
 	NotModified  bool
 }
 
-// Store is the whole of storage as [Service] uses it.
+// Store is the whole of storage: documents and objects.
 type Store interface {
 	Documents
 	Objects

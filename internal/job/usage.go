@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"encoding/json"
-	"iter"
 	"math"
 	"time"
 )
@@ -29,9 +28,9 @@ type UsageRecord struct {
 // before it ended.
 const deleted Status = "deleted"
 
-// bill records what a job has used that is over or deleted; what never started costs
-// nothing. It may be repeated.
-func bill(ctx context.Context, ledger Ledger, j *Job) error {
+// RecordUsage records what a job has used that is completed, failed or deleted. A job that
+// never started costs nothing. It may be repeated.
+func (j *Job) RecordUsage(ctx context.Context, ledger Ledger) error {
 	if j.Unaccepted || j.Attempts == 0 {
 		return nil
 	}
@@ -66,16 +65,6 @@ func usageOf(j *Job) UsageRecord {
 		u.BytesOut = j.Output.SizeBytes
 	}
 	return u
-}
-
-// Ledger keeps usage records. Strongly consistent and safe for concurrent use.
-type Ledger interface {
-	// RecordUsage writes the record of a job that ended at the given time. The first
-	// record stays; no error when there is one already.
-	RecordUsage(ctx context.Context, owner string, ended time.Time, id ID, record []byte) error
-	// ReadUsage yields owner's records of the days from..to (UTC, both included), day by
-	// day. It ends at the first error.
-	ReadUsage(ctx context.Context, owner string, from, to time.Time) iter.Seq2[[]byte, error]
 }
 
 // UsageDay is what an owner used on one day (UTC).
@@ -120,24 +109,4 @@ type Usage struct {
 	To    string     `json:"to"`
 	Days  []UsageDay `json:"days"` // those on which a job ended, in order
 	Total UsageDay   `json:"total"`
-}
-
-// maxUsageDays bounds one question.
-const maxUsageDays = 366
-
-// Usage sums up what owner used on the days from..to (UTC, both included).
-func (s *Service) Usage(ctx context.Context, who Caller, owner string, from, to time.Time) (*Usage, error) {
-	if _, err := s.gate.ask(ctx, who, ActionReadUsage, owner, nil); err != nil {
-		return nil, err
-	}
-	if to.Before(from) {
-		return nil, Errorf(Invalid, "from is later than to")
-	}
-	if to.Sub(from) >= maxUsageDays*24*time.Hour {
-		return nil, Errorf(Invalid, "usage is told for at most %d days at a time", maxUsageDays)
-	}
-	for u, err := range Bill(s.ledger.ReadUsage(ctx, owner, from, to), from, to) {
-		return u, err // all records are of one owner
-	}
-	return newUsage(owner, from, to), nil
 }

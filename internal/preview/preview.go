@@ -80,7 +80,7 @@ func (v *Viewer) run() {
 }
 
 // Watch begins to keep a copy of an upload.
-func (v *Viewer) Watch() job.View { return &view{viewer: v} }
+func (v *Viewer) Watch() job.Preview { return &view{viewer: v} }
 
 // view is the copy of one upload, up to maxBytes.
 type view struct {

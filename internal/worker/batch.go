@@ -21,7 +21,7 @@ func (w *Worker) Carry(ctx context.Context, deliveries []job.Delivery) (again []
 	early, endEarly := context.WithCancelCause(context.WithoutCancel(ctx))
 	late, endLate := context.WithCancelCause(context.WithoutCancel(ctx))
 	end := func() {
-		endEarly(job.ErrOutOfTime)
+		endEarly(ErrOutOfTime)
 		endLate(job.ErrStopping)
 	}
 	defer end()
@@ -37,7 +37,7 @@ func (w *Worker) Carry(ctx context.Context, deliveries []job.Delivery) (again []
 	slots := make(chan struct{}, w.c.Concurrency)
 	for _, d := range deliveries {
 		running.Go(func() {
-			out := job.Outcome{Verdict: job.Later, Err: job.ErrStopping}
+			out := Outcome{Verdict: Later, Err: job.ErrStopping}
 			select {
 			case slots <- struct{}{}:
 				work := late
@@ -51,7 +51,7 @@ func (w *Worker) Carry(ctx context.Context, deliveries []job.Delivery) (again []
 			case <-late.Done(): // it has not begun
 			}
 			w.log(ctx, d, out)
-			if out.Verdict != job.Later {
+			if out.Verdict != Later {
 				return
 			}
 			mu.Lock()

@@ -24,7 +24,7 @@ func received(t *testing.T, n int) (*jobtest.Queue, []job.Delivery) {
 	return q, ds
 }
 
-func batchWorker(q job.Queue, concurrency int, run func(context.Context, job.Delivery) job.Outcome) *worker.Worker {
+func batchWorker(q job.Queue, concurrency int, run func(context.Context, job.Delivery) worker.Outcome) *worker.Worker {
 	return worker.New(worker.Config{Queue: q, Run: run, Concurrency: concurrency, Visibility: time.Minute, Logger: slog.New(slog.DiscardHandler)})
 }
 
@@ -33,9 +33,9 @@ func batchWorker(q job.Queue, concurrency int, run func(context.Context, job.Del
 func TestBatchVerdicts(t *testing.T) {
 	t.Parallel()
 	q, ds := received(t, 3)
-	verdicts := map[string]job.Verdict{ds[0].Receipt: job.Done, ds[1].Receipt: job.Later, ds[2].Receipt: job.Never}
-	again := batchWorker(q, 2, func(_ context.Context, d job.Delivery) job.Outcome {
-		return job.Outcome{Verdict: verdicts[d.Receipt]}
+	verdicts := map[string]worker.Verdict{ds[0].Receipt: worker.Done, ds[1].Receipt: worker.Later, ds[2].Receipt: worker.Never}
+	again := batchWorker(q, 2, func(_ context.Context, d job.Delivery) worker.Outcome {
+		return worker.Outcome{Verdict: verdicts[d.Receipt]}
 	}).Carry(t.Context(), ds)
 	if len(again) != 1 || again[0].Receipt != ds[1].Receipt {
 		t.Errorf("again: %v", again)
@@ -61,26 +61,26 @@ func TestBatchOutOfTime(t *testing.T) {
 			var mu sync.Mutex // guards begun and causes
 			begun := 0
 			causes := map[error]int{}
-			again := batchWorker(q, 2, func(ctx context.Context, _ job.Delivery) job.Outcome {
+			again := batchWorker(q, 2, func(ctx context.Context, _ job.Delivery) worker.Outcome {
 				mu.Lock()
 				begun++
 				short := begun == 1
 				mu.Unlock()
 				if short {
 					<-time.After(timeout / 2)
-					return job.Outcome{Verdict: job.Done}
+					return worker.Outcome{Verdict: worker.Done}
 				}
 				<-ctx.Done()
 				mu.Lock()
 				defer mu.Unlock()
 				causes[context.Cause(ctx)]++
-				return job.Outcome{Verdict: job.Later}
+				return worker.Outcome{Verdict: worker.Later}
 			}).Carry(ctx, ds)
 			deadline, _ := ctx.Deadline()
 			if got := time.Until(deadline); got != left {
 				t.Errorf("of %s it leaves %s, want %s", timeout, got, left)
 			}
-			if len(again) != 3 || begun != 3 || causes[job.ErrOutOfTime] != 1 || causes[job.ErrStopping] != 1 {
+			if len(again) != 3 || begun != 3 || causes[worker.ErrOutOfTime] != 1 || causes[job.ErrStopping] != 1 {
 				t.Errorf("of %s: %d come again, %d have begun, they ended by %v", timeout, len(again), begun, causes)
 			}
 		})

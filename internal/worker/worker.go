@@ -1,6 +1,6 @@
 // Package worker takes deliveries from the queue and has each carried out: a long poll,
 // bounded concurrency, one verdict per delivery, and a stop in two phases. What a job
-// is and how it ends it leaves to job.Runner.
+// is and how it ends is the business of [Runner].
 package worker
 
 import (
@@ -19,7 +19,7 @@ type Config struct {
 	Queue job.Queue
 	// Run carries out one delivery; job.Runner.Run, or a wrapper that observes it. When
 	// its context ends with the cause job.ErrStopping it hands the job back.
-	Run func(context.Context, job.Delivery) job.Outcome
+	Run func(context.Context, job.Delivery) Outcome
 	// Concurrency is how many deliveries are carried out at once.
 	Concurrency int
 	// Visibility is how long a delivery stays invisible without a sign of life; the
@@ -130,7 +130,7 @@ func (w *Worker) carryOut(ctx context.Context, d job.Delivery) {
 }
 
 // settle tells the queue, whatever becomes of ctx.
-func (w *Worker) settle(ctx context.Context, d job.Delivery, out job.Outcome) {
+func (w *Worker) settle(ctx context.Context, d job.Delivery, out Outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err := Settle(ctx, w.c.Queue, d, out); err != nil {
@@ -141,8 +141,8 @@ func (w *Worker) settle(ctx context.Context, d job.Delivery, out job.Outcome) {
 }
 
 // Settle tells the queue what became of a delivery.
-func Settle(ctx context.Context, q job.Queue, d job.Delivery, out job.Outcome) error {
-	if out.Verdict != job.Later {
+func Settle(ctx context.Context, q job.Queue, d job.Delivery, out Outcome) error {
+	if out.Verdict != Later {
 		return q.Delete(ctx, d.Receipt)
 	}
 	err := q.Extend(ctx, d.Receipt, max(out.After, 0).Round(time.Second))
@@ -152,18 +152,18 @@ func Settle(ctx context.Context, q job.Queue, d job.Delivery, out job.Outcome) e
 	return err
 }
 
-func (w *Worker) log(ctx context.Context, d job.Delivery, out job.Outcome) {
+func (w *Worker) log(ctx context.Context, d job.Delivery, out Outcome) {
 	attrs := []any{"job_id", d.JobID, "verdict", out.Verdict.String(), "received", d.Received, "ended", out.Ended}
 	if out.Job != nil {
 		attrs = append(attrs, "status", string(out.Job.Status), "attempts", out.Job.Attempts)
 	}
-	if out.Verdict == job.Later {
+	if out.Verdict == Later {
 		attrs = append(attrs, "after", out.After.Round(time.Millisecond).String())
 	}
 	level := slog.LevelInfo
 	if out.Err != nil {
 		attrs = append(attrs, "kind", job.KindOf(out.Err).String(), "error", out.Err)
-		if out.Verdict != job.Done && !errors.Is(out.Err, job.ErrStopping) {
+		if out.Verdict != Done && !errors.Is(out.Err, job.ErrStopping) {
 			level = slog.LevelWarn
 		}
 	}

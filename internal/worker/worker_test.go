@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve runs a worker over q until stop is called, which waits for its end.
-func serve(t *testing.T, q job.Queue, concurrency int, grace time.Duration, run func(context.Context, job.Delivery) job.Outcome) (stop func()) {
+func serve(t *testing.T, q job.Queue, concurrency int, grace time.Duration, run func(context.Context, job.Delivery) worker.Outcome) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -60,12 +60,12 @@ func until(t *testing.T, ok func() bool) {
 
 func TestVerdictsAreTold(t *testing.T) {
 	t.Parallel()
-	for verdict, left := range map[job.Verdict]int{job.Done: 0, job.Never: 0, job.Later: 3} {
+	for verdict, left := range map[worker.Verdict]int{worker.Done: 0, worker.Never: 0, worker.Later: 3} {
 		q := queueOf(t, 3)
 		var seen atomic.Int64
-		stop := serve(t, q, 2, time.Second, func(context.Context, job.Delivery) job.Outcome {
+		stop := serve(t, q, 2, time.Second, func(context.Context, job.Delivery) worker.Outcome {
 			seen.Add(1)
-			return job.Outcome{Verdict: verdict, After: time.Hour}
+			return worker.Outcome{Verdict: verdict, After: time.Hour}
 		})
 		until(t, func() bool { return seen.Load() == 3 && q.Calls(jobtest.OpDelete)+q.Calls(jobtest.OpExtend) == 3 })
 		stop()
@@ -79,13 +79,13 @@ func TestNoMoreAtOnceThanAllowed(t *testing.T) {
 	t.Parallel()
 	q := queueOf(t, 30)
 	var now, most, all atomic.Int64
-	stop := serve(t, q, 4, time.Second, func(context.Context, job.Delivery) job.Outcome {
+	stop := serve(t, q, 4, time.Second, func(context.Context, job.Delivery) worker.Outcome {
 		n := now.Add(1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
 		now.Add(-1)
 		all.Add(1)
-		return job.Outcome{Verdict: job.Done}
+		return worker.Outcome{Verdict: worker.Done}
 	})
 	until(t, func() bool { return all.Load() == 30 })
 	stop()
@@ -99,13 +99,13 @@ func TestStopInTwoPhases(t *testing.T) {
 	q := queueOf(t, 2)
 	started := make(chan struct{}, 2)
 	var interrupted atomic.Int64
-	stop := serve(t, q, 2, 20*time.Millisecond, func(ctx context.Context, _ job.Delivery) job.Outcome {
+	stop := serve(t, q, 2, 20*time.Millisecond, func(ctx context.Context, _ job.Delivery) worker.Outcome {
 		started <- struct{}{}
 		<-ctx.Done()
 		if errors.Is(context.Cause(ctx), job.ErrStopping) {
 			interrupted.Add(1)
 		}
-		return job.Outcome{Verdict: job.Later}
+		return worker.Outcome{Verdict: worker.Later}
 	})
 	<-started
 	<-started
@@ -122,13 +122,13 @@ func TestRunningWorkEndsWithinTheGrace(t *testing.T) {
 	t.Parallel()
 	q := queueOf(t, 1)
 	started, release := make(chan struct{}), make(chan struct{})
-	stop := serve(t, q, 1, time.Minute, func(ctx context.Context, _ job.Delivery) job.Outcome {
+	stop := serve(t, q, 1, time.Minute, func(ctx context.Context, _ job.Delivery) worker.Outcome {
 		close(started)
 		<-release
 		if ctx.Err() != nil {
 			t.Error("it was interrupted")
 		}
-		return job.Outcome{Verdict: job.Done}
+		return worker.Outcome{Verdict: worker.Done}
 	})
 	<-started
 	stopped := make(chan struct{})
@@ -145,9 +145,9 @@ func TestQueueThatFailsIsAskedAgain(t *testing.T) {
 	q := queueOf(t, 1)
 	q.Inject(jobtest.Fault{Op: jobtest.OpReceive, Call: 1})
 	var ran atomic.Bool
-	stop := serve(t, q, 1, time.Second, func(context.Context, job.Delivery) job.Outcome {
+	stop := serve(t, q, 1, time.Second, func(context.Context, job.Delivery) worker.Outcome {
 		ran.Store(true)
-		return job.Outcome{Verdict: job.Done}
+		return worker.Outcome{Verdict: worker.Done}
 	})
 	until(t, func() bool { return ran.Load() && q.Len() == 0 })
 	stop()

@@ -1,0 +1,25 @@
+package job
+
+import (
+	"context"
+	"time"
+)
+
+// Upload is a request with which a client puts an image into storage by itself.
+type Upload struct {
+	Method string
+	// URL carries a signature: whoever knows it may upload. It is never logged.
+	URL string
+	// Headers must be sent as they are; they are part of the signature.
+	Headers map[string]string
+	// ExpiresAt is when the URL stops to be good, which may be before the time for the
+	// upload is over; the job's status has a new one then.
+	ExpiresAt time.Time
+}
+
+// Presigner makes such requests, without asking anybody.
+type Presigner interface {
+	// PresignInput returns the request that puts the input of a job: exactly size bytes
+	// of exactly this type, once, until ttl is over at the latest.
+	PresignInput(ctx context.Context, id ID, contentType string, size int64, ttl time.Duration) (*Upload, error)
+}

@@ -1,0 +1,65 @@
+package service
+
+import (
+	"context"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service/authz"
+)
+
+// Delete removes a job, its input and its output, whatever state it is in. First the
+// document is marked, and from then on the job does not exist for anybody; it is erased
+// last. So a Delete that fails half-way can be repeated, and a worker that is at the job
+// finds out at its next write and discards its work. What was used until then is billed
+// all the same: here, or by the worker that is at the job.
+func (s *Service) Delete(ctx context.Context, who job.Caller, id job.ID) error {
+	return s.DeleteIf(ctx, who, id, nil)
+}
+
+// DeleteIf deletes a job that may, which sees it as Status returns it, has no error
+// against; else that comes back. A job that changes meanwhile is shown again; one whose
+// deletion has begun is not asked about. Nil: whatever the job is.
+func (s *Service) DeleteIf(ctx context.Context, who job.Caller, id job.ID, may func(*job.Job) error) error {
+	for {
+		j, from, err := s.authz.Delete(ctx, who, id)
+		if err != nil {
+			return err
+		}
+		if may != nil && !j.Deleted {
+			seen, err := s.seen(ctx, j)
+			if err != nil {
+				return err
+			}
+			if err := may(seen); err != nil {
+				return err
+			}
+		}
+		err = s.remove(ctx, from, j)
+		if job.KindOf(err) != job.Conflict {
+			return err
+		}
+	}
+}
+
+func (s *Service) remove(ctx context.Context, from authz.Remover, j *job.Job) (err error) {
+	if !j.Deleted {
+		j.Deleted = true
+		if j.Version, err = from.Documents.Swap(ctx, j.Stamp(s.now())); err != nil {
+			return err
+		}
+	}
+	if atWork := j.Worker != "" && s.now().Before(j.LeaseUntil); !atWork {
+		if err := j.RecordUsage(ctx, from.Ledger); err != nil {
+			return err
+		}
+	}
+	for _, section := range []job.Section{job.Input, job.Output} {
+		if err := from.Objects.Remove(ctx, section, j.ID, ""); err != nil {
+			return err
+		}
+	}
+	return from.Documents.Erase(ctx, j.ID, j.Version)
+}
+
+// errBeingDeleted refuses a key whose job's deletion did not come to its end.
+var errBeingDeleted = job.Errorf(job.Conflict, "the job of this Idempotency-Key is being deleted; DELETE it again, or use a new key")

@@ -1,0 +1,46 @@
+package layout_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// core is the domain: each package with the packages of this module that it may import. No
+// arrow points up, and none points from one of service, worker and redrive to another.
+var core = map[string][]string{
+	"job":           nil,
+	"job/jobtest":   {"job"},
+	"service":       {"job", "service/authz"},
+	"service/authz": {"job"},
+	"worker":        {"job"},
+	"redrive":       {"job"},
+}
+
+// TestImportsOfTheCore holds the domain to the table, its tests included: they may import
+// the twins of package jobtest besides, and no adapter.
+func TestImportsOfTheCore(t *testing.T) {
+	t.Parallel()
+	const internal = module + "/internal/"
+	all := list(t, "./...")
+	for name, may := range core {
+		p, ok := all[internal+name]
+		if !ok {
+			t.Errorf("there is no package %s", name)
+			continue
+		}
+		for _, dep := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if dep != module && !strings.HasPrefix(dep, module+"/") {
+				continue
+			}
+			inTest := !slices.Contains(p.Imports, dep)
+			short := strings.TrimPrefix(dep, internal)
+			switch {
+			case slices.Contains(may, short):
+			case inTest && (short == name || short == "job/jobtest"):
+			default:
+				t.Errorf("%s imports %s; it may import %q", name, dep, may)
+			}
+		}
+	}
+}

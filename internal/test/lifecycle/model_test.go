@@ -1,0 +1,290 @@
+package lifecycle_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/job/jobtest"
+	"claimcheck.example/internal/redrive"
+	"claimcheck.example/internal/service"
+	"claimcheck.example/internal/worker"
+)
+
+// TestLifeOfJobsAsAModel lets a random sequence of everything that can happen to jobs
+// happen, with calls failing before and after they took effect, and compares what is
+// left with a model of the promises that were made. The twins check every single step
+// of every document against the life of a job.
+func TestLifeOfJobsAsAModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &model{t: t, rt: rt, s: newSystem(t), jobs: map[job.ID]*promise{}}
+		m.s.runner.MaxAttempts = 1000 // nothing fails but for a reason of its own
+		m.second = m.s.newRunner("worker-2")
+		m.second.MaxAttempts = 1000
+		rt.Repeat(map[string]func(*rapid.T){
+			"submit":        m.submit,
+			"announce":      m.announce,
+			"commit":        m.commit,
+			"work":          m.work,
+			"lose worker":   m.loseWorker,
+			"duplicate":     m.duplicate,
+			"delete":        m.delete,
+			"fail for good": m.failForGood,
+			"redrive":       m.redrive,
+			"time passes":   m.pass,
+			"a call fails":  m.fail,
+			"":              m.check,
+		})
+		m.end()
+	})
+}
+
+// promise is what the model knows of one job.
+type promise struct {
+	image     string
+	accepted  bool
+	announced bool // awaits its upload
+	maybeGone bool // a delete was asked for, and may have gone half-way
+	gone      bool // a delete was answered well
+	reborn    bool // another job of the same key was deleted: it may have a bill of its own
+}
+
+type model struct {
+	t      *testing.T
+	rt     *rapid.T
+	s      *system
+	second *worker.Runner
+	jobs   map[job.ID]*promise
+	mend   []func()
+	n      int
+}
+
+// pick draws one of the jobs that fit, in a stable order.
+func (m *model) pick(rt *rapid.T, fits func(*promise) bool) (job.ID, *promise) {
+	var ids []job.ID
+	for id, p := range m.jobs {
+		if fits(p) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		rt.Skip("no such job")
+	}
+	// The identifiers differ from run to run; their images do not.
+	byImage := map[string]job.ID{}
+	var images []string
+	for _, id := range ids {
+		byImage[m.jobs[id].image] = id
+		images = append(images, m.jobs[id].image)
+	}
+	id := byImage[rapid.SampledFrom(slices.Sorted(slices.Values(images))).Draw(rt, "job")]
+	return id, m.jobs[id]
+}
+
+func (m *model) submit(rt *rapid.T) {
+	m.n++
+	in := submission(fmt.Sprintf("IMG %04d", m.n))
+	if key := rapid.IntRange(0, 6).Draw(rt, "key"); key > 0 {
+		in = submission(fmt.Sprintf("IMG key %d", key)) // one image for each key
+		in.Key = fmt.Sprint("key ", key)
+	}
+	j, err := m.s.service.Submit(m.t.Context(), alice, in)
+	if err != nil {
+		return
+	}
+	p := m.jobs[j.ID]
+	if p == nil {
+		p = &promise{}
+		m.jobs[j.ID] = p
+	}
+	p.image, p.accepted = m.imageOf(in), true
+	if p.gone { // a new job under an old key
+		p.maybeGone, p.gone, p.reborn = false, false, true
+	}
+}
+
+// imageOf tells what was submitted, from the key or the count.
+func (m *model) imageOf(in service.Submission) string {
+	if in.Key != "" {
+		return "IMG " + in.Key
+	}
+	return fmt.Sprintf("IMG %04d", m.n)
+}
+
+func (m *model) announce(*rapid.T) {
+	m.n++
+	image := fmt.Sprintf("IMG %04d", m.n)
+	j, err := m.s.service.Announce(m.t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: int64(len(image))})
+	if err != nil {
+		return
+	}
+	m.jobs[j.ID] = &promise{image: image, announced: true}
+}
+
+func (m *model) commit(rt *rapid.T) {
+	id, p := m.pick(rt, func(p *promise) bool { return p.announced && !p.maybeGone })
+	staged, err := m.s.store.Stage(m.t.Context(), job.Input, id, "image/png", strings.NewReader(p.image))
+	if err != nil {
+		return
+	}
+	_, err = staged.Commit(m.t.Context(), job.Condition{})
+	staged.Discard()
+	if err != nil {
+		return
+	}
+	if _, err := m.s.service.Commit(m.t.Context(), alice, id, nil); err == nil {
+		p.accepted = true
+	}
+}
+
+func (m *model) receive(rt *rapid.T) []job.Delivery {
+	ds, err := m.s.queue.Receive(m.t.Context(), rapid.IntRange(1, 3).Draw(rt, "messages"), time.Minute)
+	if err != nil {
+		return nil
+	}
+	return ds
+}
+
+// work lets one of two workers carry out some messages, orderly or interrupted.
+func (m *model) work(rt *rapid.T) {
+	r := m.s.runner
+	if rapid.Bool().Draw(rt, "second worker") {
+		r = m.second
+	}
+	stops := rapid.IntRange(0, 5).Draw(rt, "stops") == 0
+	for _, d := range m.receive(rt) {
+		ctx, cancel := context.WithCancelCause(m.t.Context())
+		if stops {
+			m.s.processor.do = func(context.Context, job.Task) (*job.Result, error) {
+				cancel(job.ErrStopping)
+				return nil, context.Canceled
+			}
+		}
+		out := r.Run(ctx, d)
+		m.s.processor.do = nil
+		cancel(nil)
+		_ = worker.Settle(m.t.Context(), m.s.queue, d, out)
+	}
+}
+
+// loseWorker claims jobs as a worker does that dies thereafter.
+func (m *model) loseWorker(rt *rapid.T) {
+	for _, d := range m.receive(rt) {
+		j, err := m.s.store.Load(m.t.Context(), d.JobID)
+		if err != nil || j.Status != job.Pending || !j.UploadUntil.IsZero() {
+			continue
+		}
+		next := jobtest.Claimed(j, "dead")
+		now := m.s.runner.Now().UTC()
+		next.UpdatedAt, next.StartedAt, next.LeaseUntil = now, now, now.Add(time.Minute)
+		_, _ = m.s.store.Swap(m.t.Context(), next)
+	}
+}
+
+func (m *model) duplicate(rt *rapid.T) {
+	id, _ := m.pick(rt, func(p *promise) bool { return p.accepted && !p.maybeGone })
+	_ = m.s.queue.Send(m.t.Context(), job.Message{JobID: id, Owner: alice.Owner()})
+}
+
+func (m *model) delete(rt *rapid.T) {
+	id, p := m.pick(rt, func(*promise) bool { return true })
+	err := m.s.service.Delete(m.t.Context(), alice, id)
+	p.maybeGone, p.gone = true, err == nil || job.KindOf(err) == job.NotFound
+}
+
+// failForGood has one worker refuse some images.
+func (m *model) failForGood(rt *rapid.T) {
+	for _, d := range m.receive(rt) {
+		m.s.processor.do = failAll
+		out := m.s.runner.Run(m.t.Context(), d)
+		m.s.processor.do = nil
+		_ = worker.Settle(m.t.Context(), m.s.queue, d, out)
+	}
+}
+
+// redrive puts jobs back, in whatever state they are; what it may not touch it leaves.
+func (m *model) redrive(rt *rapid.T) {
+	id, _ := m.pick(rt, func(*promise) bool { return true })
+	_, _ = m.s.operator.Redrive(m.t.Context(), id, redrive.Options{Undelivered: rapid.Bool().Draw(rt, "undelivered")})
+}
+
+func (m *model) pass(rt *rapid.T) {
+	m.s.advance(time.Duration(rapid.SampledFrom([]int{1, 60, 300, 86_400}).Draw(rt, "seconds")) * time.Second)
+}
+
+// fail has a call fail soon, once.
+func (m *model) fail(rt *rapid.T) {
+	f := jobtest.Fault{
+		Op: rapid.SampledFrom([]jobtest.Op{
+			jobtest.OpCreate, jobtest.OpLoad, jobtest.OpSwap, jobtest.OpErase, jobtest.OpCommit, jobtest.OpOpen, jobtest.OpStat,
+			jobtest.OpRemove, jobtest.OpSend, jobtest.OpReceive, jobtest.OpExtend, jobtest.OpDelete,
+		}).Draw(rt, "call"),
+		Call: rapid.IntRange(1, 3).Draw(rt, "nth"),
+	}
+	if f.Op != jobtest.OpOpen && rapid.Bool().Draw(rt, "after it took effect") {
+		f.When = jobtest.After
+	}
+	m.mend = append(m.mend, m.s.store.Inject(f), m.s.queue.Inject(f))
+}
+
+// check holds after every step.
+func (m *model) check(*rapid.T) {
+	if m.t.Failed() {
+		m.rt.Fatal("a twin has seen a step that no job may take")
+	}
+}
+
+// end lets everything come to rest, and asks for what was promised.
+func (m *model) end() {
+	for _, mend := range m.mend {
+		mend()
+	}
+	for id, p := range m.jobs {
+		if p.maybeGone { // the client repeats what was not answered well
+			if err := m.s.service.Delete(m.t.Context(), alice, id); err != nil && job.KindOf(err) != job.NotFound {
+				m.rt.Fatalf("delete of %s: %v", id, err)
+			}
+		}
+	}
+	m.s.drain(m.t)
+	for id := range m.jobs { // what failed for good, an operator puts back in the end
+		if _, err := m.s.operator.Redrive(m.t.Context(), id, redrive.Options{}); err != nil {
+			m.rt.Fatalf("redrive of %s: %v", id, err)
+		}
+	}
+	m.s.drain(m.t)
+	for id, p := range m.jobs {
+		j, err := m.s.service.Status(m.t.Context(), alice, id)
+		switch {
+		case p.maybeGone:
+			if job.KindOf(err) != job.NotFound {
+				m.rt.Fatalf("deleted job %s: %+v, %v", id, j, err)
+			}
+		case err != nil:
+			m.rt.Fatalf("job %s: %v", id, err)
+		case !p.accepted:
+			if j.Status == job.Processing {
+				m.rt.Fatalf("job %s was never accepted and is %s", id, j.Status)
+			}
+		case j.Status != job.Completed:
+			m.rt.Fatalf("job %s is %s: %s", id, j.Status, j.Message)
+		default:
+			if got := m.s.output(m.t, id); got != strings.ToLower(p.image) {
+				m.rt.Fatalf("job %s of %q has the output %q", id, p.image, got)
+			}
+			if n := m.s.ledger.bills(id); n != 1 && !p.reborn {
+				m.rt.Fatalf("job %s was billed %d times", id, n)
+			}
+		}
+	}
+	if n := m.s.queue.Len(); n != 0 {
+		m.rt.Fatalf("%d messages are left", n)
+	}
+}

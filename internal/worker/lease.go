@@ -1,0 +1,241 @@
+package worker
+
+import (
+	"context"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// progressPause is the least time between a write of the document, or an attempt at
+// one, and one that only tells of progress.
+const progressPause = 2 * time.Second
+
+// A queue hides a message for at most so long after its delivery, whatever Extend asks
+// for; this is SQS's bound. Some time before, work that goes on gets a new message.
+const (
+	maxInvisible = 12 * time.Hour
+	messageLife  = 11*time.Hour + 30*time.Minute
+)
+
+// lease is one claim on one job: every write that the claimant makes goes through it.
+// It renews the document's lease and the message's invisibility while the work goes
+// on, and ends the work's context with errLeaseLost once the job is somebody else's.
+type lease struct {
+	r        *Runner
+	id       job.ID
+	delivery job.Delivery
+	received time.Time     // when the delivery came
+	handed   bool          // the delivery's message has given way to a new one
+	waited   time.Duration // for room, which is no work
+
+	mu    sync.Mutex // guards what follows
+	job   job.Job
+	tried time.Time // when the document was last written, or failed to be
+
+	latest atomic.Pointer[job.Progress] // what the processor last said
+	news   chan struct{}                // holds an element when latest may not be written yet
+}
+
+func newLease(r *Runner, j *job.Job, d job.Delivery, received time.Time) *lease {
+	return &lease{r: r, id: j.ID, job: *j, tried: j.UpdatedAt, delivery: d, received: received, news: make(chan struct{}, 1)}
+}
+
+// worked is how many seconds the work of this claim has taken until now.
+func (l *lease) worked(now time.Time) float64 {
+	return max(0, (now.Sub(l.job.StartedAt) - l.waited).Seconds())
+}
+
+// snapshot returns the document as last written.
+func (l *lease) snapshot() job.Job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.job
+}
+
+// swap changes the document. It returns errLeaseLost when the claim is no longer ours.
+func (l *lease) swap(ctx context.Context, change func(*job.Job)) (*job.Job, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tried = l.r.Now()
+	for {
+		next := l.job
+		change(&next)
+		version, err := l.r.Store.Swap(ctx, next.Stamp(l.r.Now()))
+		if err == nil {
+			next.Version = version
+			l.job = next
+			return &next, nil
+		}
+		if job.KindOf(err) != job.Conflict {
+			return nil, err
+		}
+		// Under our own claim the only other writer is an earlier renewal of ours whose
+		// answer was lost. Anything else means that the claim has passed on.
+		if err := l.reload(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// verify reads the document and returns errLeaseLost when the claim is not ours.
+func (l *lease) verify(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reload(ctx)
+}
+
+func (l *lease) reload(ctx context.Context) error {
+	j, err := l.r.Store.Load(ctx, l.id)
+	switch {
+	case job.KindOf(err) == job.NotFound:
+		return errLeaseLost
+	case err != nil:
+		return err
+	case j.Deleted || j.Status != job.Processing || j.Worker != l.job.Worker || !j.StartedAt.Equal(l.job.StartedAt):
+		return errLeaseLost
+	}
+	l.job = *j
+	return nil
+}
+
+// keep renews the lease until stop is called; stop waits for the last renewal. What the
+// processor says of its progress is written along with the renewals, or else between
+// them, with the pause that progressPause says.
+func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
+	work, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(l.r.Lease / 3)
+		defer tick.Stop()
+		due := time.NewTimer(l.r.Lease)
+		due.Stop()
+		defer due.Stop()
+		for {
+			var err error
+			select {
+			case <-work.Done():
+				return
+			case <-tick.C:
+				err = l.renew(work)
+			case <-l.news:
+				due.Reset(l.pause())
+			case <-due.C:
+				if pause := l.pause(); pause > 0 {
+					due.Reset(pause)
+				} else if l.untold() {
+					err = l.write(work)
+				}
+			}
+			if err != nil {
+				cancel(err)
+				return
+			}
+		}
+	}()
+	return work, func() {
+		cancel(context.Canceled)
+		<-done
+	}
+}
+
+// age is the time since the last write of the document.
+func (l *lease) age() time.Duration { return l.r.Now().Sub(l.snapshot().UpdatedAt) }
+
+// pause is how long a write that only tells of progress has to wait.
+func (l *lease) pause() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return progressPause - l.r.Now().Sub(l.tried)
+}
+
+// renew extends document and message. An error means that the lease is lost.
+func (l *lease) renew(ctx context.Context) error {
+	if l.age() >= l.r.Lease/6 { // else it was written just now, for its progress
+		if err := l.write(ctx); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.r.Lease/3) // a mute queue must not cost the lease
+	defer cancel()
+	l.hide(ctx)
+	return nil
+}
+
+// hide keeps the message from others, as long as that is possible. That it fails is no
+// harm: the document's lease is what decides, and a second delivery would find it.
+func (l *lease) hide(ctx context.Context) {
+	if l.handed {
+		return
+	}
+	left := l.received.Add(maxInvisible).Sub(l.r.Now())
+	if left-l.r.Lease/3 < maxInvisible-messageLife { // too late at the next renewal
+		l.handOver(ctx)
+		return
+	}
+	if err := l.r.Queue.Extend(ctx, l.delivery.Receipt, min(l.r.Lease, left-time.Minute)); err != nil && ctx.Err() == nil {
+		l.r.Logger.WarnContext(ctx, "message visibility not extended", "job_id", l.id, "error", err)
+	}
+}
+
+// handOver puts a new message in the place of one that cannot be hidden any longer. Who
+// receives it finds the lease, and lets it rest.
+func (l *lease) handOver(ctx context.Context) {
+	if err := l.r.Queue.Send(ctx, l.message()); err != nil {
+		l.r.Logger.WarnContext(ctx, "message not handed over; trying again", "job_id", l.id, "error", err)
+		return
+	}
+	l.handed = true
+	l.r.Logger.InfoContext(ctx, "message handed over: work goes on for longer than a message can be hidden", "job_id", l.id, "since", l.received)
+	if err := l.r.Queue.Delete(ctx, l.delivery.Receipt); err != nil && ctx.Err() == nil {
+		l.r.Logger.WarnContext(ctx, "message handed over but not deleted", "job_id", l.id, "error", err)
+	}
+}
+
+// message is another one for the same job.
+func (l *lease) message() job.Message {
+	return job.Message{JobID: l.id, Owner: l.snapshot().Owner, Trace: l.delivery.Trace}
+}
+
+// write extends the document's lease and tells the progress. An error means that the
+// lease is lost; storage that does not answer is no loss as long as the lease still runs.
+func (l *lease) write(ctx context.Context) error {
+	_, err := l.swap(ctx, func(j *job.Job) {
+		j.LeaseUntil = l.r.Now().Add(l.r.Lease).UTC()
+		j.Progress = l.latest.Load()
+	})
+	if err != nil && ctx.Err() == nil && l.r.Now().After(l.snapshot().LeaseUntil) {
+		return errLeaseLost
+	}
+	if err == errLeaseLost {
+		return err
+	}
+	return nil
+}
+
+// maxNote bounds what a processor can say of its progress, in characters.
+const maxNote = 40
+
+// progress takes what a processor reports.
+func (l *lease) progress(fraction float64, note string) {
+	if math.IsNaN(fraction) {
+		return
+	}
+	word := []rune(strings.ToValidUTF8(note, "?"))
+	l.latest.Store(&job.Progress{Fraction: min(max(fraction, 0), 1), Note: string(word[:min(len(word), maxNote)])})
+	select {
+	case l.news <- struct{}{}:
+	default:
+	}
+}
+
+// untold reports whether the processor has said something that is not written.
+func (l *lease) untold() bool {
+	latest, told := l.latest.Load(), l.snapshot().Progress
+	return latest != nil && (told == nil || *told != *latest)
+}

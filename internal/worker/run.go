@@ -1,0 +1,360 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// Verdict is the answer to the queue about one delivery.
+type Verdict uint8
+
+const (
+	// Later: make the message visible again after Outcome.After.
+	Later Verdict = iota
+	// Done: nothing is left to do; delete the message.
+	Done
+	// Never: the job was failed for good; delete the message.
+	Never
+)
+
+func (v Verdict) String() string { return [...]string{"later", "done", "never"}[v] }
+
+// Outcome is what became of one delivery.
+type Outcome struct {
+	Verdict Verdict
+	// After is the back-off of Later.
+	After time.Duration
+	// Job is the document as last seen; nil when there is none.
+	Job *job.Job
+	// Ended says that this very delivery brought the job to its end.
+	Ended bool
+	// Err is the cause for the operator's log; may be nil also for Later.
+	Err error
+}
+
+// Named causes with which a worker's context ends.
+var (
+	// ErrOutOfTime: the worker's host gives no more time, and the job had all that there
+	// is; it is tried again, and the attempt counts.
+	ErrOutOfTime = errors.New("the host's time is over")
+	// errLeaseLost: another worker has the job, or it was deleted; the work is void.
+	errLeaseLost = errors.New("lease lost")
+	// errTimeLimit: the processing took longer than the operator allows.
+	errTimeLimit = errors.New("processing time limit exceeded")
+)
+
+// RunnerConfig is what a [Runner] is made of. All fields but Room are needed.
+type RunnerConfig struct {
+	Store     job.Store
+	Queue     job.Queue
+	Processor job.Processor
+	// Room is where jobs wait for their turn at the processor, under their lease; nil for
+	// no limit.
+	Room job.Room
+	// Inspector looks at results whose processor does not say what they are, and at images
+	// of which a commit could not see enough: these may have up to MaxPixels.
+	Inspector job.Inspector
+	MaxPixels int64
+	Ledger    job.Ledger
+	// Worker names this process in the documents that it claims.
+	Worker string
+	// Lease is how long a claim holds without a sign of life; it is renewed at a third.
+	Lease time.Duration
+	// TimeLimit bounds one processing, without the wait for Room.
+	TimeLimit time.Duration
+	// MaxAttempts is how often a job is claimed before it is given up.
+	MaxAttempts int
+	Now         func() time.Time
+	Logger      *slog.Logger
+}
+
+// Runner does the work of jobs that come out of the queue. It acts for the operator,
+// not for a principal: no client reaches it, and what it may touch is named by the
+// messages of the queue. It is safe for concurrent use.
+type Runner struct{ RunnerConfig }
+
+// NewRunner returns a runner made of c.
+func NewRunner(c RunnerConfig) *Runner { return &Runner{c} }
+
+// finishTimeout bounds each write that ends or hands back a job, also while stopping.
+const finishTimeout = 8 * time.Second
+
+// Run carries out one delivery: claim, process, store the output, complete. When ctx
+// ends with the cause [ErrStopping] the job is handed back. It returns once everything
+// that it started has ended. The caller then tells the queue the verdict.
+func (r *Runner) Run(ctx context.Context, d job.Delivery) Outcome {
+	received := r.Now()
+	out := r.run(ctx, d, received)
+	out.After = min(out.After, received.Add(maxInvisible-time.Minute).Sub(r.Now()))
+	return out
+}
+
+func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) Outcome {
+	if d.Malformed != "" {
+		return Outcome{Verdict: Never, Err: fmt.Errorf("message is not ours: %s", d.Malformed)}
+	}
+	j, out := r.claim(ctx, d)
+	if j == nil {
+		return out
+	}
+	l := newLease(r, j, d, received)
+	kept, stop := l.keep(ctx)
+	done, err := r.inRoom(kept, l)
+	err = because(kept, err)
+	stop()
+
+	ctx, cancelSettle := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancelSettle()
+	switch {
+	case err == nil:
+		return r.complete(ctx, l, done)
+	case errors.Is(err, errLeaseLost):
+		return r.discard(ctx, l, err)
+	case errors.Is(err, job.ErrStopping):
+		return r.release(ctx, l, 0, "", err)
+	case isStorageError(err):
+		return r.release(ctx, l, outage(d), "storage failed; it will be tried again", err)
+	case errors.Is(err, errTimeLimit):
+		err = job.Wrap(job.Unknown, err, fmt.Sprintf("processing took longer than %s", r.TimeLimit))
+	case errors.Is(err, ErrOutOfTime):
+		err = job.Wrap(job.Unknown, err, "processing took longer than a worker may run")
+	}
+	switch job.KindOf(err) {
+	case job.Invalid, job.TooLarge, job.Unsupported, job.Corrupt:
+		return r.fail(ctx, l, messageOr(err, "the image could not be processed"), err)
+	}
+	if j.Attempts >= r.MaxAttempts {
+		return r.fail(ctx, l, givenUp(j.Attempts, messageOr(err, "processing failed")), err)
+	}
+	return r.release(ctx, l, backoff(err, j.Attempts), messageOr(err, "processing failed")+"; it will be tried again", err)
+}
+
+// inRoom works on the job once there is room for it, for as long as a job may take.
+func (r *Runner) inRoom(ctx context.Context, l *lease) (result, error) {
+	if r.Room != nil {
+		j, begun := l.snapshot(), r.Now()
+		leave, err := r.Room.Enter(ctx, job.Task{ID: j.ID, Input: j.Input, Params: j.Params, Attempt: j.Attempts, Progress: l.progress})
+		l.waited = r.Now().Sub(begun)
+		if err != nil {
+			return result{}, err
+		}
+		defer leave()
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.TimeLimit, errTimeLimit)
+	defer cancel()
+	done, err := r.work(ctx, l)
+	return done, because(ctx, err)
+}
+
+// because replaces an error that is only the echo of a context's end by its cause.
+func because(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+func messageOr(err error, fallback string) string {
+	if m := job.MessageOf(err); m != "" {
+		return m
+	}
+	return fallback
+}
+
+func givenUp(attempts int, why string) string {
+	if attempts == 1 {
+		return "given up after 1 attempt: " + why
+	}
+	return fmt.Sprintf("given up after %d attempts: %s", attempts, why)
+}
+
+// backoff is how long a job rests after its nth failed attempt: what the error asks
+// for, else 2 s doubled per attempt up to 5 min; spread by half to keep jobs apart.
+func backoff(err error, attempt int) time.Duration {
+	d := min(2*time.Second<<min(attempt-1, 16), 5*time.Minute)
+	if e, ok := errors.AsType[*job.Error](err); ok && e.RetryAfter > 0 {
+		d = min(e.RetryAfter, 12*time.Hour)
+	}
+	return d + rand.N(d/2+1)
+}
+
+// outage is how long a message rests that storage's failure kept from being worked on:
+// growing, but short, so that work goes on soon after storage has come back.
+func outage(d job.Delivery) time.Duration {
+	return min(backoff(nil, d.Received), 10*time.Second+rand.N(5*time.Second))
+}
+
+// rest is how long a message rests whose job is another worker's: until the lease is
+// over. As long as that worker lives it renews its lease in good time, and then the
+// message of a job that has been going on for hours need not come back every minute.
+func (r *Runner) rest(j *job.Job, now time.Time) time.Duration {
+	left := j.LeaseUntil.Sub(now)
+	if left > r.Lease/2 && !j.StartedAt.IsZero() {
+		return max(left, now.Sub(j.StartedAt)/8)
+	}
+	return left
+}
+
+// claim makes the job this worker's own. When there is nothing to work on it returns
+// nil and what to tell the queue.
+func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) {
+	for {
+		j, err := r.Store.Load(ctx, d.JobID)
+		switch {
+		case job.KindOf(err) == job.NotFound:
+			return nil, Outcome{Verdict: Done, Err: errors.New("the job is gone")}
+		case err != nil:
+			return nil, Outcome{Verdict: Later, After: outage(d), Err: err}
+		}
+		now := r.Now()
+		switch {
+		case j.Deleted && !j.Status.Over():
+			return nil, Outcome{Verdict: Done, Job: j, Err: errors.New("the job is being deleted")}
+		case j.Status.Over():
+			// Ended by a delivery that did not live to delete its message, or to bill.
+			return nil, r.ended(ctx, j, Outcome{Verdict: Done, Job: j})
+		case !j.UploadUntil.IsZero():
+			return nil, Outcome{Verdict: Done, Job: j, Err: errors.New("the job's direct upload is not committed")}
+		case j.Status == job.Processing && now.Before(j.LeaseUntil):
+			return nil, Outcome{Verdict: Later, After: r.rest(j, now) + rand.N(time.Second), Job: j}
+		case j.Attempts >= r.MaxAttempts:
+			out, err := r.giveUp(ctx, j)
+			if job.KindOf(err) == job.Conflict {
+				continue
+			}
+			return nil, out
+		}
+		j.Status, j.Worker, j.Message, j.Progress = job.Processing, r.Worker, "", nil
+		j.Attempts++
+		j.LeaseUntil = now.Add(r.Lease).UTC()
+		j.StartedAt = now.UTC()
+		j.Version, err = r.Store.Swap(ctx, j.Stamp(now))
+		switch {
+		case err == nil:
+			return j, Outcome{}
+		case job.KindOf(err) != job.Conflict:
+			return nil, Outcome{Verdict: Later, After: outage(d), Job: j, Err: err}
+		}
+	}
+}
+
+// giveUp fails a job whose attempts were used up by workers that were lost.
+func (r *Runner) giveUp(ctx context.Context, j *job.Job) (Outcome, error) {
+	j.Finish(job.Failed, r.Now())
+	j.Message = givenUp(j.Attempts, "the worker was lost each time")
+	version, err := r.Store.Swap(ctx, j.Stamp(r.Now()))
+	if err != nil {
+		return Outcome{Verdict: Later, After: backoff(nil, 1), Err: err}, err
+	}
+	j.Version = version
+	return r.ended(ctx, j, Outcome{Verdict: Never, Job: j, Ended: true, Err: errors.New("attempts used up")}), nil
+}
+
+func (r *Runner) complete(ctx context.Context, l *lease, done result) Outcome {
+	return r.end(ctx, l, Outcome{Verdict: Done}, func(j *job.Job) {
+		j.Finish(job.Completed, r.Now())
+		j.Input, j.Output, j.Units, j.Message = done.input, &done.output, done.units, ""
+	})
+}
+
+// fail ends the job for good with a sentence for the client.
+func (r *Runner) fail(ctx context.Context, l *lease, message string, cause error) Outcome {
+	return r.end(ctx, l, Outcome{Verdict: Never, Err: cause}, func(j *job.Job) {
+		j.Finish(job.Failed, r.Now())
+		j.Message = message
+	})
+}
+
+// end writes a final state. When it cannot, the lease lapses and the job is delivered
+// again.
+func (r *Runner) end(ctx context.Context, l *lease, out Outcome, change func(*job.Job)) Outcome {
+	j, err := l.swap(ctx, func(j *job.Job) {
+		j.WorkSeconds += l.worked(r.Now())
+		change(j)
+	})
+	switch {
+	case errors.Is(err, errLeaseLost):
+		return r.discard(ctx, l, err)
+	case err != nil:
+		return Outcome{Verdict: Later, After: r.Lease, Err: errors.Join(out.Err, err)}
+	}
+	out.Job, out.Ended = j, true
+	return r.ended(ctx, j, out)
+}
+
+// ended bills a job that is over. The message stays until that is done.
+func (r *Runner) ended(ctx context.Context, j *job.Job, out Outcome) Outcome {
+	if err := j.RecordUsage(ctx, r.Ledger); err != nil {
+		out.Verdict, out.After, out.Err = Later, backoff(nil, 1), err
+	}
+	return out
+}
+
+// release gives the job back: its lease is over from now on, so that the next delivery
+// claims it again. An attempt that the worker's own stop or storage's failure cut off
+// counts for nothing: neither is the job's doing.
+func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, message string, cause error) Outcome {
+	j, err := l.swap(ctx, func(j *job.Job) {
+		now := r.Now()
+		j.LeaseUntil, j.Worker, j.Message, j.Progress = now.UTC().Truncate(time.Millisecond), "", message, nil
+		if errors.Is(cause, job.ErrStopping) || isStorageError(cause) {
+			j.Attempts--
+		} else {
+			j.WorkSeconds += l.worked(now)
+		}
+	})
+	switch {
+	case errors.Is(err, errLeaseLost):
+		return r.discard(ctx, l, cause)
+	case err != nil:
+		// Not written: the lease lapses by itself, and only then is the job free.
+		return Outcome{Verdict: Later, After: max(after, r.Lease), Err: errors.Join(cause, err)}
+	}
+	if l.handed {
+		// The message that it was handed over to may rest for long; another does no harm.
+		if err := r.Queue.Send(ctx, l.message()); err != nil {
+			r.Logger.WarnContext(ctx, "no new message for a job that was given back", "job_id", l.id, "error", err)
+		}
+	}
+	return Outcome{Verdict: Later, After: after, Job: j, Err: cause}
+}
+
+// discard undoes the work of a worker that lost its lease. The output is removed only
+// when nobody else can have a use for it: the job is deleted. One that failed may be put
+// back in this moment, and its next output be there already. Work on a job that was
+// deleted meanwhile is billed here: its client had it done.
+func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
+	j, err := r.Store.Load(ctx, l.id)
+	switch {
+	case err == nil && j.Status == job.Failed && !j.Deleted:
+		return Outcome{Verdict: Done, Job: j, Err: cause}
+	case job.KindOf(err) == job.NotFound, err == nil && j.Deleted:
+		if err := errors.Join(r.Store.Remove(ctx, job.Output, l.id, ""), r.billDeleted(ctx, l)); err != nil {
+			return Outcome{Verdict: Later, After: backoff(nil, 1), Job: j, Err: errors.Join(cause, err)}
+		}
+		return Outcome{Verdict: Done, Job: j, Err: cause}
+	case err != nil:
+		return Outcome{Verdict: Later, After: r.Lease, Err: errors.Join(cause, err)}
+	case j.Status == job.Completed:
+		return r.ended(ctx, j, Outcome{Verdict: Done, Job: j, Err: cause})
+	}
+	return Outcome{Verdict: Later, After: r.Lease, Job: j, Err: cause}
+}
+
+// billDeleted bills a job that was deleted under this worker's hands. Once the lease is
+// over [Service.Delete] bills by itself, without the time of this attempt.
+func (r *Runner) billDeleted(ctx context.Context, l *lease) error {
+	j, now := l.snapshot(), r.Now()
+	if !now.Before(j.LeaseUntil) {
+		return nil
+	}
+	j.WorkSeconds += l.worked(now)
+	j.EndedAt = now.UTC()
+	return j.RecordUsage(ctx, r.Ledger)
+}

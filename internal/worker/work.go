@@ -1,0 +1,239 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"runtime/debug"
+	"sync"
+
+	"claimcheck.example/internal/job"
+)
+
+// product is what one run of the processor has brought forth.
+type result struct {
+	output job.Media
+	units  float64
+	input  job.Media // the image that it was made of, with all that is known of it by now
+}
+
+// work processes the claimed job and makes its output visible. A processor that panics
+// has failed; what it panicked with is shown to nobody.
+func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
+	defer func() {
+		if recover() != nil {
+			err = job.Wrap(job.Unknown, fmt.Errorf("processor panicked: %s", debug.Stack()), "processing crashed")
+		}
+	}()
+	j := l.snapshot()
+	in, err := r.Store.Open(ctx, job.Input, j.ID, job.OpenOptions{})
+	if job.KindOf(err) == job.NotFound {
+		return result{}, job.Wrap(job.Invalid, err, "the job's image is no longer in storage")
+	}
+	if err != nil {
+		return result{}, byStorage(err)
+	}
+	defer in.Body.Close()
+	image := &inputReader{r: in.Body, sum: sha256.New()}
+	if j.Input.Width == 0 {
+		image.inspection = r.Inspector.Inspect(r.MaxPixels)
+	}
+	res, err := r.Processor.Process(ctx, job.Task{
+		ID: j.ID, Input: j.Input, Image: image, Params: j.Params, Attempt: j.Attempts, Progress: l.progress,
+	})
+	defer func() { err = image.because(err) }()
+	if err != nil {
+		return result{}, err
+	}
+	defer res.Body.Close()
+	out := job.Media{ContentType: res.ContentType, Width: res.Width, Height: res.Height}
+	made := &outputReader{r: res.Body}
+	body := io.Reader(made)
+	if out.ContentType == "" {
+		if out.ContentType, body, err = r.detect(made); err != nil {
+			return result{}, err
+		}
+	}
+	staged, err := r.Store.Stage(ctx, job.Output, j.ID, out.ContentType, body)
+	if err != nil && made.failed == nil {
+		err = byStorage(err)
+	}
+	if err != nil {
+		return result{}, err
+	}
+	defer staged.Discard()
+	out.SizeBytes, out.SHA256 = staged.Size(), staged.SHA256()
+	if res.Units != nil {
+		done.units = res.Units()
+	}
+	if done.input, err = image.finish(j.Input); err != nil {
+		return result{}, err
+	}
+	out.Tag, err = r.publish(ctx, l, staged)
+	done.output = out
+	return done, err
+}
+
+// detect finds out from its first bytes what a result is, and returns the whole of it.
+func (r *Runner) detect(body io.Reader) (contentType string, whole io.Reader, err error) {
+	head := make([]byte, job.HeadSize)
+	n, err := io.ReadFull(body, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return "", nil, err
+	}
+	head = head[:n]
+	if contentType = r.Inspector.Detect(head); contentType == "" {
+		contentType = "application/octet-stream"
+	}
+	return contentType, io.MultiReader(bytes.NewReader(head), body), nil
+}
+
+// publish makes the output visible without ever replacing that of a later claim. The
+// first attempt expects no output. A later attempt, or one that finds something there,
+// replaces exactly the output it has seen, and only if it still holds the lease after
+// having seen it: a worker that claims the job after that changes the tag.
+func (r *Runner) publish(ctx context.Context, l *lease, staged job.Staged) (tag string, err error) {
+	j := l.snapshot()
+	cond := job.Condition{Absent: true}
+	for {
+		tag, err := staged.Commit(ctx, cond)
+		if job.KindOf(err) != job.Conflict {
+			return tag, byStorage(err)
+		}
+		there, err := r.Store.Stat(ctx, job.Output, j.ID)
+		switch {
+		case job.KindOf(err) == job.NotFound:
+			cond = job.Condition{Absent: true}
+		case err != nil:
+			return "", byStorage(err)
+		default:
+			cond = job.Condition{Tag: there.Tag}
+		}
+		if err := l.verify(ctx); err != nil {
+			return "", byStorage(err)
+		}
+	}
+}
+
+// storageError is a failure of storage at a job's objects while its document can be read
+// and written: neither the image's fault nor the processor's.
+type storageError struct{ err error }
+
+func (e storageError) Error() string { return "storage: " + e.err.Error() }
+func (e storageError) Unwrap() error { return e.err }
+
+// byStorage marks what went wrong in storage, but for what is the object's own doing or
+// the claim's.
+func byStorage(err error) error {
+	switch job.KindOf(err) {
+	case job.Unknown, job.Unavailable, job.Misconfigured, job.Exhausted:
+		if err != nil && !errors.Is(err, errLeaseLost) {
+			return storageError{err}
+		}
+	}
+	return err
+}
+
+func isStorageError(err error) bool {
+	_, ok := errors.AsType[storageError](err)
+	return ok
+}
+
+// outputReader remembers why a result broke off, if it did.
+type outputReader struct {
+	r      io.Reader
+	failed error
+}
+
+func (o *outputReader) Read(p []byte) (int, error) {
+	n, err := o.r.Read(p)
+	if err != nil && err != io.EOF {
+		o.failed = err
+	}
+	return n, err
+}
+
+// inputReader reads the image of a job, and finds out what it comes to. What goes wrong
+// while reading is marked as storage's failure, so that a processor which passes it on
+// does not make it the image's fault. Safe for concurrent use: a processor that is
+// answered early may still be reading.
+type inputReader struct {
+	mu         sync.Mutex // guards all
+	r          io.Reader
+	sum        hash.Hash
+	inspection job.Inspection // nil where the image is known
+	failed     error          // what reading came to, other than the end: it stays
+	ended      bool
+}
+
+func (i *inputReader) Read(p []byte) (int, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.read(p)
+}
+
+func (i *inputReader) read(p []byte) (int, error) {
+	if i.failed != nil {
+		return 0, i.failed
+	}
+	n, err := i.r.Read(p)
+	i.sum.Write(p[:n])
+	i.ended = i.ended || err == io.EOF
+	if err != nil && err != io.EOF {
+		err = byStorage(err)
+	}
+	if i.inspection != nil {
+		if _, ierr := i.inspection.Write(p[:n]); ierr != nil {
+			n, err = 0, ierr
+		}
+	}
+	if err != io.EOF {
+		i.failed = err
+	}
+	return n, err
+}
+
+// because replaces what a processor makes of an image that could not be read to its end by
+// the reason of that.
+func (i *inputReader) because(err error) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err != nil && i.failed != nil {
+		return i.failed
+	}
+	return err
+}
+
+// finish returns what is known of the image now. Its SHA-256 should be the one that was
+// known before, if any. A processor need not have read to the end; then what is known is
+// believed, and what is not known is found out.
+func (i *inputReader) finish(known job.Media) (job.Media, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.failed == nil && !i.ended && known.SHA256 != "" {
+		return known, nil
+	}
+	for buf := make([]byte, 32<<10); !i.ended; {
+		if _, err := i.read(buf); err != nil && err != io.EOF {
+			return known, err
+		}
+	}
+	if i.inspection != nil {
+		found, err := i.inspection.Finish()
+		if err != nil {
+			return known, err
+		}
+		known.Width, known.Height, known.Pixels = found.Width, found.Height, found.Pixels
+	}
+	sum := hex.EncodeToString(i.sum.Sum(nil))
+	if known.SHA256 != "" && sum != known.SHA256 {
+		return known, job.Wrap(job.Corrupt, errors.New("input has another SHA-256 than its document says"), "the job's image in storage is not the one that was submitted")
+	}
+	known.SHA256 = sum
+	return known, nil
+}

@@ -22,6 +22,7 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/preview"
 	"claimcheck.example/internal/processor"
+	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/quota"
 	"claimcheck.example/internal/service"
 	"claimcheck.example/internal/telemetry"
@@ -120,7 +121,7 @@ func newProcessor(c *config.Config, log *slog.Logger) (processor.Processor, erro
 		}
 	}
 	p, err := processor.New(c.Processor, processor.Options{
-		Image:   processor.ImageOptions{MaxPixels: c.MaxImagePixels, MaxInputBytes: int64(c.MaxImageBytes), MaxOutputBytes: int64(c.MaxOutputBytes)},
+		Image:   imaging.Limits{MaxPixels: c.MaxImagePixels, MaxInputBytes: int64(c.MaxImageBytes), MaxOutputBytes: int64(c.MaxOutputBytes)},
 		Timeout: c.ProcessTimeout, MaxMemory: int64(c.ProcessorMemory), Env: env, Logger: log,
 	})
 	if err != nil {
@@ -141,7 +142,7 @@ func newWorker(c *config.Config, b *backends, tel *Telemetry) (*worker.Worker, e
 		return nil, err
 	}
 	var room job.Room // a program or a server has limits of its own
-	if im, ok := p.(*processor.Image); ok {
+	if im, ok := p.(*imaging.Processor); ok {
 		room = im.Room(c.RoomPixels())
 	}
 	runner := worker.NewRunner(worker.RunnerConfig{

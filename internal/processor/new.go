@@ -3,11 +3,14 @@ package processor
 import (
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/command"
+	"claimcheck.example/internal/processor/imaging"
+	"claimcheck.example/internal/processor/imaging/embedded"
+	"claimcheck.example/internal/processor/remote"
 )
 
 // Processor is what a worker runs and a submit asks.
@@ -18,9 +21,9 @@ type Processor interface {
 
 // Options are those of New. The zero value of a field is its default.
 type Options struct {
-	// Image bounds the built-in pipeline. Its MaxOutputBytes bounds what a command or a
+	// Image bounds the built-in processor. Its MaxOutputBytes bounds what a command or a
 	// server gives back, too.
-	Image ImageOptions
+	Image imaging.Limits
 	// Timeout bounds one run of a command or one answer of a server, from beginning to
 	// end; default 5 minutes.
 	Timeout time.Duration
@@ -33,45 +36,32 @@ type Options struct {
 	// Env is what a command sees of the environment, as "KEY=value", beside its TMPDIR,
 	// HOME and CLAIMCHECK_PARAMS.
 	Env []string
-	// Logger is told what is wrong and fails no job; none by default.
+	// Logger gets what is wrong and fails no job; none by default.
 	Logger *slog.Logger
-}
-
-func (o Options) withDefaults() Options {
-	o.Image = NewImage(o.Image).opts
-	if o.Timeout <= 0 {
-		o.Timeout = 5 * time.Minute
-	}
-	if o.MaxMemory <= 0 {
-		o.MaxMemory = 4 << 30
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.MaxProcesses <= 0 {
-		o.MaxProcesses = max(128, 4*runtime.NumCPU())
-	}
-	return o
 }
 
 // New returns the processor that spec names:
 //
-//	image                 the built-in pipeline, Image
-//	exec:COMMAND LINE     a program, Command
-//	http://... https://.. a server, Server (also as http:URL)
+//	image                 the built-in one, imaging.Processor
+//	exec:COMMAND LINE     a program, command.Command
+//	http://... https://.. a server, remote.Server (also as http:URL)
 func New(spec string, opts Options) (Processor, error) {
-	opts = opts.withDefaults()
+	opts.Image = opts.Image.WithDefaults()
 	if spec == "image" {
-		return NewImage(opts.Image), nil
+		return imaging.New(embedded.New(opts.Image), embedded.Capabilities(), opts.Image), nil
 	}
 	if line, ok := strings.CutPrefix(spec, "exec:"); ok {
-		return newCommand(line, opts)
+		return command.New(line, command.Options{
+			Timeout: opts.Timeout, MaxMemory: opts.MaxMemory, MaxProcesses: opts.MaxProcesses,
+			MaxInputBytes: opts.Image.MaxInputBytes, MaxOutputBytes: opts.Image.MaxOutputBytes,
+			Env: opts.Env, Logger: opts.Logger,
+		})
 	}
 	if url, ok := strings.CutPrefix(spec, "http:"); ok && (strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://")) {
-		return newServer(url, opts)
+		spec = url
 	}
 	if strings.HasPrefix(spec, "http://") || strings.HasPrefix(spec, "https://") {
-		return newServer(spec, opts)
+		return remote.New(spec, remote.Options{Timeout: opts.Timeout, MaxOutputBytes: opts.Image.MaxOutputBytes, Logger: opts.Logger})
 	}
 	return nil, fmt.Errorf(`processor %.60q is none of "image", "exec:COMMAND LINE" and "http(s)://HOST/PATH"`, spec)
 }

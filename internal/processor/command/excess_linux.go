@@ -1,0 +1,120 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"claimcheck.example/internal/job"
+)
+
+// exceeded is an error when the processes of a run have together taken more than they may
+// have, which the kernel bounds for each alone.
+func (l limits) exceeded(leader int, dir string) error {
+	all := family(leader)
+	if len(all) > l.processes {
+		return excess("the processor started more processes than it may", "%d processes, of %d", len(all), l.processes)
+	}
+	var memory uint64
+	for _, p := range all {
+		memory += p.resident
+	}
+	if memory > l.memory { // at most: what several share was counted several times
+		memory = 0
+		for _, p := range all {
+			memory += p.share()
+		}
+	}
+	if memory > l.memory {
+		return excess("the processor took more memory than it may", "%d bytes of memory in %d processes, of %d", memory, len(all), l.memory)
+	}
+	if disk := l.diskUse(dir); disk > l.disk {
+		return excess("the processor wrote more to its folder than it may", "at least %d bytes in its folder, of %d", disk, l.disk)
+	}
+	return nil
+}
+
+func excess(message, detail string, args ...any) error {
+	return job.Wrap(job.Unknown, fmt.Errorf("processor was ended with "+detail, args...), message)
+}
+
+// diskUse is what the files in a folder take, and 4 KiB for each one's entry. It stops
+// counting when it is too much.
+func (l limits) diskUse(dir string) (n uint64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // it has just gone, or is closed
+		}
+		n += 4 << 10
+		if info, err := d.Info(); err == nil {
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+				n += uint64(stat.Blocks) * 512
+			}
+		}
+		if n > l.disk {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return n
+}
+
+// process is one that runs, with its memory in bytes.
+type process struct {
+	pid      int
+	resident uint64
+}
+
+// family returns the processes of a leader's group, and those that have left it but have
+// a parent in the family. It has what it could read.
+func family(leader int) (all []process) {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	member := map[int]bool{leader: true}
+	for _, name := range names { // in the order of their numbers, parents as a rule first
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + name + "/stat")
+		if err != nil {
+			continue
+		}
+		const parent, group, resident = 1, 2, 21 // of what follows the program's name; see proc_pid_stat(5)
+		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+		if len(fields) <= resident {
+			continue
+		}
+		if pp, _ := strconv.Atoi(string(fields[parent])); string(fields[group]) != strconv.Itoa(leader) && !member[pp] {
+			continue
+		}
+		member[pid] = true
+		pages, _ := strconv.ParseUint(string(fields[resident]), 10, 64)
+		all = append(all, process{pid, pages * uint64(os.Getpagesize())})
+	}
+	return all
+}
+
+// share is the process's memory, where a page that several have is divided among them.
+func (p process) share() uint64 {
+	rollup, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/smaps_rollup")
+	if err != nil {
+		return p.resident // or nothing any more, as the next look will tell
+	}
+	_, rest, _ := strings.Cut(string(rollup), "\nPss:")
+	kib, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, err := strconv.ParseUint(kib, 10, 64)
+	if err != nil {
+		return p.resident
+	}
+	return n << 10
+}

@@ -1,0 +1,380 @@
+package command_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/command"
+	"claimcheck.example/internal/processor/processortest"
+)
+
+// misbehaviours are programs that do what none should. They note the numbers of processes
+// that they start, and of their own, in the file $0.pids.
+var misbehaviours = map[string]struct {
+	script  string
+	args    string
+	want    string
+	kind    job.Kind
+	message string
+	units   float64
+}{
+	"hangs": {
+		script: `echo $$ >>"$0.pids"; exec sleep 1000`,
+		kind:   job.Unavailable, message: "the processor did not finish within 3s",
+	},
+	"ignores what asks it to end": {
+		script: `trap "" TERM INT HUP QUIT USR1; echo $$ >>"$0.pids"; while :; do sleep 0.02; done`,
+		kind:   job.Unavailable, message: "the processor did not finish within 3s",
+	},
+	"stops itself": {
+		script: `echo $$ >>"$0.pids"; kill -STOP $$; printf done`,
+		kind:   job.Unavailable, message: "the processor did not finish within 3s",
+	},
+	"leaves children and grandchildren": {
+		script: `sleep 1000 & echo $! >>"$0.pids"; (sleep 1000 & echo $! >>"$0.pids"); printf done`,
+		want:   "done",
+	},
+	"leaves a child that holds its output": {
+		script: `setsid sleep 1000 & echo $! >>"$0.pids"; printf done`,
+		want:   "done",
+	},
+	"leaves a daemon": {
+		script: `setsid sh -c 'cd /; trap "" HUP; echo $$ >>"$0.pids"; exec sleep 1000 <&- >&- 2>&-' "$0" & until [ -s "$0.pids" ]; do sleep 0.01; done; printf done`,
+		want:   "done",
+	},
+	"leaves a daemon without its environment": {
+		script: `setsid env -i sh -c 'echo $$ >>"$0.pids"; /bin/sleep 1000' "$0" & until [ -s "$0.pids" ]; do sleep 0.01; done; printf done`,
+		want:   "done",
+	},
+	"leaves daemons that start others": {
+		script: `setsid sh -c 'echo $$ >>"$0.pids"; while :; do sleep 1000 & echo $! >>"$0.pids"; sleep 0.01; done' "$0" & until [ -s "$0.pids" ]; do sleep 0.01; done; printf done`,
+		want:   "done",
+	},
+	"hangs with a daemon": {
+		script: `setsid sleep 1000 & echo $! >>"$0.pids"; echo $$ >>"$0.pids"; wait`,
+		kind:   job.Unavailable, message: "the processor did not finish within 3s",
+	},
+	"leaks memory": {
+		script: `exec awk 'BEGIN { s = "leak"; for (;;) s = s s }'`,
+		kind:   job.Unknown, message: "the processor failed (exit status 2)",
+	},
+	"writes for ever": {
+		script: `echo $$ >>"$0.pids"; exec cat /dev/zero`,
+		kind:   job.TooLarge, message: "the processor's result has more bytes than this service hands out",
+	},
+	"complains for ever": {
+		script: `echo $$ >>"$0.pids"; exec cat /dev/zero >&2`,
+		kind:   job.Unavailable, message: "the processor did not finish within 3s",
+	},
+	"fills the disk": {
+		script: `exec cat /dev/zero >more`,
+		kind:   job.Unknown, message: "the processor failed (signal: file size limit exceeded)",
+	},
+	"fills the disk with its result": {
+		script: `exec cat /dev/zero >"$1"`, args: "{out}",
+		kind: job.Unknown, message: "the processor failed (signal: file size limit exceeded)",
+	},
+	"fills the disk with many files": {
+		script: `echo $$ >>"$0.pids"; mkdir sub; for i in 0 1 2 3 4 5 6 7 8 9; do head -c 500000 /dev/zero >sub/$i; done; exec sleep 1000`,
+		kind:   job.Unknown, message: "the processor wrote more to its folder than it may",
+	},
+	"fills the disk with empty files": {
+		script: `echo $$ >>"$0.pids"; seq 1100 | xargs touch; exec sleep 1000`,
+		kind:   job.Unknown, message: "the processor wrote more to its folder than it may",
+	},
+	"leaks memory by many children": {
+		script: `for i in 0 1 2 3 4 5 6 7; do { dd if=/dev/zero bs=40M count=1 | sleep 1000; } 2>&- & echo $! >>"$0.pids"; done; wait`,
+		kind:   job.Unknown, message: "the processor took more memory than it may",
+	},
+	"shares its memory with many children": {
+		script: `v=$(head -c 60M /dev/zero | tr '\0' v); mkfifo f; for i in 0 1 2 3 4; do (read v <f) & done; sleep 0.5; exec 4<>f; printf done`,
+		want:   "done",
+	},
+	"starts ever more": {
+		script: `i=0; while [ $i -lt 60 ]; do setsid sleep 1000 & echo $! >>"$0.pids"; i=$((i+1)); done; wait`,
+		kind:   job.Unknown, message: "the processor started more processes than it may",
+	},
+	"never reads": {
+		script: `sleep 0.05; printf done`,
+		want:   "done",
+	},
+	"never reads, and hangs": {
+		script: `echo $$ >>"$0.pids"; exec sleep 1000`,
+		kind:   job.Unavailable, message: "the processor did not finish within 3s",
+	},
+	"closes its input": {
+		script: `exec <&-; sleep 0.05; printf done`,
+		want:   "done",
+	},
+	"reads a little and ends": {
+		script: `head -c 10 >/dev/null; printf done`,
+		want:   "done",
+	},
+	"closes its output and goes on": {
+		script: `printf done; exec >&-; sleep 0.1; echo 3 >"$CLAIMCHECK_UNITS"`,
+		want:   "done", units: 3,
+	},
+	"closes its output and hangs": {
+		script: `printf done; exec >&-; echo $$ >>"$0.pids"; exec sleep 1000`,
+		kind:   job.Unavailable, message: "the processor did not finish within 3s",
+	},
+	"closes its output and fails": {
+		script: `printf done; exec >&-; sleep 0.05; exit 7`,
+		kind:   job.Unknown, message: "the processor failed (exit status 7)",
+	},
+	"crashes": {
+		script: `cat >/dev/null; printf half; kill -SEGV $$`,
+		kind:   job.Unknown, message: "the processor failed (signal: segmentation fault)",
+	},
+	"kills itself": {
+		script: `kill -KILL $$`,
+		kind:   job.Unknown, message: "the processor failed (signal: killed)",
+	},
+	"kills its group": {
+		script: `kill -KILL 0`,
+		kind:   job.Unknown, message: "the processor failed (signal: killed)",
+	},
+	"complains in no language": {
+		script: `head -c 3000 /dev/urandom >&2; printf '\033]0;title\007\n\377 bad\002 image \n' >&2; exit 65`,
+		kind:   job.Invalid, message: "? bad  image",
+	},
+	"bills garbage": {
+		script: `head -c 100000 /dev/urandom >"$CLAIMCHECK_UNITS"; printf done`,
+		want:   "done",
+	},
+	"bills less than nothing": {
+		script: `echo -5 >"$CLAIMCHECK_UNITS"; printf done`,
+		want:   "done",
+	},
+	"bills without end": {
+		script: `echo inf >"$CLAIMCHECK_UNITS"; printf done`,
+		want:   "done",
+	},
+	"bills by a link": {
+		script: `echo 5 >elsewhere; ln -s elsewhere "$CLAIMCHECK_UNITS"; printf done`,
+		want:   "done",
+	},
+	"bills by a pipe": {
+		script: `mkfifo "$CLAIMCHECK_UNITS"; printf done`,
+		want:   "done",
+	},
+	"tells of progress for ever": {
+		script: `echo $$ >>"$0.pids"; exec cat /dev/zero >"$CLAIMCHECK_PROGRESS"`,
+		kind:   job.Unavailable, message: "the processor did not finish within 3s",
+	},
+	"closes what progress is told by": {
+		script: `exec 3>&-; printf done`,
+		want:   "done",
+	},
+	"removes its folder": {
+		script: `rm -rf "$TMPDIR"; printf done`,
+		want:   "done",
+	},
+	"behaves": {
+		script: `cat; echo 2.5 >"$CLAIMCHECK_UNITS"`,
+		want:   strings.Repeat("picture ", 50_000), units: 2.5,
+	},
+}
+
+// TestMisbehaviour runs each: it ends with the right outcome, and leaves neither
+// a process nor a folder, and no memory taken.
+func TestMisbehaviour(t *testing.T) {
+	t.Parallel()
+	image := []byte(strings.Repeat("picture ", 50_000)) // more than a pipe holds
+	opts := command.Options{Timeout: time.Minute, MaxMemory: 256 << 20, MaxProcesses: 50}
+	opts.MaxOutputBytes, opts.MaxInputBytes = 1<<20, 1<<20
+	for name, tt := range misbehaviours {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			script := filepath.Join(t.TempDir(), "script")
+			if err := os.WriteFile(script, []byte(`echo "$TMPDIR" >"$0.dir"; `+tt.script), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			opts := opts
+			if strings.Contains(tt.message, "did not finish") {
+				opts.Timeout = 3 * time.Second
+			}
+			p, err := command.New("sh "+script+" "+tt.args, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, units, err := billed(t, p, image)
+			if tt.message != "" {
+				if job.KindOf(err) != tt.kind || job.MessageOf(err) != tt.message {
+					t.Errorf("got %v (%v, %q), want %v, %q", err, job.KindOf(err), job.MessageOf(err), tt.kind, tt.message)
+				}
+			} else if err != nil || string(got) != tt.want {
+				t.Errorf("got %.20q, %v, want %.20q", got, err, tt.want)
+			} else if units != tt.units {
+				t.Errorf("it is billed %v units, want %v", units, tt.units)
+			}
+			pids, _ := os.ReadFile(script + ".pids") // none, of most
+			for _, field := range strings.Fields(string(pids)) {
+				if pid, err := strconv.Atoi(field); err != nil || running(pid) {
+					t.Errorf("process %s is left, %v", field, err)
+				}
+			}
+			dir, err := os.ReadFile(script + ".dir")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(strings.TrimSpace(string(dir))); !os.IsNotExist(err) {
+				t.Errorf("the folder is left: %v", err)
+			}
+		})
+	}
+}
+
+// billed runs p as a worker does.
+func billed(t *testing.T, p job.Processor, image []byte) (result []byte, units float64, err error) {
+	t.Helper()
+	r, err := p.Process(t.Context(), job.Task{Image: bytes.NewReader(image), Progress: func(float64, string) {}})
+	if err != nil {
+		return nil, 0, err
+	}
+	if result, err = io.ReadAll(r.Body); err == nil {
+		units = r.Units()
+	}
+	if cerr := r.Body.Close(); err == nil {
+		err = cerr
+	}
+	return result, units, err
+}
+
+// TestComplaintsTakeNoMemory has a program write some gigabytes of errors.
+func TestComplaintsTakeNoMemory(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := processortest.Run(t, sh(t, command.Options{Timeout: time.Second}, "exec cat /dev/zero >&2"), []byte("picture"), "")
+	runtime.ReadMemStats(&after)
+	if job.KindOf(err) != job.Unavailable {
+		t.Errorf("got %v, want unavailable", err)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+		t.Errorf("%d bytes of memory were taken", n)
+	}
+}
+
+// TestKilledWorkerLeavesNothing kills workers with -9 at work. Another one removes their
+// folders and ends their daemons, but leaves alone what is another's that lives.
+func TestKilledWorkerLeavesNothing(t *testing.T) {
+	t.Parallel()
+	tmp := t.TempDir()
+	start := func(line string) (*exec.Cmd, io.Reader) {
+		t.Helper()
+		worker := exec.Command(os.Args[0])
+		worker.Env = append(os.Environ(), asWorker+"="+line, "TMPDIR="+tmp)
+		out, err := worker.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := worker.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = worker.Process.Kill(); _ = worker.Wait() })
+		return worker, out
+	}
+	const daemon = `sh -c "setsid sleep 1000 >/dev/null 2>&1 & echo $! $PWD; exec sleep 1000"`
+	type life struct {
+		worker *exec.Cmd
+		pid    int
+		dir    string
+	}
+	var lives [3]life
+	for i := range lives {
+		worker, out := start(daemon)
+		lives[i].worker = worker
+		if _, err := fmt.Fscan(out, &lives[i].pid, &lives[i].dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, l := range lives[:2] {
+		if err := l.worker.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = l.worker.Wait()
+		if !running(l.pid) {
+			t.Fatal("the daemon has ended by itself")
+		}
+	}
+	_, out := start(`sh -c "echo swept; exec sleep 1000"`)
+	if _, err := fmt.Fscan(out, new(string)); err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range lives {
+		_, err := os.Stat(l.dir)
+		if killed := i < 2; os.IsNotExist(err) != killed || running(l.pid) == killed {
+			t.Errorf("of worker %d (killed: %v): the folder %v, its daemon runs: %v", i, killed, err, running(l.pid))
+		}
+	}
+	_ = lives[2].worker.Process.Kill()
+	_ = lives[2].worker.Wait()
+	eventually(t, func() bool { // a new one sweeps when it begins
+		_, out := start(`echo swept`)
+		_, err := fmt.Fscan(out, new(string))
+		return err == nil && !running(lives[2].pid)
+	})
+}
+
+// TestFirstProcessLeavesNoZombies has a worker inherit orphans, as the first process of a
+// container does, and looks at what it has not collected.
+func TestFirstProcessLeavesNoZombies(t *testing.T) {
+	t.Parallel()
+	worker := exec.Command(os.Args[0])
+	worker.Env = append(os.Environ(), asWorker+`=sh -c "(sleep 1000 & sleep 1000) & setsid sh -c 'sleep 1000 & sleep 1000' & sleep 0.1; echo done"`, inheriting+"=yes")
+	out, err := worker.Output()
+	if err != nil {
+		var stderr []byte
+		if e, ok := err.(*exec.ExitError); ok {
+			stderr = e.Stderr
+		}
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	if !bytes.Equal(out, []byte("done\nchildren: \n")) {
+		t.Errorf("%s", out)
+	}
+}
+
+// TestResultOutlivesItsProgram reads a result more slowly than its program writes it: it
+// comes whole, and then ends, although a process that got away holds the pipe for ever.
+func TestResultOutlivesItsProgram(t *testing.T) {
+	t.Parallel()
+	const size = 60_000 // of the 64 KiB that a pipe holds
+	name := filepath.Join(t.TempDir(), "pid")
+	p := sh(t, command.Options{}, `
+head -c 60000 /dev/zero
+setsid env -i sh -c 'cd /; echo $$ >$0; exec sleep 1000' "$1" 2>&- 3>&- &
+until [ -s "$1" ]; do sleep 0.01; done
+echo $$ >"$1.ended"`, name)
+	r, err := p.Process(t.Context(), job.Task{Image: strings.NewReader("picture"), Progress: func(float64, string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	pid := func(name string) int {
+		text, _ := os.ReadFile(name) // not yet
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+		return pid
+	}
+	eventually(t, func() bool { ended := pid(name + ".ended"); return ended != 0 && !running(ended) })
+	t.Cleanup(func() { _ = syscall.Kill(pid(name), syscall.SIGKILL) })
+	got, err := io.ReadAll(iotest.OneByteReader(r.Body))
+	if err != nil || len(got) != size {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, size)
+	}
+	if !running(pid(name)) {
+		t.Error("nobody held the pipe")
+	}
+}

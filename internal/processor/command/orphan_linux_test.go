@@ -1,0 +1,165 @@
+package command_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/command"
+	"golang.org/x/sys/unix"
+)
+
+// asWorker has the test's binary be a worker that runs this command line, instead.
+const asWorker = "CLAIMCHECK_TEST_WORKER"
+
+func TestMain(m *testing.M) {
+	if line := os.Getenv(asWorker); line != "" {
+		beWorker(line)
+	}
+	// A folder that only this process's runs have theirs in.
+	dir, err := os.MkdirTemp("", "claimcheck-processor-test-")
+	if err == nil {
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// inheriting has the worker inherit the orphans among its descendants, and tell in the
+// end which children it has.
+const inheriting = "CLAIMCHECK_TEST_INHERITING"
+
+func beWorker(line string) {
+	err := func() error {
+		tell := os.Getenv(inheriting) != ""
+		if tell {
+			if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+				return err
+			}
+		}
+		p, err := command.New(line, command.Options{Timeout: time.Minute})
+		if err != nil {
+			return err
+		}
+		r, err := p.Process(context.Background(), job.Task{Image: strings.NewReader(""), Progress: func(float64, string) {}})
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(os.Stdout, r.Body); err != nil {
+			return err
+		}
+		if err := r.Body.Close(); err != nil || !tell {
+			return err
+		}
+		children, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+		fmt.Printf("children: %s\n", children)
+		return err
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// TestClosedFolders has a program close its folders, under a worker that is not root:
+// nothing is left of them.
+func TestClosedFolders(t *testing.T) {
+	t.Parallel()
+	if out, err := asNobody(t, `mkdir -p a/b; touch a/b/c; chmod 0500 a/b .; chmod 0 a; echo done`); err != nil || out != "done\n" {
+		t.Errorf("the worker ends with %v: %s", err, out)
+	}
+}
+
+// TestSecretsOfTheWorker has a program look for what is its worker's alone, which runs as
+// the same user.
+func TestSecretsOfTheWorker(t *testing.T) {
+	t.Parallel()
+	out, err := asNobody(t, `test -e /proc/$PPID/status || echo there is no worker
+for f in environ mem maps fd/ cwd/ root/; do
+	if ls -d /proc/$PPID/$f. 2>/dev/null || head -c 0 /proc/$PPID/$f 2>/dev/null; then echo $f is open; fi
+done
+grep -zc ^TMPDIR= /proc/$$/environ`)
+	if err != nil || out != "1\n" { // its own is open, so that it could be found
+		t.Errorf("the worker ends with %v: %s", err, out)
+	}
+}
+
+// asNobody runs a script under a worker that is not root, and returns its output. Nothing
+// may be left behind.
+func asNobody(t *testing.T, script string) (out string, err error) {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "claimcheck-processor-test-") // where nobody can get to
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	worker := exec.Command("/proc/self/exe")
+	if os.Geteuid() == 0 {
+		const nobody = 65534
+		worker.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		if err := os.Chown(dir, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	worker.Env = append(os.Environ(), "TMPDIR="+dir, asWorker+`=sh -c '`+script+`'`)
+	all, err := worker.CombinedOutput()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	return string(all), err
+}
+
+// TestCommandEndsWithItsWorker kills a worker: the program that it ran is gone too.
+func TestCommandEndsWithItsWorker(t *testing.T) {
+	t.Parallel()
+	worker := exec.Command(os.Args[0])
+	worker.Env = append(os.Environ(), asWorker+`=sh -c "echo $$; exec sleep 60"`)
+	out, err := worker.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Fscan(out, &pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Fatalf("the program does not run: %v", err)
+	}
+	if err := worker.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = worker.Wait()
+	deadline := time.After(2 * time.Minute)
+	for tick := time.NewTicker(5 * time.Millisecond); ; {
+		// A zombie, until whoever inherited it looks, has ended too.
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			t.Fatalf("the program outlives its worker: %s", stat)
+		}
+	}
+}

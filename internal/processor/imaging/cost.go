@@ -1,0 +1,70 @@
+package imaging
+
+import (
+	"math"
+
+	"claimcheck.example/internal/job"
+)
+
+const (
+	// maxInputSide bounds the sides of an image, in pixels, as libpng does: decoders and
+	// encoders hold some rows beside the picture.
+	maxInputSide = 1_000_000
+	// maxWork bounds how often the operations of one job look at a pixel: two minutes of
+	// one core, or thereabouts.
+	maxWork = 100e9
+)
+
+// Bearable refuses a picture of w x h, upright, with which the plan would take too much
+// memory or time. The size is zero when it is not known.
+func (p Plan) Bearable(w, h int) error {
+	if max(w, h) > maxInputSide {
+		return job.Errorf(job.TooLarge, "the image has %d x %d pixels; %d a side are the most that is processed", w, h, maxInputSide)
+	}
+	if w <= 0 || h <= 0 {
+		return nil
+	}
+	if _, work := p.Cost(w, h); work > maxWork {
+		return job.Errorf(job.Invalid, "the operations would take too long on %d x %d pixels; ask for fewer or weaker blurs, or put a fit before them", w, h)
+	}
+	return nil
+}
+
+// Cost is how many pixels the largest picture has that the plan makes of one of w x h,
+// and how often the operations look at a pixel.
+func (p Plan) Cost(w, h int) (pixels int64, work float64) {
+	pixels = int64(w) * int64(h)
+	for _, op := range p.Ops {
+		var more float64
+		w, h, more = op.Cost(w, h)
+		work += more
+		pixels = max(pixels, int64(w)*int64(h))
+	}
+	return pixels, work
+}
+
+// resampling is how often Canvas.Resample looks at a pixel.
+func resampling(fromW, fromH, w, h int) float64 {
+	if w == fromW && h == fromH {
+		return 0
+	}
+	across, down := taps(fromW, w), taps(fromH, h)
+	return float64(fromH)*float64(fromW+w*across) + float64(w)*float64(h*down)
+}
+
+// taps is how many pixels along a side of n each of m is made of.
+func taps(n, m int) int {
+	if n == m {
+		return 1
+	}
+	return min(n, int(6*max(1, float64(n)/float64(m)))+1)
+}
+
+// softening is how often Canvas.Blur and Canvas.Sharpen look at a pixel.
+func softening(w, h int, sigma float64) float64 {
+	wide := 2*int(Reach(sigma)) + 1
+	return float64(w) * float64(h) * float64(min(w, wide)+min(h, wide))
+}
+
+// Reach is how far a blur sees to each side, in pixels.
+func Reach(sigma float64) float64 { return math.Ceil(3 * sigma) }

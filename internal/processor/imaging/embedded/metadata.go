@@ -1,0 +1,272 @@
+package embedded
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"slices"
+
+	"claimcheck.example/internal/imageinfo"
+)
+
+// metadata is what may be kept of a file beside its pixels.
+type metadata struct {
+	icc  []byte // the colour profile
+	exif []byte // a TIFF structure, without any format's prefix
+}
+
+// maxProfile bounds a colour profile in bytes; larger ones are ignored.
+const maxProfile = 4 << 20
+
+// readMetadata finds the metadata of a file whose structure package imageinfo has seen to
+// be sound. What is damaged or missing is nil.
+func readMetadata(contentType string, data []byte) metadata {
+	switch contentType {
+	case imageinfo.JPEG:
+		return jpegMetadata(data)
+	case imageinfo.PNG:
+		return pngMetadata(data)
+	case imageinfo.WebP:
+		return webpMetadata(data)
+	case imageinfo.TIFF:
+		return tiffMetadata(data)
+	}
+	return metadata{}
+}
+
+const (
+	exifPrefix = "Exif\x00\x00"
+	iccPrefix  = "ICC_PROFILE\x00"
+)
+
+func jpegMetadata(data []byte) (m metadata) {
+	parts := map[byte][]byte{} // of the profile, by number
+	total := byte(0)
+	for b := data[2:]; len(b) >= 4; {
+		if b[0] != 0xff || b[1] == 0xff {
+			b = b[1:]
+			continue
+		}
+		n := 2 + int(binary.BigEndian.Uint16(b[2:]))
+		if b[1] == 0xda || b[1] == 0xd9 || n < 4 || n > len(b) {
+			break
+		}
+		body := b[4:n]
+		if exif, ok := bytes.CutPrefix(body, []byte(exifPrefix)); ok && b[1] == 0xe1 && m.exif == nil {
+			m.exif = exif
+		}
+		if part, ok := bytes.CutPrefix(body, []byte(iccPrefix)); ok && b[1] == 0xe2 && len(part) > 2 {
+			parts[part[0]], total = part[2:], part[1]
+		}
+		b = b[n:]
+	}
+	for i := 1; i <= int(total) && parts[byte(i)] != nil && len(m.icc) < maxProfile; i++ {
+		m.icc = append(m.icc, parts[byte(i)]...)
+	}
+	if len(parts) != int(total) {
+		m.icc = nil
+	}
+	return m
+}
+
+func pngMetadata(data []byte) (m metadata) {
+	for b := data[8:]; len(b) >= 12; {
+		n := int64(binary.BigEndian.Uint32(b))
+		if n+12 > int64(len(b)) {
+			break
+		}
+		body := b[8 : 8+n]
+		switch string(b[4:8]) {
+		case "eXIf":
+			m.exif = body
+		case "iCCP":
+			// A name, its end, the method (zero), the compressed profile.
+			if i := bytes.IndexByte(body, 0); i >= 0 && i+2 <= len(body) {
+				m.icc = inflate(body[i+2:])
+			}
+		}
+		b = b[12+n:]
+	}
+	return m
+}
+
+func inflate(b []byte) []byte {
+	r, err := zlib.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil
+	}
+	out, err := io.ReadAll(io.LimitReader(r, maxProfile+1))
+	if err != nil || len(out) > maxProfile {
+		return nil
+	}
+	return out
+}
+
+func webpMetadata(data []byte) (m metadata) {
+	for kind, body := range webpChunks(data[12:]) {
+		switch kind {
+		case "ICCP":
+			m.icc = body
+		case "EXIF":
+			m.exif = bytes.TrimPrefix(body, []byte(exifPrefix))
+		}
+	}
+	return m
+}
+
+// webpChunks walks over chunks, without entering frames.
+func webpChunks(b []byte) func(yield func(kind string, body []byte) bool) {
+	return func(yield func(string, []byte) bool) {
+		for len(b) >= 8 {
+			n := int64(binary.LittleEndian.Uint32(b[4:]))
+			if n+8 > int64(len(b)) || !yield(string(b[:4]), b[8:8+n]) {
+				return
+			}
+			b = b[min(int64(len(b)), 8+n+n&1):]
+		}
+	}
+}
+
+func tiffMetadata(data []byte) (m metadata) {
+	const tagProfile = 34675
+	for _, e := range tiffEntries(data) {
+		at, n := int64(e.order.Uint32(data[e.at+8:])), int64(e.order.Uint32(data[e.at+4:]))
+		if e.tag == tagProfile && at+n <= int64(len(data)) {
+			m.icc = data[at : at+n]
+		}
+	}
+	return m
+}
+
+// tiffEntry is an entry of the first directory of a TIFF structure.
+type tiffEntry struct {
+	order binary.ByteOrder
+	tag   uint16
+	at    int // of its 12 bytes
+}
+
+func tiffEntries(b []byte) (entries []tiffEntry) {
+	if len(b) < 8 {
+		return nil
+	}
+	var order binary.ByteOrder = binary.BigEndian
+	if b[0] == 'I' {
+		order = binary.LittleEndian
+	}
+	dir := int64(order.Uint32(b[4:]))
+	if order.Uint16(b[2:]) != 42 || dir+2 > int64(len(b)) {
+		return nil
+	}
+	at := int(dir) + 2
+	for range order.Uint16(b[dir:]) {
+		if at+12 > len(b) {
+			break
+		}
+		entries = append(entries, tiffEntry{order, order.Uint16(b[at:]), at})
+		at += 12
+	}
+	return entries
+}
+
+// uprightEXIF returns a copy that states orientation 1, the picture having been turned.
+func uprightEXIF(exif []byte) []byte {
+	const tagOrientation = 274
+	exif = slices.Clone(exif)
+	for _, e := range tiffEntries(exif) {
+		if e.tag == tagOrientation {
+			e.order.PutUint16(exif[e.at+8:], 1)
+		}
+	}
+	return exif
+}
+
+// jpegSegments is the metadata as JPEG's application segments.
+func (m metadata) jpegSegments() (b []byte) {
+	segment := func(code byte, prefix string, body []byte) {
+		b = append(b, 0xff, code)
+		b = binary.BigEndian.AppendUint16(b, uint16(2+len(prefix)+len(body)))
+		b = append(append(b, prefix...), body...)
+	}
+	const room = 0xffff - 2
+	if m.exif != nil && len(m.exif) <= room-len(exifPrefix) {
+		segment(0xe1, exifPrefix, m.exif)
+	}
+	parts := slices.Collect(slices.Chunk(m.icc, room-len(iccPrefix)-2))
+	if len(parts) <= 0xff {
+		for i, part := range parts {
+			segment(0xe2, iccPrefix+string([]byte{byte(i + 1), byte(len(parts))}), part)
+		}
+	}
+	return b
+}
+
+// pngChunks is the metadata as PNG's chunks.
+func (m metadata) pngChunks() (b []byte) {
+	chunk := func(kind string, body []byte) {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
+		from := len(b)
+		b = append(append(b, kind...), body...)
+		b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[from:]))
+	}
+	if m.icc != nil {
+		z := bytes.NewBufferString("icc\x00\x00")
+		w := zlib.NewWriter(z)
+		w.Write(m.icc) // a buffer takes everything
+		w.Close()
+		chunk("iCCP", z.Bytes())
+	}
+	if m.exif != nil {
+		chunk("eXIf", m.exif)
+	}
+	return b
+}
+
+// inserter writes a blob after the first so many bytes.
+type inserter struct {
+	w    io.Writer
+	left int
+	blob []byte
+}
+
+func (i *inserter) Write(p []byte) (n int, err error) {
+	if i.left > 0 {
+		n, err = i.w.Write(p[:min(i.left, len(p))])
+		if i.left -= n; err != nil || i.left > 0 {
+			return n, err
+		}
+		p = p[n:]
+	}
+	if i.blob != nil {
+		if _, err := i.w.Write(i.blob); err != nil {
+			return n, err
+		}
+		i.blob = nil
+	}
+	if len(p) == 0 {
+		return n, nil
+	}
+	m, err := i.w.Write(p)
+	return n + m, err
+}
+
+// webpWithProfile makes a simple lossless WebP file an extended one with a profile.
+func webpWithProfile(file, icc []byte, width, height int, alpha bool) []byte {
+	flags := byte(0x20)
+	if alpha {
+		flags |= 0x10
+	}
+	le24 := func(b []byte, v int) []byte { return append(b, byte(v), byte(v>>8), byte(v>>16)) }
+	b := append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00"), flags, 0, 0, 0)
+	b = le24(le24(b, width-1), height-1)
+	b = append(b, "ICCP"...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(icc)))
+	b = append(b, icc...)
+	if len(icc)%2 == 1 {
+		b = append(b, 0)
+	}
+	b = append(b, file[12:]...)
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-8))
+	return b
+}

@@ -1,0 +1,47 @@
+package imaging
+
+import (
+	"context"
+	"image"
+
+	"claimcheck.example/internal/processor/params"
+)
+
+// fill makes exactly the box, ratio kept, and cuts off evenly what juts out.
+//
+//	{"fill": {"width": 400, "height": 400}}
+type fill struct{ width, height int }
+
+func parseFill(m params.Member, limits Limits) (Operation, error) {
+	w, h, err := parseSize(m)
+	switch {
+	case err != nil:
+	case w == 0 || h == 0:
+		err = needsSize(m)
+	default:
+		err = tooMany(m, w, h, limits)
+	}
+	return fill{w, h}, err
+}
+
+func (fill) Name() string { return "fill" }
+
+// part is the largest part of the box's ratio, from the middle of a picture of w x h.
+func (o fill) part(w, h int) image.Rectangle {
+	scale := max(float64(o.width)/float64(w), float64(o.height)/float64(h))
+	partW, partH := min(w, scaled(o.width, 1/scale)), min(h, scaled(o.height, 1/scale))
+	x, y := (w-partW)/2, (h-partH)/2
+	return image.Rect(x, y, x+partW, y+partH)
+}
+
+func (o fill) Cost(w, h int) (outW, outH int, work float64) {
+	part := o.part(w, h)
+	return o.width, o.height, resampling(part.Dx(), part.Dy(), o.width, o.height)
+}
+
+func (o fill) Apply(ctx context.Context, c Canvas, _ Limits) error {
+	if err := c.Crop(o.part(c.Size())); err != nil {
+		return err
+	}
+	return c.Resample(ctx, o.width, o.height)
+}

@@ -1,0 +1,57 @@
+package imaging
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"claimcheck.example/internal/imageinfo"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/input"
+)
+
+// ReadFile returns the whole image of a task.
+func ReadFile(ctx context.Context, t job.Task, limits Limits) ([]byte, error) {
+	var b bytes.Buffer
+	if n := t.Input.SizeBytes; 0 < n && n <= limits.MaxInputBytes {
+		b.Grow(int(n) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(input.NewReader(ctx, t.Image), limits.MaxInputBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read input: %w", err)
+	}
+	if n > limits.MaxInputBytes {
+		return nil, job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that is processed", limits.MaxInputBytes)
+	}
+	return b.Bytes(), nil
+}
+
+// Inspect says what a file is by its headers, before any pixel is decoded, and refuses
+// what has too many pixels, is no image, or would cost too much with the plan.
+func Inspect(data []byte, plan Plan, limits Limits) (imageinfo.Info, error) {
+	info, err := imageinfo.ReadInfo(bytes.NewReader(data), int64(len(data)), limits.MaxPixels)
+	if err != nil {
+		return imageinfo.Info{}, refusal(err)
+	}
+	w, h := info.Width, info.Height
+	if info.Orientation > 4 { // it lies on its side
+		w, h = h, w
+	}
+	return info, plan.Bearable(w, h)
+}
+
+// refusal words what package imageinfo found.
+func refusal(err error) error {
+	if e, ok := errors.AsType[*imageinfo.TooManyPixelsError](err); ok {
+		return job.Wrap(job.TooLarge, err, fmt.Sprintf("the image has %d pixels, all frames together; %d are the most that is processed", e.Pixels, e.Max))
+	}
+	if errors.Is(err, imageinfo.ErrNotImage) {
+		return job.Wrap(job.Unsupported, err, "the file is not an image")
+	}
+	if _, ok := errors.AsType[*imageinfo.MalformedError](err); ok {
+		return job.Wrap(job.Invalid, err, "the image is damaged or cut off")
+	}
+	return err
+}

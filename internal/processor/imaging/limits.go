@@ -1,0 +1,34 @@
+package imaging
+
+// Limits bound what an engine takes and gives. The zero value of a field is its default.
+type Limits struct {
+	// MaxPixels bounds the input (all frames together) and the result; default 50
+	// million.
+	MaxPixels int64
+	// MaxInputBytes bounds the file that comes in; default 100 MiB.
+	MaxInputBytes int64
+	// MaxOutputBytes bounds the file that goes out; default 256 MiB.
+	MaxOutputBytes int64
+}
+
+// WithDefaults returns the limits with a value in every field.
+func (l Limits) WithDefaults() Limits {
+	if l.MaxPixels <= 0 {
+		l.MaxPixels = 50_000_000
+	}
+	if l.MaxInputBytes <= 0 {
+		l.MaxInputBytes = 100 << 20
+	}
+	if l.MaxOutputBytes <= 0 {
+		l.MaxOutputBytes = 256 << 20
+	}
+	return l
+}
+
+// Bounds of what params can ask for.
+const (
+	maxSide   = 16384 // pixels, of any width, height or offset
+	maxOps    = 16
+	maxSigma  = 50.0 // pixels
+	maxAmount = 10.0
+)

@@ -1,0 +1,108 @@
+package imaging
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"claimcheck.example/internal/processor/params"
+)
+
+// defaultSide is that of the box into which a picture is fitted that no params size.
+const defaultSide = 1024
+
+// Plan is what params ask for.
+type Plan struct {
+	// Ops are applied in order to the upright picture.
+	Ops []Operation
+	// Format is that of the result; empty when the input decides, by DefaultFormat.
+	Format string
+	// Quality is 1 to 100, of a JPEG.
+	Quality int
+	Keep    Keep
+}
+
+// Keep says which metadata survive.
+type Keep struct{ ICC, EXIF bool }
+
+// Parse reads params, with an Invalid error whose sentence names the mistake. They are a
+// JSON object, read strictly: a key that is not here, given twice or of another type is
+// refused.
+//
+// The short form fits the picture into a box; a side that is left out is unbounded:
+//
+//	{"width": 800, "height": 600, "format": "webp", "quality": 80, "keep": ["icc"]}
+//
+// The long form lists up to 16 operations, applied in order to the upright picture; an
+// empty list leaves the size as it is. Without any of ops, width and height the
+// picture is fitted into 1024 x 1024.
+//
+//	{"ops": [{"crop": {"x": 10, "y": 10, "width": 500, "height": 400}}, {"rotate": 90}], "format": "png"}
+func Parse(raw json.RawMessage, limits Limits) (Plan, error) {
+	limits = limits.WithDefaults()
+	p := Plan{Quality: 85}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		raw = json.RawMessage("{}")
+	}
+	members, err := params.Object("params", raw)
+	if err != nil {
+		return Plan{}, err
+	}
+	var box fit
+	var ops, quality bool
+	for _, m := range members {
+		switch m.Key {
+		case "width":
+			box.width, err = m.Integer(1, maxSide)
+		case "height":
+			box.height, err = m.Integer(1, maxSide)
+		case "ops":
+			ops = true
+			p.Ops, err = parseOps(m, limits)
+		case "format":
+			p.Format, err = m.Choice(formatNames()...)
+		case "quality":
+			quality = true
+			p.Quality, err = m.Integer(1, 100)
+		case "keep":
+			p.Keep, err = parseKeep(m)
+		default:
+			err = m.Unknown("width", "height", "ops", "format", "quality", "keep")
+		}
+		if err != nil {
+			return Plan{}, err
+		}
+	}
+	if ops && box != (fit{}) {
+		return Plan{}, params.Invalid("params give ops as well as width or height; give the one or the other")
+	}
+	if f, ok := FormatOf(p.Format); ok {
+		switch {
+		case quality && !f.Quality:
+			return Plan{}, params.Invalid("quality is for the format jpeg; %s has none", f.Name)
+		case p.Keep.ICC && !f.Keep.ICC:
+			return Plan{}, params.Invalid(`keep "icc" works with the formats jpeg, png and webp, not with %s`, f.Name)
+		case p.Keep.EXIF && !f.Keep.EXIF:
+			return Plan{}, params.Invalid(`keep "exif" works with the formats jpeg and png, not with %s`, f.Name)
+		}
+	}
+	if !ops {
+		if box == (fit{}) {
+			box = fit{defaultSide, defaultSide}
+		}
+		p.Ops = []Operation{box}
+	}
+	return p, nil
+}
+
+func parseKeep(m params.Member) (k Keep, err error) {
+	items, err := m.Array(2)
+	for _, item := range items {
+		var what string
+		if what, err = item.Choice("icc", "exif"); err != nil {
+			break
+		}
+		k.ICC = k.ICC || what == "icc"
+		k.EXIF = k.EXIF || what == "exif"
+	}
+	return k, err
+}

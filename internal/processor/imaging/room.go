@@ -1,0 +1,111 @@
+package imaging
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"claimcheck.example/internal/job"
+)
+
+// Room bounds the pixels of the pictures that an engine has in hand at once: of each
+// job those of its largest, be it the image or what becomes of it. A job that has more
+// than the bound is alone, but for the small ones.
+//
+// Jobs enter in the order in which they came, so that a large one waits for those before
+// it, and those behind wait for it. But a job of up to a quarter of the bound that would
+// have to wait takes from a reserve of another quarter, so that whatever is small goes on
+// while a large one works or waits.
+type Room struct {
+	limits Limits
+	size   int64
+
+	mu            sync.Mutex // guards what follows
+	free, reserve int64      // pixels
+	waiting       []*entrant // in the order in which they came
+}
+
+// entrant is a job at the door.
+type entrant struct {
+	pixels int64
+	from   *int64        // what the pixels are taken from; nil as long as it waits
+	inside chan struct{} // closed when from is set
+}
+
+var _ job.Room = (*Room)(nil)
+
+// Room returns a room for so many pixels, and its reserve.
+func (p *Processor) Room(pixels int64) *Room {
+	return &Room{limits: p.limits, size: pixels, free: pixels, reserve: pixels / 4}
+}
+
+// Enter implements job.Room.
+func (r *Room) Enter(ctx context.Context, t job.Task) (leave func(), err error) {
+	n, err := r.pixels(t)
+	if err != nil {
+		return nil, err
+	}
+	e := &entrant{pixels: min(n, r.size), inside: make(chan struct{})}
+	r.mu.Lock()
+	r.waiting = append(r.waiting, e)
+	r.admit()
+	r.mu.Unlock()
+	select {
+	case <-e.inside:
+	case <-ctx.Done():
+		select {
+		case <-e.inside: // who is inside is not turned away
+		default:
+			r.leave(e)
+			return nil, ctx.Err()
+		}
+	}
+	return func() { r.leave(e) }, nil
+}
+
+// admit lets in whom there is room for.
+func (r *Room) admit() {
+	queued := false // somebody waits, so that nobody behind takes what is free
+	r.waiting = slices.DeleteFunc(r.waiting, func(e *entrant) bool {
+		switch {
+		case !queued && e.pixels <= r.free:
+			e.from = &r.free
+		case e.pixels <= r.size/4 && e.pixels <= r.reserve:
+			e.from = &r.reserve
+		default:
+			queued = true
+			return false
+		}
+		*e.from -= e.pixels
+		close(e.inside)
+		return true
+	})
+}
+
+// leave gives back what the job has taken, or its place in the queue.
+func (r *Room) leave(e *entrant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.from != nil {
+		*e.from += e.pixels
+	}
+	r.waiting = slices.DeleteFunc(r.waiting, func(o *entrant) bool { return o == e })
+	r.admit()
+}
+
+// pixels is how many the largest picture of the job has; as many as are allowed, when
+// the image's size is not known.
+func (r *Room) pixels(t job.Task) (int64, error) {
+	plan, err := Parse(t.Params, r.limits)
+	if err != nil {
+		return 0, err
+	}
+	w, h := t.Input.Width, t.Input.Height
+	if w <= 0 || h <= 0 {
+		return r.limits.MaxPixels, nil
+	}
+	// Which way up it is turns out later.
+	upright, _ := plan.Cost(w, h)
+	aside, _ := plan.Cost(h, w)
+	return min(max(upright, aside), r.limits.MaxPixels), nil
+}

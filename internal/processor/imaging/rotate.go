@@ -1,0 +1,31 @@
+package imaging
+
+import (
+	"context"
+
+	"claimcheck.example/internal/processor/params"
+)
+
+// rotate turns the picture clockwise, by so many quarters.
+//
+//	{"rotate": 90}    or 180 or 270
+type rotate int
+
+func parseRotate(m params.Member, _ Limits) (Operation, error) {
+	n, err := m.Integer(90, 270)
+	if err == nil && n%90 != 0 {
+		err = params.Invalid("rotate must be 90, 180 or 270")
+	}
+	return rotate(n / 90), err
+}
+
+func (rotate) Name() string { return "rotate" }
+
+func (o rotate) Cost(w, h int) (outW, outH int, work float64) {
+	if o%2 == 1 {
+		return h, w, 0
+	}
+	return w, h, 0
+}
+
+func (o rotate) Apply(_ context.Context, c Canvas, _ Limits) error { return c.Rotate(int(o)) }

@@ -1,0 +1,2 @@
+// Package remote holds the processor that sends each image to an HTTP server.
+package remote

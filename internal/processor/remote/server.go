@@ -1,0 +1,241 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/input"
+	"claimcheck.example/internal/processor/params"
+	"claimcheck.example/internal/processor/units"
+)
+
+// Server is an HTTP server that is sent each image by POST, with the content type that
+// was found and the params as JSON in the header X-Params, and answers with the
+// result, as it is, by status 200 or 201. X-Job-Id names the job and X-Attempt counts its
+// tries. The header X-Billable-Units of the answer tells what it cost.
+//
+// A status of 4xx says that the image or the params are at fault: never again. 408,
+// 425, 429 and 5xx say later, after Retry-After. Any of them may come before the image
+// has been sent. Redirects are not followed.
+type Server struct {
+	url    string
+	client *http.Client
+	opts   Options
+}
+
+// Options are those of New. The zero value of a field is its default.
+type Options struct {
+	// Timeout bounds one exchange from beginning to end; default 5 minutes.
+	Timeout time.Duration
+	// MaxOutputBytes bounds the result; default 256 MiB.
+	MaxOutputBytes int64
+	// Logger gets what is wrong and fails no job; none by default.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Timeout <= 0 {
+		o.Timeout = 5 * time.Minute
+	}
+	if o.MaxOutputBytes <= 0 {
+		o.MaxOutputBytes = 256 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// New returns the server at an address, an http or https URL.
+func New(address string, opts Options) (*Server, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("processor address is no URL with a host") // it may hold a secret
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true
+	transport.DialContext = patient(transport.DialContext)
+	return &Server{url: address, opts: opts.withDefaults(), client: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Accepts implements job.Rules: the server is to judge.
+func (s *Server) Accepts(string) bool { return true }
+
+// CheckParams implements job.Rules: the server is to judge.
+func (s *Server) CheckParams(_ job.Media, raw json.RawMessage) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	_, err := params.Object("params", raw)
+	return err
+}
+
+// Process implements job.Processor.
+func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, errTime)
+	body := input.NewReader(ctx, t.Image)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, io.NopCloser(body))
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("processor request: %w", err)
+	}
+	if t.Input.SizeBytes > 0 {
+		req.ContentLength = t.Input.SizeBytes
+	}
+	req.Header.Set("Content-Type", t.Input.ContentType)
+	req.Header.Set("Accept-Encoding", "identity")
+	req.Header.Set("X-Job-Id", t.ID.String())
+	req.Header.Set("X-Attempt", strconv.Itoa(t.Attempt))
+	if len(t.Params) > 0 {
+		req.Header.Set("X-Params", ascii(t.Params))
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		defer cancel()
+		return nil, s.failure(ctx, err, body.Err())
+	}
+	if err := refused(resp); err != nil {
+		cancel()
+		resp.Body.Close()
+		return nil, err
+	}
+	contentType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil || !strings.HasPrefix(contentType, "image/") {
+		contentType = "" // the bytes shall tell
+	}
+	var billed func() float64
+	if header := resp.Header.Get("X-Billable-Units"); header != "" {
+		n := units.Billable(ctx, s.opts.Logger, t.ID, header)
+		billed = func() float64 { return n }
+	}
+	return &job.Result{
+		ContentType: contentType,
+		Body:        &serverBody{s: s, ctx: ctx, cancel: cancel, body: resp.Body, left: s.opts.MaxOutputBytes},
+		Units:       billed,
+	}, nil
+}
+
+// failure words an exchange that broke off; reading is the error that ended reading our side.
+func (s *Server) failure(ctx context.Context, err, reading error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		if errors.Is(cause, errTime) {
+			return job.Wrap(job.Unavailable, err, fmt.Sprintf("the processor did not finish within %s", s.opts.Timeout))
+		}
+		return cause
+	}
+	if reading != nil {
+		return reading
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the address, which may hold a secret
+	}
+	return job.Wrap(job.Unavailable, err, "the processor does not answer right now")
+}
+
+// refused gives an answer that is no result its kind; nil, when it is one.
+func refused(resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
+		coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
+		if coding == "" || strings.EqualFold(coding, "identity") {
+			return nil
+		}
+		return job.Wrap(job.Misconfigured, fmt.Errorf("processor answered with Content-Encoding %.40q, though asked for none: have it send its result as it is", coding), noResult)
+	}
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what there is, for the operator
+	cause := fmt.Errorf("processor answered %d: %q", resp.StatusCode, head)
+	message := fmt.Sprintf("the processor refused the image (status %d)", resp.StatusCode)
+	switch code := resp.StatusCode; {
+	case code == http.StatusRequestEntityTooLarge:
+		return job.Wrap(job.TooLarge, cause, message)
+	case code == http.StatusUnsupportedMediaType:
+		return job.Wrap(job.Unsupported, cause, message)
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
+		return &job.Error{Kind: job.Unavailable, Err: cause, Message: "the processor cannot work right now",
+			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	case code >= 400:
+		return job.Wrap(job.Invalid, cause, message)
+	}
+	return job.Wrap(job.Misconfigured, fmt.Errorf("%w: a result comes with status 200 or 201", cause), noResult)
+}
+
+// retryAfter reads a Retry-After header, in seconds or as a date; zero when it is none.
+func retryAfter(header string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// noResult tells the client of a server that has answered with nothing.
+const noResult = "the processor gave no result"
+
+// errTime is the cause of an exchange's end when its time is up.
+var errTime = errors.New("time is up")
+
+// ascii is compact JSON in which all else is escaped, as a header needs it.
+func ascii(raw json.RawMessage) string {
+	var compact bytes.Buffer
+	if json.Compact(&compact, raw) != nil {
+		return "{}" // params are JSON
+	}
+	var b strings.Builder
+	for _, r := range compact.String() {
+		if r < 0x7f {
+			b.WriteRune(r)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, u)
+		}
+	}
+	return b.String()
+}
+
+// serverBody is the answer's body, bounded in time and size.
+type serverBody struct {
+	s      *Server
+	ctx    context.Context
+	cancel context.CancelFunc
+	body   io.ReadCloser
+	left   int64
+	some   bool // of it has come
+}
+
+func (b *serverBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, job.Errorf(job.TooLarge, "the processor's result has more bytes than this service hands out")
+	}
+	b.some = b.some || n > 0
+	switch {
+	case err == io.EOF && !b.some:
+		err = job.Wrap(job.Unknown, errors.New("processor answered with an empty body"), noResult)
+	case err != nil && err != io.EOF:
+		err = b.s.failure(b.ctx, err, nil)
+	}
+	return n, err
+}
+
+func (b *serverBody) Close() error {
+	b.cancel()
+	return b.body.Close()
+}

@@ -1,0 +1,161 @@
+package remote_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/processortest"
+	"claimcheck.example/internal/processor/remote"
+)
+
+func TestServer(t *testing.T) {
+	t.Parallel()
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "image/png; q=1")
+		w.Header().Set("X-Billable-Units", "2.5")
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, r.Method+" "+r.Header.Get("Content-Type")+" "+r.Header.Get("Accept-Encoding")+" "+r.Header.Get("X-Params")+" ")
+		io.Copy(w, r.Body)
+	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			w.Header().Set("Location", "http://127.0.0.1:1/")
+			w.WriteHeader(code)
+			io.WriteString(w, "internal detail")
+		}
+	}
+	tests := []struct {
+		name    string
+		handler http.HandlerFunc
+		kind    job.Kind
+		after   time.Duration
+	}{
+		{"bad request", status(400), job.Invalid, 0},
+		{"too large", status(413), job.TooLarge, 0},
+		{"unsupported", status(415), job.Unsupported, 0},
+		{"unprocessable", status(422), job.Invalid, 0},
+		{"too many", status(429), job.Unavailable, 7 * time.Second},
+		{"broken", status(500), job.Unavailable, 7 * time.Second},
+		{"overload", status(503), job.Unavailable, 7 * time.Second},
+		{"redirect", status(307), job.Misconfigured, 0},
+		{"no content", status(204), job.Misconfigured, 0},
+		{"part", status(206), job.Misconfigured, 0},
+		{"accepted", status(202), job.Misconfigured, 0},
+		{"coded", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, r.Header.Get("Accept-Encoding")+" is no gzip, but who knows")
+		}, job.Misconfigured, 0},
+		{"empty", func(w http.ResponseWriter, _ *http.Request) {}, job.Unknown, 0},
+		{"empty, in chunks", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, job.Unknown, 0},
+		{"breaks off", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "half")
+			panic(http.ErrAbortHandler)
+		}, job.Unavailable, 0},
+		{"endless", func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+					return
+				}
+			}
+		}, job.TooLarge, 0},
+		{"hangs", func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		}, job.Unavailable, 0},
+	}
+	opts := remote.Options{Timeout: time.Minute, MaxOutputBytes: 1 << 20}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewServer(tt.handler)
+			defer srv.Close()
+			opts := opts
+			if tt.name == "hangs" {
+				opts.Timeout = 100 * time.Millisecond
+			}
+			p, err := remote.New(srv.URL, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = processortest.Run(t, p, []byte("picture"), "")
+			if job.KindOf(err) != tt.kind || job.MessageOf(err) == "" || strings.Contains(job.MessageOf(err), "detail") {
+				t.Errorf("got %v (%v), want %v", err, job.KindOf(err), tt.kind)
+			}
+			if e, ok := err.(*job.Error); ok && e.RetryAfter != tt.after {
+				t.Errorf("got to retry after %v, want %v", e.RetryAfter, tt.after)
+			}
+		})
+	}
+	t.Run("echo", func(t *testing.T) {
+		t.Parallel()
+		srv := httptest.NewServer(http.HandlerFunc(echo))
+		defer srv.Close()
+		p, err := remote.New(srv.URL, remote.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Process(t.Context(), job.Task{
+			Input: job.Media{ContentType: "image/gif", SizeBytes: 7}, Image: strings.NewReader("picture"),
+			Params: []byte("{\n\"a\": \"é𝄞\"}"), Progress: func(float64, string) {},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		got, err := io.ReadAll(r.Body)
+		if want := `POST image/gif identity {"a":"\u00e9\ud834\udd1e"} picture`; err != nil || string(got) != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+		if r.ContentType != "image/png" || r.Units() != 2.5 {
+			t.Errorf("got %s of %v units", r.ContentType, r.Units())
+		}
+	})
+}
+
+// TestServerAnswersEarly has a server answer and hang up while a large image is still being
+// sent, which makes the sending fail. The answer counts, each time.
+func TestServerAnswersEarly(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close() // with a reset, since there is more to read
+		status := "429 Too Many Requests"
+		if r.Header.Get("X-Attempt") == "2" {
+			status = "200 OK"
+		}
+		io.WriteString(conn, "HTTP/1.1 "+status+"\r\nRetry-After: 7\r\nContent-Type: image/png\r\nContent-Length: 4\r\n\r\nbusy")
+	}))
+	defer srv.Close()
+	p, err := remote.New(srv.URL, remote.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := make([]byte, 50<<20)
+	for range 5 {
+		_, _, err := processortest.Run(t, p, image, "")
+		e, ok := err.(*job.Error)
+		if !ok || !strings.Contains(e.Error(), "429") || e.RetryAfter != 7*time.Second {
+			t.Fatalf("got %v, want 429 to be retried after 7s", err)
+		}
+		r, err := p.Process(t.Context(), job.Task{Image: bytes.NewReader(image), Attempt: 2, Progress: func(float64, string) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r.Body)
+		if r.Body.Close(); err != nil || string(got) != "busy" {
+			t.Fatalf("got %q, %v, want the whole answer", got, err)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+# One target for each thing that is done to this repository. .ci/run calls the same ones.
+# Nobody needs make to use the service: the README's commands are the go command's.
+
+MAKEFLAGS += --no-print-directory
+BENCH ?= .
+BENCHTIME ?= 1x
+FOR ?= 1m
+
+# The packages whose tests have golden files.
+golden = $(sort $(dir $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' cmd internal)))
+
+.PHONY: help
+help: ## list the targets (the default)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: check
+check: ## format, modules, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these files"; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: test
+test: ## all tests, as the README says
+	go test ./...
+
+.PHONY: race
+race: ## all tests in random order under the race detector
+	go test -race -shuffle=on -timeout 20m ./...
+
+.PHONY: e2e
+e2e: ## tests of whole processes: the README's commands, local, functions, deployment
+	go test ./internal/test/e2e
+
+.PHONY: browser
+browser: ## tests of the page in chromium
+	go test ./internal/test/browser
+
+.PHONY: bench
+bench: ## benchmarks; BENCH=regexp BENCHTIME=2s, by default each once
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) ./...
+
+.PHONY: chaos
+chaos: ## kill processes and break the network under load; FOR=10m, by default 1m
+	go run ./internal/test/chaos -for $(FOR)
+
+.PHONY: golden
+golden: ## write the golden files anew; read the diff before you commit it
+	go test $(addprefix ./,$(golden)) -update
+
+.PHONY: scripts
+scripts: ## shellcheck of the scripts, bash's syntax check of the documents' commands
+	@git ls-files .ci findings | xargs grep -lE '^#!.*bash' | xargs shellcheck
+	@for page in $$(git ls-files CONTRIBUTING.md 'docs/*.md'); do sed -n '/^```/,/^```/d; s/^    //p' "$$page" | bash -n || exit 1; done
+
+.PHONY: ci
+ci: ## the whole of continuous integration; it installs Debian packages
+	.ci/run

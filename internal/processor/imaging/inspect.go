@@ -33,7 +33,7 @@ func ReadFile(ctx context.Context, t job.Task, limits Limits) ([]byte, error) {
 func Inspect(data []byte, plan Plan, limits Limits) (imageinfo.Info, error) {
 	info, err := imageinfo.ReadInfo(bytes.NewReader(data), int64(len(data)), limits.MaxPixels)
 	if err != nil {
-		return imageinfo.Info{}, refusal(err)
+		return imageinfo.Info{}, Refusal(err)
 	}
 	w, h := info.Width, info.Height
 	if info.Orientation > 4 { // it lies on its side
@@ -42,8 +42,8 @@ func Inspect(data []byte, plan Plan, limits Limits) (imageinfo.Info, error) {
 	return info, plan.Bearable(w, h)
 }
 
-// refusal words what package imageinfo found.
-func refusal(err error) error {
+// Refusal words what package imageinfo found.
+func Refusal(err error) error {
 	if e, ok := errors.AsType[*imageinfo.TooManyPixelsError](err); ok {
 		return job.Wrap(job.TooLarge, err, fmt.Sprintf("the image has %d pixels, all frames together; %d are the most that is processed", e.Pixels, e.Max))
 	}

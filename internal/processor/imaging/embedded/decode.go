@@ -14,6 +14,7 @@ import (
 	"claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
+	"claimcheck.example/internal/processor/imaging/metadata"
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 )
@@ -45,10 +46,10 @@ func (d decoder) picture(ctx context.Context, data []byte, info imageinfo.Info, 
 	if r := image.Rect(0, 0, info.Width, info.Height); m.Bounds() != r && m.Bounds().In(r) {
 		p = p.onCanvas(m.Bounds(), r)
 	}
-	meta := readMetadata(info.ContentType, data)
-	p = p.managed(bytes.Clone(meta.icc), plan)
-	if plan.Keep.EXIF && meta.exif != nil {
-		p.exif = uprightEXIF(meta.exif)
+	meta := metadata.Read(info.ContentType, data)
+	p = p.managed(bytes.Clone(meta.ICC), plan)
+	if plan.Keep.EXIF && meta.EXIF != nil {
+		p.exif = metadata.UprightEXIF(meta.EXIF)
 	}
 	return p.upright(info.Orientation), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
+	"claimcheck.example/internal/processor/imaging/metadata"
 	"golang.org/x/image/tiff"
 )
 
@@ -34,7 +35,7 @@ func (e *Engine) encode(ctx context.Context, pic *picture, plan imaging.Plan, in
 	go func() {
 		defer close(done)
 		out := &boundedWriter{ctx: ctx, w: w, left: e.limits.MaxOutputBytes}
-		w.CloseWithError(encodeImage(out, m, format.Name, plan.Quality, metadata{pic.icc, pic.exif})) // nil: the end
+		w.CloseWithError(encodeImage(out, m, format.Name, plan.Quality, metadata.Metadata{ICC: pic.icc, EXIF: pic.exif})) // nil: the end
 	}()
 	return &job.Result{
 		ContentType: format.ContentType,
@@ -46,7 +47,7 @@ func (e *Engine) encode(ctx context.Context, pic *picture, plan imaging.Plan, in
 
 // encodeImage turns a panic of an encoder into an error: it runs in a goroutine of its
 // own, where a panic would be the worker's end.
-func encodeImage(w io.Writer, m image.Image, format string, quality int, meta metadata) (err error) {
+func encodeImage(w io.Writer, m image.Image, format string, quality int, meta metadata.Metadata) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%s encoder panicked: %v", format, v)
@@ -55,17 +56,17 @@ func encodeImage(w io.Writer, m image.Image, format string, quality int, meta me
 	switch format {
 	case "jpeg":
 		const start = 2 // the marker
-		w = &inserter{w: w, left: start, blob: meta.jpegSegments()}
+		w = &metadata.Inserter{W: w, Left: start, Blob: meta.JPEGSegments()}
 		return jpeg.Encode(w, m, &jpeg.Options{Quality: quality})
 	case "gif":
 		return gif.Encode(w, m, nil)
 	case "webp":
-		return encodeWebP(w, m, meta.icc)
+		return encodeWebP(w, m, meta.ICC)
 	case "tiff":
 		return tiff.Encode(w, m, &tiff.Options{Compression: tiff.Deflate, Predictor: true})
 	}
 	const header = 8 + 25 // the signature and IHDR
-	w = &inserter{w: w, left: header, blob: meta.pngChunks()}
+	w = &metadata.Inserter{W: w, Left: header, Blob: meta.PNGChunks()}
 	return png.Encode(w, m)
 }
 

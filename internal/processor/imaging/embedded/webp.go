@@ -6,6 +6,7 @@ import (
 	"image"
 	"io"
 
+	"claimcheck.example/internal/processor/imaging/metadata"
 	"github.com/HugoSmits86/nativewebp"
 	"golang.org/x/image/webp"
 )
@@ -60,7 +61,7 @@ func (m *studioImage) pixel(x, y int, px *[4]float32) {
 // firstFrame makes a file of its own of the first frame of an animation, and tells
 // where on the canvas it lies; nil when data is no animation.
 func firstFrame(data []byte) (file []byte, at image.Point) {
-	for kind, body := range webpChunks(data[12:]) {
+	for kind, body := range metadata.WebPChunks(data[12:]) {
 		if kind != "ANMF" || len(body) < 16 {
 			continue
 		}
@@ -68,7 +69,7 @@ func firstFrame(data []byte) (file []byte, at image.Point) {
 		at = image.Pt(2*le24(body), 2*le24(body[3:]))
 		file = append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00"), 0x10, 0, 0, 0)
 		file = append(file, body[6:12]...) // its size, as VP8X has it
-		for kind, chunk := range webpChunks(body[16:]) {
+		for kind, chunk := range metadata.WebPChunks(body[16:]) {
 			if kind == "VP8L" { // knows its own transparency, and stands alone
 				file = file[:12]
 			}
@@ -96,7 +97,7 @@ func encodeWebP(w io.Writer, m image.Image, icc []byte) error {
 	file := b.Bytes()
 	if icc != nil {
 		opaque := m.(interface{ Opaque() bool }).Opaque() // as all of image's kinds can tell
-		file = webpWithProfile(file, icc, m.Bounds().Dx(), m.Bounds().Dy(), !opaque)
+		file = metadata.WebPWithProfile(file, icc, m.Bounds().Dx(), m.Bounds().Dy(), !opaque)
 	}
 	_, err := w.Write(file)
 	return err

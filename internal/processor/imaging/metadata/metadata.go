@@ -1,4 +1,6 @@
-package embedded
+// Package metadata reads what a picture's file has beside the pixels, and writes it into
+// the files that encoders make: what any engine needs that was asked to keep it.
+package metadata
 
 import (
 	"bytes"
@@ -11,18 +13,18 @@ import (
 	"claimcheck.example/internal/imageinfo"
 )
 
-// metadata is what may be kept of a file beside its pixels.
-type metadata struct {
-	icc  []byte // the colour profile
-	exif []byte // a TIFF structure, without any format's prefix
+// Metadata is what may be kept of a file beside its pixels.
+type Metadata struct {
+	ICC  []byte // the colour profile
+	EXIF []byte // a TIFF structure, without any format's prefix
 }
 
 // maxProfile bounds a colour profile in bytes; larger ones are ignored.
 const maxProfile = 4 << 20
 
-// readMetadata finds the metadata of a file whose structure package imageinfo has seen to
+// Read finds the metadata of a file whose structure package imageinfo has seen to
 // be sound. What is damaged or missing is nil.
-func readMetadata(contentType string, data []byte) metadata {
+func Read(contentType string, data []byte) Metadata {
 	switch contentType {
 	case imageinfo.JPEG:
 		return jpegMetadata(data)
@@ -33,7 +35,7 @@ func readMetadata(contentType string, data []byte) metadata {
 	case imageinfo.TIFF:
 		return tiffMetadata(data)
 	}
-	return metadata{}
+	return Metadata{}
 }
 
 const (
@@ -41,7 +43,7 @@ const (
 	iccPrefix  = "ICC_PROFILE\x00"
 )
 
-func jpegMetadata(data []byte) (m metadata) {
+func jpegMetadata(data []byte) (m Metadata) {
 	parts := map[byte][]byte{} // of the profile, by number
 	total := byte(0)
 	for b := data[2:]; len(b) >= 4; {
@@ -54,24 +56,24 @@ func jpegMetadata(data []byte) (m metadata) {
 			break
 		}
 		body := b[4:n]
-		if exif, ok := bytes.CutPrefix(body, []byte(exifPrefix)); ok && b[1] == 0xe1 && m.exif == nil {
-			m.exif = exif
+		if exif, ok := bytes.CutPrefix(body, []byte(exifPrefix)); ok && b[1] == 0xe1 && m.EXIF == nil {
+			m.EXIF = exif
 		}
 		if part, ok := bytes.CutPrefix(body, []byte(iccPrefix)); ok && b[1] == 0xe2 && len(part) > 2 {
 			parts[part[0]], total = part[2:], part[1]
 		}
 		b = b[n:]
 	}
-	for i := 1; i <= int(total) && parts[byte(i)] != nil && len(m.icc) < maxProfile; i++ {
-		m.icc = append(m.icc, parts[byte(i)]...)
+	for i := 1; i <= int(total) && parts[byte(i)] != nil && len(m.ICC) < maxProfile; i++ {
+		m.ICC = append(m.ICC, parts[byte(i)]...)
 	}
 	if len(parts) != int(total) {
-		m.icc = nil
+		m.ICC = nil
 	}
 	return m
 }
 
-func pngMetadata(data []byte) (m metadata) {
+func pngMetadata(data []byte) (m Metadata) {
 	for b := data[8:]; len(b) >= 12; {
 		n := int64(binary.BigEndian.Uint32(b))
 		if n+12 > int64(len(b)) {
@@ -80,11 +82,11 @@ func pngMetadata(data []byte) (m metadata) {
 		body := b[8 : 8+n]
 		switch string(b[4:8]) {
 		case "eXIf":
-			m.exif = body
+			m.EXIF = body
 		case "iCCP":
 			// A name, its end, the method (zero), the compressed profile.
 			if i := bytes.IndexByte(body, 0); i >= 0 && i+2 <= len(body) {
-				m.icc = inflate(body[i+2:])
+				m.ICC = inflate(body[i+2:])
 			}
 		}
 		b = b[12+n:]
@@ -104,20 +106,20 @@ func inflate(b []byte) []byte {
 	return out
 }
 
-func webpMetadata(data []byte) (m metadata) {
-	for kind, body := range webpChunks(data[12:]) {
+func webpMetadata(data []byte) (m Metadata) {
+	for kind, body := range WebPChunks(data[12:]) {
 		switch kind {
 		case "ICCP":
-			m.icc = body
+			m.ICC = body
 		case "EXIF":
-			m.exif = bytes.TrimPrefix(body, []byte(exifPrefix))
+			m.EXIF = bytes.TrimPrefix(body, []byte(exifPrefix))
 		}
 	}
 	return m
 }
 
-// webpChunks walks over chunks, without entering frames.
-func webpChunks(b []byte) func(yield func(kind string, body []byte) bool) {
+// WebPChunks walks over chunks, without entering frames.
+func WebPChunks(b []byte) func(yield func(kind string, body []byte) bool) {
 	return func(yield func(string, []byte) bool) {
 		for len(b) >= 8 {
 			n := int64(binary.LittleEndian.Uint32(b[4:]))
@@ -129,12 +131,12 @@ func webpChunks(b []byte) func(yield func(kind string, body []byte) bool) {
 	}
 }
 
-func tiffMetadata(data []byte) (m metadata) {
+func tiffMetadata(data []byte) (m Metadata) {
 	const tagProfile = 34675
 	for _, e := range tiffEntries(data) {
 		at, n := int64(e.order.Uint32(data[e.at+8:])), int64(e.order.Uint32(data[e.at+4:]))
 		if e.tag == tagProfile && at+n <= int64(len(data)) {
-			m.icc = data[at : at+n]
+			m.ICC = data[at : at+n]
 		}
 	}
 	return m
@@ -170,8 +172,8 @@ func tiffEntries(b []byte) (entries []tiffEntry) {
 	return entries
 }
 
-// uprightEXIF returns a copy that states orientation 1, the picture having been turned.
-func uprightEXIF(exif []byte) []byte {
+// UprightEXIF returns a copy that states orientation 1, the picture having been turned.
+func UprightEXIF(exif []byte) []byte {
 	const tagOrientation = 274
 	exif = slices.Clone(exif)
 	for _, e := range tiffEntries(exif) {
@@ -182,18 +184,18 @@ func uprightEXIF(exif []byte) []byte {
 	return exif
 }
 
-// jpegSegments is the metadata as JPEG's application segments.
-func (m metadata) jpegSegments() (b []byte) {
+// JPEGSegments is the metadata as JPEG's application segments.
+func (m Metadata) JPEGSegments() (b []byte) {
 	segment := func(code byte, prefix string, body []byte) {
 		b = append(b, 0xff, code)
 		b = binary.BigEndian.AppendUint16(b, uint16(2+len(prefix)+len(body)))
 		b = append(append(b, prefix...), body...)
 	}
 	const room = 0xffff - 2
-	if m.exif != nil && len(m.exif) <= room-len(exifPrefix) {
-		segment(0xe1, exifPrefix, m.exif)
+	if m.EXIF != nil && len(m.EXIF) <= room-len(exifPrefix) {
+		segment(0xe1, exifPrefix, m.EXIF)
 	}
-	parts := slices.Collect(slices.Chunk(m.icc, room-len(iccPrefix)-2))
+	parts := slices.Collect(slices.Chunk(m.ICC, room-len(iccPrefix)-2))
 	if len(parts) <= 0xff {
 		for i, part := range parts {
 			segment(0xe2, iccPrefix+string([]byte{byte(i + 1), byte(len(parts))}), part)
@@ -202,57 +204,57 @@ func (m metadata) jpegSegments() (b []byte) {
 	return b
 }
 
-// pngChunks is the metadata as PNG's chunks.
-func (m metadata) pngChunks() (b []byte) {
+// PNGChunks is the metadata as PNG's chunks.
+func (m Metadata) PNGChunks() (b []byte) {
 	chunk := func(kind string, body []byte) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
 		from := len(b)
 		b = append(append(b, kind...), body...)
 		b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[from:]))
 	}
-	if m.icc != nil {
+	if m.ICC != nil {
 		z := bytes.NewBufferString("icc\x00\x00")
 		w := zlib.NewWriter(z)
-		w.Write(m.icc) // a buffer takes everything
+		w.Write(m.ICC) // a buffer takes everything
 		w.Close()
 		chunk("iCCP", z.Bytes())
 	}
-	if m.exif != nil {
-		chunk("eXIf", m.exif)
+	if m.EXIF != nil {
+		chunk("eXIf", m.EXIF)
 	}
 	return b
 }
 
-// inserter writes a blob after the first so many bytes.
-type inserter struct {
-	w    io.Writer
-	left int
-	blob []byte
+// Inserter writes a blob after the first so many bytes.
+type Inserter struct {
+	W    io.Writer
+	Left int // bytes before the blob
+	Blob []byte
 }
 
-func (i *inserter) Write(p []byte) (n int, err error) {
-	if i.left > 0 {
-		n, err = i.w.Write(p[:min(i.left, len(p))])
-		if i.left -= n; err != nil || i.left > 0 {
+func (i *Inserter) Write(p []byte) (n int, err error) {
+	if i.Left > 0 {
+		n, err = i.W.Write(p[:min(i.Left, len(p))])
+		if i.Left -= n; err != nil || i.Left > 0 {
 			return n, err
 		}
 		p = p[n:]
 	}
-	if i.blob != nil {
-		if _, err := i.w.Write(i.blob); err != nil {
+	if i.Blob != nil {
+		if _, err := i.W.Write(i.Blob); err != nil {
 			return n, err
 		}
-		i.blob = nil
+		i.Blob = nil
 	}
 	if len(p) == 0 {
 		return n, nil
 	}
-	m, err := i.w.Write(p)
+	m, err := i.W.Write(p)
 	return n + m, err
 }
 
-// webpWithProfile makes a simple lossless WebP file an extended one with a profile.
-func webpWithProfile(file, icc []byte, width, height int, alpha bool) []byte {
+// WebPWithProfile makes a simple lossless WebP file an extended one with a profile.
+func WebPWithProfile(file, icc []byte, width, height int, alpha bool) []byte {
 	flags := byte(0x20)
 	if alpha {
 		flags |= 0x10

@@ -100,7 +100,7 @@ func (a *runtimeAPI) invoke(t *testing.T, event any, timeout time.Duration) repl
 // start runs the built function as Lambda does.
 func start(t *testing.T, vars ...string) *runtimeAPI {
 	t.Helper()
-	f, err := built()
+	f, err := process.Source{Root: awstest.Module(".")}.Build(context.WithoutCancel(t.Context()), nil, "lambda")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,27 +120,6 @@ func start(t *testing.T, vars ...string) *runtimeAPI {
 		}
 	})
 	return a
-}
-
-var built = sync.OnceValues(func() (*process.Fleet, error) {
-	dir, err := os.MkdirTemp("", "claimcheck-lambda-")
-	if err != nil {
-		return nil, err
-	}
-	binaries = dir
-	return process.Build(context.Background(), awstest.Path("../.."), dir, nil, "lambda")
-})
-
-// binaries is the folder of what was built; empty when nothing was.
-var binaries string
-
-func TestMain(m *testing.M) {
-	awstest.Path(".") // before the first test changes the working directory
-	code := m.Run()
-	if binaries != "" {
-		os.RemoveAll(binaries)
-	}
-	os.Exit(code)
 }
 
 // document reads an event of testdata, changed by set.

@@ -128,6 +128,16 @@ func (s *System) StartWorker(t *testing.T) (stop func()) {
 	return stop
 }
 
+// Photograph returns a JPEG of a camera's kind, with an EXIF orientation.
+func Photograph(t testing.TB) []byte {
+	t.Helper()
+	b, err := os.ReadFile(awstest.Module("internal/imageinfo/testdata/rainier.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // Form returns a multipart form with the image and the given other fields.
 func Form(t testing.TB, image []byte, fields ...string) (contentType string, body []byte) {
 	t.Helper()

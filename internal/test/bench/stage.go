@@ -39,29 +39,11 @@ func newStage(ctx context.Context, root, dir string) (*stage, error) {
 	for _, main := range []string{"cmd/server", "cmd/worker", floorCommand} {
 		replace[filepath.Join(root, main, "bench_probe.go")] = filepath.Join(root, "internal/test/bench/testdata/probe.go")
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
+	if s.plain, err = (process.Source{Root: root, Linker: "-s -w"}).Build(ctx, nil, "server", floorCommand); err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+	if s.probed, err = (process.Source{Root: root, Overlay: replace}).Build(ctx, nil, "server", "worker", floorCommand); err != nil {
 		return nil, err
-	}
-	for _, b := range []struct {
-		fleet **process.Fleet
-		name  string
-		args  []string
-	}{
-		{&s.plain, "plain", []string{"-ldflags=-s -w", "server", floorCommand}},
-		{&s.probed, "probed", []string{"-overlay=" + file, "server", "worker", floorCommand}},
-	} {
-		into := filepath.Join(dir, b.name)
-		if err := os.Mkdir(into, 0o700); err != nil {
-			return nil, err
-		}
-		if *b.fleet, err = process.Build(ctx, root, into, nil, b.args...); err != nil {
-			return nil, err
-		}
 	}
 	return s, s.renew(ctx)
 }

@@ -71,7 +71,7 @@ func newStage(ctx context.Context, o options, dir string) (*stage, error) {
 	}
 	s := &stage{dir: dir, ends: &ends{count: map[string]int{}, said: map[string][]string{}}, workers: o.workers,
 		actors: map[string]*process.Process{}, kills: map[string]int{}, faults: map[string]int{}}
-	if s.fleet, err = process.Build(ctx, root, dir, nil, "server", "worker"); err != nil {
+	if s.fleet, err = (process.Source{Root: root}).Build(ctx, nil, "server", "worker"); err != nil {
 		return nil, err
 	}
 	for _, p := range []*int{&s.port, &s.s3Port, &s.qPort} {

@@ -12,10 +12,11 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/service"
 )
 
 // records waits for that many lines in a process's log and returns them.
-func (d door) records(t *testing.T, n int) (all []map[string]any) {
+func records(t *testing.T, d service.Service, n int) (all []map[string]any) {
 	t.Helper()
 	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -42,10 +43,10 @@ func (d door) records(t *testing.T, n int) (all []map[string]any) {
 func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)
-	d := open(t, awstest.Start(t), "server", "ALLOW_ANONYMOUS=", "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "LOG_LEVEL=error", "LOG_FORMAT=json")
+	d := service.Open(t, awstest.Start(t), "server", "ALLOW_ANONYMOUS=", "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "LOG_LEVEL=error", "LOG_FORMAT=json")
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	get := func(path, token string) (requestID string) {
-		a := apptest.Get(t, d.url+path, "Authorization", token, "Traceparent", "00-"+trace+"-b7ad6b7169203331-01")
+		a := apptest.Get(t, d.URL+path, "Authorization", token, "Traceparent", "00-"+trace+"-b7ad6b7169203331-01")
 		return a.Header.Get("X-Request-Id")
 	}
 	want := []map[string]any{
@@ -58,7 +59,7 @@ func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 			"request_id": get("/jobs/"+uuid.NewString(), "Bearer nonsense")},
 	}
 	get("/jobs/"+uuid.NewString(), p.Bearer("alice")) // no job, no decision, and a line below the level
-	got := d.records(t, len(want))
+	got := records(t, d, len(want))
 	if len(got) != len(want) {
 		t.Fatalf("%d records: %s", len(got), d.Output())
 	}
@@ -83,11 +84,11 @@ func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 // alone: one line says that it is open, and decisions about everybody are left out.
 func TestOpenServerSaysSoAtEveryLevel(t *testing.T) {
 	t.Parallel()
-	d := open(t, awstest.Start(t), "server", "LOG_LEVEL=error", "LOG_FORMAT=json")
-	if a := apptest.Get(t, d.url+"/usage"); a.StatusCode != http.StatusOK {
+	d := service.Open(t, awstest.Start(t), "server", "LOG_LEVEL=error", "LOG_FORMAT=json")
+	if a := apptest.Get(t, d.URL+"/usage"); a.StatusCode != http.StatusOK {
 		t.Fatal(a.Status)
 	}
-	got := d.records(t, 1)
+	got := records(t, d, 1)
 	if msg, _ := got[0]["msg"].(string); len(got) != 1 || !strings.HasPrefix(msg, "ALLOW_ANONYMOUS is set") {
 		t.Errorf("the log is %s", d.Output())
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +20,6 @@ import (
 	"golang.org/x/image/bmp"
 
 	"claimcheck.example/internal/app/apptest"
-	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/cost"
 )
 
@@ -118,7 +116,7 @@ func TestBill(t *testing.T) {
 		// A command that tells no progress: telling costs a write, at most every 2 s.
 		s := apptest.Start(t, "CONCURRENCY=1", "PROCESSOR=exec:cat")
 		var location string
-		costs(t, s, func() { location = answers(t, s.Submit(t, rainier(t)), 202).Header.Get("Location") }, cost.Submit)
+		costs(t, s, func() { location = answers(t, s.Submit(t, apptest.Photograph(t)), 202).Header.Get("Location") }, cost.Submit)
 		costs(t, s, func() { answers(t, apptest.Get(t, location), 200) }, cost.Status)
 		s.ResetCount()
 		stop := s.StartWorker(t)
@@ -146,7 +144,7 @@ func TestBill(t *testing.T) {
 	t.Run("a status that waits", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t)
-		location := answers(t, s.Submit(t, rainier(t)), 202).Header.Get("Location")
+		location := answers(t, s.Submit(t, apptest.Photograph(t)), 202).Header.Get("Location")
 		s.ResetCount()
 		answers(t, apptest.Get(t, location, "Prefer", "wait=1"), 200)
 		if n := len(requests(s)); n < 5 || n > 12 || // fewer where the machine is busy
@@ -168,7 +166,7 @@ func TestBill(t *testing.T) {
 		s := apptest.Start(t)
 		var location string
 		submit := func() {
-			ct, body := apptest.Form(t, rainier(t))
+			ct, body := apptest.Form(t, apptest.Photograph(t))
 			a := answers(t, apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Idempotency-Key", "k"), 202)
 			location = a.Header.Get("Location")
 		}
@@ -182,7 +180,7 @@ func TestBill(t *testing.T) {
 	t.Run("direct upload", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t)
-		body := rainier(t)
+		body := apptest.Photograph(t)
 		var a apptest.Answer
 		costs(t, s, func() {
 			announcement := fmt.Sprintf(`{"content_type": "image/jpeg", "size_bytes": %d}`, len(body))
@@ -209,13 +207,13 @@ func TestBill(t *testing.T) {
 	t.Run("a failed job", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t, "CONCURRENCY=1", "PROCESSOR=exec:sh -c 'cat >/dev/null; exit 65'")
-		answers(t, s.Submit(t, rainier(t)), 202)
+		answers(t, s.Submit(t, apptest.Photograph(t)), 202)
 		works(t, s, "DeleteMessage", cost.Receive, cost.Claim, cost.Read, cost.Complete, cost.Record, cost.Done)
 	})
 	t.Run("an attempt that failed", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t, "CONCURRENCY=1", "PROCESSOR=exec:sh -c 'cat >/dev/null; exit 75'")
-		answers(t, s.Submit(t, rainier(t)), 202)
+		answers(t, s.Submit(t, apptest.Photograph(t)), 202)
 		works(t, s, "ChangeMessageVisibility", cost.Receive, cost.Claim, cost.Read, cost.Retry)
 	})
 	t.Run("long work", func(t *testing.T) {
@@ -234,7 +232,7 @@ func TestBill(t *testing.T) {
 		}))
 		defer twice.Close()
 		s = apptest.Start(t, "CONCURRENCY=1", "LEASE=9s", "PROCESSOR="+twice.URL)
-		answers(t, s.Submit(t, rainier(t)), 202)
+		answers(t, s.Submit(t, apptest.Photograph(t)), 202)
 		works(t, s, "DeleteMessage", append(worked, cost.Renew, cost.Renew)...)
 	})
 	t.Run("idle", func(t *testing.T) {
@@ -264,62 +262,4 @@ func TestBill(t *testing.T) {
 			t.Errorf("a poll is %s, which is told as %q", told, cost.Idle.Name)
 		}
 	})
-}
-
-// TestBillIsTold compares the documents' table with the one that TestBill counts by.
-func TestBillIsTold(t *testing.T) {
-	t.Parallel()
-	doc, err := os.ReadFile(awstest.Module("docs/costs.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var told strings.Builder
-	for line := range strings.Lines(string(doc)) {
-		if strings.HasPrefix(line, "| who ") || told.Len() > 0 && strings.HasPrefix(line, "|") {
-			told.WriteString(line)
-		} else if told.Len() > 0 {
-			break
-		}
-	}
-	var writes, reads, messages int
-	for _, request := range sum(cost.Submit, cost.Receive, cost.Claim, cost.Read, cost.Write, cost.Complete, cost.Record, cost.Done,
-		cost.Status, cost.Status, cost.Status, cost.Output) {
-		switch {
-		case strings.HasPrefix(request, "PutObject "):
-			writes++
-		case strings.HasPrefix(request, "GetObject "):
-			reads++
-		default:
-			messages++
-		}
-	}
-	design, err := os.ReadFile(awstest.Module("docs/design.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string][]byte{"docs/costs.md": doc, "docs/design.md": design} {
-		if want := fmt.Sprintf("%d writes, %d reads and %d SQS requests", writes, reads, messages); !bytes.Contains(text, []byte(want)) {
-			t.Errorf("%s does not say that a job makes %s", name, want)
-		}
-	}
-	// The bill is the one that the command line above it prints.
-	bill, err := cost.NewBill(cost.Workload{
-		Jobs: 1e6, Size: 2e6, OutputSize: 300e3, Polls: 3, Outputs: 1, Work: time.Second, Answer: 100 * time.Millisecond, Lease: time.Minute,
-		Days: 7, ServerCPU: 1, ServerGiB: 0.5, WorkerCPU: 1, WorkerGiB: 2,
-	}, cost.Published())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var printed bytes.Buffer
-	if err := bill.Write(&printed); err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(printed.String()) {
-		if !bytes.Contains(doc, []byte(line)) {
-			t.Errorf("docs/costs.md does not show %q", line)
-		}
-	}
-	if diff := cmp.Diff(cost.Table(), told.String()); diff != "" {
-		t.Errorf("docs/costs.md has another table (-counted +told):\n%s", diff)
-	}
 }

@@ -4,7 +4,6 @@ package e2e_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,80 +17,8 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
-	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/service"
 )
-
-// built is the commands' binaries, built once for all tests.
-var built = sync.OnceValues(func() (*process.Fleet, error) {
-	dir, err := os.MkdirTemp("", "claimcheck-bin-")
-	if err != nil {
-		return nil, err
-	}
-	binaries = dir
-	return process.Build(context.Background(), awstest.Module("."), dir, nil, "server", "worker", "function", "claimcheck")
-})
-
-var binaries string
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	os.RemoveAll(binaries)
-	os.Exit(code)
-}
-
-// door is a front door that runs as a process.
-type door struct {
-	*process.Process
-	url string
-}
-
-// launch starts a process.
-func launch(t testing.TB, env *awstest.Env, name string, vars ...string) door {
-	t.Helper()
-	f, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return launchFrom(t, f, env, name, vars...)
-}
-
-// launchFrom starts a process of another build.
-func launchFrom(t testing.TB, f *process.Fleet, env *awstest.Env, name string, vars ...string) door {
-	t.Helper()
-	port, err := process.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	vars = append(env.Servers.Env(env.Bucket, env.QueueURL), append([]string{
-		fmt.Sprint("PORT=", port), "ALLOW_ANONYMOUS=true", "FUNCTION_TARGET=Claimcheck", "HOST=127.0.0.1", "LEASE=10s",
-	}, vars...)...)
-	p, err := f.Start(name, vars)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Kill)
-	return door{p, fmt.Sprint("http://127.0.0.1:", port)}
-}
-
-// open starts a process and waits until it is ready.
-func open(t testing.TB, env *awstest.Env, name string, vars ...string) door {
-	t.Helper()
-	d := launch(t, env, name, vars...)
-	if name != "worker" {
-		d.await(t)
-	}
-	return d
-}
-
-// await waits until the process is ready.
-func (d door) await(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	if err := d.Await(ctx, d.url+"/ready"); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestDoorsCarryTheSameJob drives a whole job through each process that serves the API.
 func TestDoorsCarryTheSameJob(t *testing.T) {
@@ -113,10 +40,10 @@ func TestDoorsCarryTheSameJob(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := awstest.Start(t)
-			d := open(t, env, tt.command, tt.vars...)
-			open(t, env, "worker")
-			ct, body := apptest.Form(t, rainier(t))
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url+"/jobs", bytes.NewReader(body))
+			d := service.Open(t, env, tt.command, tt.vars...)
+			service.Open(t, env, "worker")
+			ct, body := apptest.Form(t, apptest.Photograph(t))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL+"/jobs", bytes.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +64,7 @@ func TestDoorsCarryTheSameJob(t *testing.T) {
 				if !strings.HasPrefix(location, public+"/jobs/") {
 					t.Errorf("Location is %s", location)
 				}
-				location = strings.Replace(location, public, d.url, 1)
+				location = strings.Replace(location, public, d.URL, 1)
 			}
 			got := apptest.Get(t, location)
 			if got.StatusCode != http.StatusOK || !bytes.HasPrefix(got.Bytes, []byte("\xff\xd8\xff")) {
@@ -160,11 +87,11 @@ func TestServerDrains(t *testing.T) {
 }
 
 func drains(t *testing.T, door string) {
-	d := open(t, awstest.Start(t), door)
-	ct, body := apptest.Form(t, rainier(t))
+	d := service.Open(t, awstest.Start(t), door)
+	ct, body := apptest.Form(t, apptest.Photograph(t))
 	half := len(body) / 2
 	var under, done sync.WaitGroup
-	pending := apptest.Do(t, http.MethodPost, d.url+"/jobs", bytes.NewReader(body), "Content-Type", ct).Header.Get("Location")
+	pending := apptest.Do(t, http.MethodPost, d.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct).Header.Get("Location")
 	done.Go(func() { // no worker is there: this one waits
 		if a := apptest.Get(t, pending, "Prefer", "wait=60"); a.StatusCode != http.StatusOK {
 			t.Errorf("who waited is told %s: %s", a.Status, a.Bytes)
@@ -176,7 +103,7 @@ func drains(t *testing.T, door string) {
 		writers = append(writers, w)
 		under.Go(func() { w.Write(body[:half]) })
 		done.Go(func() {
-			a := apptest.Do(t, http.MethodPost, d.url+"/jobs", r, "Content-Type", ct, "Prefer", "wait=60")
+			a := apptest.Do(t, http.MethodPost, d.URL+"/jobs", r, "Content-Type", ct, "Prefer", "wait=60")
 			if a.StatusCode != http.StatusAccepted {
 				t.Errorf("answer is %s: %s", a.Status, a.Bytes)
 			}
@@ -192,7 +119,7 @@ func drains(t *testing.T, door string) {
 	}
 	// The server no longer listens, and still serves. The framework's has no such switch;
 	// its platform sends nothing more.
-	for _, err := http.Get(d.url + "/health"); err == nil && door == "server"; _, err = http.Get(d.url + "/health") {
+	for _, err := http.Get(d.URL + "/health"); err == nil && door == "server"; _, err = http.Get(d.URL + "/health") {
 	}
 	for _, w := range writers {
 		go func() { w.Write(body[half:]); w.Close() }()
@@ -211,14 +138,14 @@ func drains(t *testing.T, door string) {
 func TestWorkerHandsBack(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
-	server := open(t, env, "server")
+	server := service.Open(t, env, "server")
 	flag := t.TempDir() + "/go"
 	slow := fmt.Sprintf("PROCESSOR=exec:sh -c 'while [ ! -e %s ]; do sleep 0.05; done; cat'", flag)
-	first := open(t, env, "worker", slow, "CONCURRENCY=5", "SHUTDOWN_GRACE=100ms", "LEASE=5m")
+	first := service.Open(t, env, "worker", slow, "CONCURRENCY=5", "SHUTDOWN_GRACE=100ms", "LEASE=5m")
 	var locations []string
 	for range 5 {
-		ct, body := apptest.Form(t, rainier(t))
-		a := apptest.Do(t, http.MethodPost, server.url+"/jobs", bytes.NewReader(body), "Content-Type", ct)
+		ct, body := apptest.Form(t, apptest.Photograph(t))
+		a := apptest.Do(t, http.MethodPost, server.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct)
 		locations = append(locations, a.Header.Get("Location"))
 	}
 	for _, l := range locations {
@@ -231,7 +158,7 @@ func TestWorkerHandsBack(t *testing.T) {
 	if err := os.WriteFile(flag, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	open(t, env, "worker", slow, "CONCURRENCY=5")
+	service.Open(t, env, "worker", slow, "CONCURRENCY=5")
 	for _, l := range locations {
 		if a := apptest.Await(t, l); a.JSON(t)["status"] != "completed" || a.JSON(t)["attempts"] != 1.0 {
 			t.Errorf("job is %s", a.Bytes)

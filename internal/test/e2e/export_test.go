@@ -23,6 +23,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/service"
 )
 
 // collector takes traces and metrics by OTLP over HTTP.
@@ -108,7 +109,7 @@ func serviceName(r *resourcepb.Resource) string {
 // call of S3, and their metrics, all of it by the time that they have stopped.
 func TestOneTraceThroughBothProcesses(t *testing.T) {
 	t.Parallel()
-	exporting, err := process.BuildTagged(t.Context(), awstest.Module("."), t.TempDir(), "otlp,logapi", nil, "server", "worker")
+	exporting, err := process.Source{Root: awstest.Module("."), Tags: "otlp,logapi"}.Build(t.Context(), nil, "server", "worker")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,17 +118,17 @@ func TestOneTraceThroughBothProcesses(t *testing.T) {
 	defer receiver.Close()
 	env := awstest.Start(t)
 	vars := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + receiver.URL}
-	server, worker := launchFrom(t, exporting, env, "server", vars...), launchFrom(t, exporting, env, "worker", vars...)
-	server.await(t)
+	server, worker := service.LaunchFrom(t, exporting, env, "server", vars...), service.LaunchFrom(t, exporting, env, "worker", vars...)
+	server.AwaitReady(t)
 
 	const traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
-	ct, body := apptest.Form(t, rainier(t))
-	a := apptest.Do(t, http.MethodPost, server.url+"/jobs", bytes.NewReader(body), "Content-Type", ct,
+	ct, body := apptest.Form(t, apptest.Photograph(t))
+	a := apptest.Do(t, http.MethodPost, server.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct,
 		"traceparent", "00-"+traceID+"-00f067aa0ba902b7-01")
 	if end := apptest.Await(t, a.Header.Get("Location")); end.StatusCode != http.StatusCreated {
 		t.Fatalf("job ends with %s: %s", end.Status, end.Bytes)
 	}
-	for name, p := range map[string]door{"server": server, "worker": worker} {
+	for name, p := range map[string]service.Service{"server": server, "worker": worker} {
 		if err := p.Stop(2 * time.Minute); err != nil {
 			t.Errorf("%s ends with %v: %s", name, err, p.Output())
 		}

@@ -11,6 +11,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/keyless/keylesstest"
+	"claimcheck.example/internal/test/service"
 )
 
 // onGoogle returns a cloud that gives out what env's bucket and queue take, and the
@@ -33,14 +34,14 @@ func TestJobWithoutKeys(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
 	cloud, vars := onGoogle(t, env)
-	server := open(t, env, "server", vars...)
-	open(t, env, "worker", vars...)
-	ct, body := apptest.Form(t, rainier(t))
-	a := apptest.Do(t, http.MethodPost, server.url+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Prefer", "wait=30")
+	server := service.Open(t, env, "server", vars...)
+	service.Open(t, env, "worker", vars...)
+	ct, body := apptest.Form(t, apptest.Photograph(t))
+	a := apptest.Do(t, http.MethodPost, server.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Prefer", "wait=30")
 	if a.StatusCode != http.StatusCreated {
 		t.Errorf("answer is %s: %s", a.Status, a.Bytes)
 	}
-	open(t, env, "server", append(vars, "AWS_ACCESS_KEY_ID="+env.AccessKey, "AWS_SECRET_ACCESS_KEY="+env.SecretKey)...) // keys go before the role
+	service.Open(t, env, "server", append(vars, "AWS_ACCESS_KEY_ID="+env.AccessKey, "AWS_SECRET_ACCESS_KEY="+env.SecretKey)...) // keys go before the role
 	if tokens, credentials := cloud.Counts(); tokens != 2 || credentials != 2 {
 		t.Errorf("%d tokens were fetched and %d credentials, by two processes", tokens, credentials)
 	}
@@ -53,13 +54,13 @@ func TestRoleDenied(t *testing.T) {
 	env := awstest.Start(t)
 	cloud, vars := onGoogle(t, env)
 	cloud.Change(func(does *keylesstest.Behaviour) { does.Refusal = "AccessDenied" })
-	server := launch(t, env, "server", vars...)
+	server := service.Launch(t, env, "server", vars...)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if err := server.Await(ctx, server.url+"/health"); err != nil {
+	if err := server.Await(ctx, server.URL+"/health"); err != nil {
 		t.Fatal(err)
 	}
-	ready := apptest.Get(t, server.url+"/ready")
+	ready := apptest.Get(t, server.URL+"/ready")
 	const role, advice = "arn:aws:iam::123456789012:role/claimcheck", "its trust policy must allow sts:AssumeRoleWithWebIdentity"
 	if text := string(ready.Bytes); ready.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, role) || !strings.Contains(text, advice) || strings.Contains(text, "grant s3:") {
 		t.Errorf("/ready is %s: %s", ready.Status, text)
@@ -71,8 +72,8 @@ func TestRoleDenied(t *testing.T) {
 			t.Fatalf("the log does not say it: %s", server.Output())
 		}
 	}
-	ct, body := apptest.Form(t, rainier(t))
-	refused := apptest.Do(t, http.MethodPost, server.url+"/jobs", bytes.NewReader(body), "Content-Type", ct)
+	ct, body := apptest.Form(t, apptest.Photograph(t))
+	refused := apptest.Do(t, http.MethodPost, server.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct)
 	if refused.StatusCode != http.StatusInternalServerError || bytes.Contains(refused.Bytes, []byte("trust policy")) {
 		t.Errorf("a submit is answered %s: %s", refused.Status, refused.Bytes)
 	}

@@ -3,17 +3,13 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,82 +18,22 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
-	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/service"
 )
 
-// local is a running `claimcheck local`.
-type local struct {
-	*process.Process
-	url string
-}
-
-func startLocal(t *testing.T, flags []string, vars ...string) local {
-	t.Helper()
-	f, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := f.Start("claimcheck", vars, append([]string{"local"}, flags...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Kill)
-	l := local{p, "http://localhost:" + strings.TrimPrefix(flags[0], "--port=")}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	if err := p.Await(ctx, l.url+"/ready"); err != nil {
-		t.Fatal(err)
-	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !strings.Contains(p.Output(), "\nData is kept in ") { // the end of its welcome
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("there is no welcome: %s", p.Output())
-		}
-	}
-	return l
-}
-
-func (l local) submit(t *testing.T, image []byte) apptest.Answer {
-	t.Helper()
-	ct, body := apptest.Form(t, image)
-	return apptest.Do(t, http.MethodPost, l.url+"/jobs", bytes.NewReader(body), "Content-Type", ct)
-}
-
-func localFlags(t *testing.T) []string {
-	t.Helper()
-	flags := []string{"--port=%d", "--s3-port=%d", "--sqs-port=%d"}
-	for i := range flags {
-		port, err := process.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		flags[i] = fmt.Sprintf(flags[i], port)
-	}
-	return append(flags, "--data="+t.TempDir())
-}
-
-// TestFirstLine runs the README's first line as it is written, in a folder of this module,
-// and ends it by Ctrl-C. Where somebody has its ports or its data already, it gets others.
+// TestFirstLine runs the README's first line in the module's folder, with ports and a
+// data folder of the test's own, and ends it by Ctrl-C.
 func TestFirstLine(t *testing.T) {
 	t.Parallel()
-	line := commands(readREADME(t))[0]
-	if line != "go run ./cmd/claimcheck local" {
-		t.Fatalf("the first line is %q", line)
+	const line = "go run ./cmd/claimcheck local"
+	readme, err := os.ReadFile(awstest.Module("README.md"))
+	if err != nil || !strings.Contains(string(readme), "\n    "+line+"\n") {
+		t.Fatalf("the README does not show %q: %v", line, err)
 	}
-	root, url := awstest.Module("."), "http://localhost:8080"
-	data := filepath.Join(root, ".claimcheck")
-	if _, err := os.Stat(data); err == nil || taken(8080) || taken(9000) || taken(9324) {
-		flags := localFlags(t)
-		line += " " + strings.Join(flags, " ")
-		url = "http://localhost:" + strings.TrimPrefix(flags[0], "--port=")
-	} else {
-		t.Cleanup(func() { os.RemoveAll(data) })
-	}
-	cmd := exec.Command("bash", "-c", line)
-	cmd.Dir, cmd.SysProcAttr = root, &syscall.SysProcAttr{Setpgid: true}
+	flags := service.LocalFlags(t)
+	words := append(strings.Fields(line), flags...)
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Dir, cmd.SysProcAttr = awstest.Module("."), &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -116,8 +52,8 @@ func TestFirstLine(t *testing.T) {
 		}
 		welcome += lines.Text() + "\n"
 	}
-	l := local{url: url}
-	a := l.submit(t, rainier(t))
+	l := service.Local{URL: "http://localhost:" + strings.TrimPrefix(flags[0], "--port=")}
+	a := l.Submit(t, apptest.Photograph(t))
 	if end := apptest.Await(t, a.Header.Get("Location")); end.StatusCode != http.StatusCreated {
 		t.Errorf("the job ends as %s: %s", end.Status, end.Bytes)
 	}
@@ -130,15 +66,6 @@ func TestFirstLine(t *testing.T) {
 	if !strings.Contains(string(rest), "Stopped. Everything is kept in") {
 		t.Errorf("after Ctrl-C it says %q, %q", rest, errs.String())
 	}
-}
-
-// taken reports whether something listens on a port.
-func taken(port int) bool {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err == nil {
-		l.Close()
-	}
-	return err != nil
 }
 
 // picture is a PNG of one colour for each n.
@@ -171,17 +98,17 @@ func shows(t testing.TB, body []byte, n int) bool {
 // again, it ends every accepted job, once, with the right output.
 func TestLocalSurvivesKill9(t *testing.T) {
 	t.Parallel()
-	flags := localFlags(t)
+	flags := service.LocalFlags(t)
 	// A job takes long enough that the kill comes in the middle of all of them.
 	vars := []string{"LEASE=3s", "MAX_ATTEMPTS=10", "PROCESSOR=exec:sh -c 'sleep 0.2; cat'", "CONCURRENCY=4"}
-	first := startLocal(t, flags, vars...)
+	first := service.StartLocal(t, flags, vars...)
 	var mu sync.Mutex
 	accepted := map[int]string{} // location by picture
 	var submits sync.WaitGroup
 	for n := range 50 {
 		submits.Go(func() {
 			ct, body := apptest.Form(t, picture(t, n))
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, first.url+"/jobs", bytes.NewReader(body))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, first.URL+"/jobs", bytes.NewReader(body))
 			if err != nil {
 				t.Error(err)
 				return
@@ -205,7 +132,7 @@ func TestLocalSurvivesKill9(t *testing.T) {
 	}
 	submits.Wait()
 	first.Kill()
-	second := startLocal(t, flags, vars...)
+	second := service.StartLocal(t, flags, vars...)
 	for n, location := range accepted {
 		a := apptest.Await(t, location)
 		if a.StatusCode != http.StatusCreated {
@@ -217,7 +144,7 @@ func TestLocalSurvivesKill9(t *testing.T) {
 		}
 	}
 	today := time.Now().UTC().Format(time.DateOnly)
-	usage := apptest.Get(t, second.url+"/usage?from="+today+"&to="+today).JSON(t)
+	usage := apptest.Get(t, second.URL+"/usage?from="+today+"&to="+today).JSON(t)
 	total := usage["total"].(map[string]any)
 	if jobs := int(total["jobs"].(float64)); jobs < len(accepted) || jobs > 50 {
 		t.Errorf("%d jobs are billed, %d were accepted", jobs, len(accepted))
@@ -230,17 +157,17 @@ func TestLocalSurvivesKill9(t *testing.T) {
 // TestLocalJudgesTokens gives it the variables of a server that knows its users.
 func TestLocalJudgesTokens(t *testing.T) {
 	t.Parallel()
-	l := startLocal(t, localFlags(t), "OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=claimcheck")
-	if a := l.submit(t, rainier(t)); a.StatusCode != http.StatusUnauthorized {
+	l := service.StartLocal(t, service.LocalFlags(t), "OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=claimcheck")
+	if a := l.Submit(t, apptest.Photograph(t)); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a submit without a token: %s: %s", a.Status, a.Bytes)
 	}
 }
 
 func TestLocalSaysWhatIsInItsWay(t *testing.T) {
 	t.Parallel()
-	flags := localFlags(t)
-	startLocal(t, flags)
-	others := localFlags(t)
+	flags := service.LocalFlags(t)
+	service.StartLocal(t, flags)
+	others := service.LocalFlags(t)
 	for name, tt := range map[string]struct {
 		flags []string
 		want  string
@@ -251,11 +178,7 @@ func TestLocalSaysWhatIsInItsWay(t *testing.T) {
 		"SQS port":     {[]string{others[0], others[1], flags[2], others[3]}, "--sqs-port"},
 		"data folder":  {[]string{others[0], others[1], others[2], flags[3]}, "--data"},
 	} {
-		f, err := built()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := f.Start("claimcheck", nil, append([]string{"local"}, tt.flags...)...)
+		p, err := service.Commands(t).Start("claimcheck", nil, append([]string{"local"}, tt.flags...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,9 +191,9 @@ func TestLocalSaysWhatIsInItsWay(t *testing.T) {
 // TestLocalIsApartFromTheDevelopersAccount starts it in a shell that is signed in to AWS.
 func TestLocalIsApartFromTheDevelopersAccount(t *testing.T) {
 	t.Parallel()
-	l := startLocal(t, localFlags(t),
+	l := service.StartLocal(t, service.LocalFlags(t),
 		"AWS_PROFILE=no-such-profile", "AWS_SESSION_TOKEN=of-another-account", "AWS_USE_FIPS_ENDPOINT=true", "AWS_ENDPOINT_URL=http://127.0.0.1:1")
-	a := l.submit(t, rainier(t))
+	a := l.Submit(t, apptest.Photograph(t))
 	if a.StatusCode != http.StatusAccepted {
 		t.Fatalf("submit: %s: %s", a.Status, a.Bytes)
 	}

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"testing"
 
+	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/service"
 )
 
 // BenchmarkPeakMemory prints the most resident memory that cmd/server takes for uploads
@@ -42,15 +44,15 @@ func BenchmarkPeakMemory(b *testing.B) {
 func peakOf(b *testing.B, uploads int, size int64) int64 {
 	b.StopTimer()
 	env := awstest.Start(b)
-	d := open(b, env, "server", "MAX_IMAGE_BYTES=2GiB", "LOG_LEVEL=error")
-	head := rainier(b)
+	d := service.Open(b, env, "server", "MAX_IMAGE_BYTES=2GiB", "LOG_LEVEL=error")
+	head := apptest.Photograph(b)
 	b.StartTimer()
 	var wg sync.WaitGroup
 	for range uploads {
 		wg.Go(func() {
 			// A JPEG with something behind it is one still.
 			body := io.MultiReader(bytes.NewReader(head), io.LimitReader(zeros{}, size-int64(len(head))))
-			req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, d.url+"/jobs", body)
+			req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, d.URL+"/jobs", body)
 			if err != nil {
 				b.Error(err)
 				return

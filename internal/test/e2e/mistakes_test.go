@@ -10,6 +10,7 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/service"
 )
 
 // TestReadySaysWhatIsWrong starts the server with each mistake that only its backends can
@@ -27,13 +28,13 @@ func TestReadySaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := launch(t, env, "server", tt.mistake, "HOME="+t.TempDir())
+			d := service.Launch(t, env, "server", tt.mistake, "HOME="+t.TempDir())
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
-			if err := d.Await(ctx, d.url+"/health"); err != nil {
+			if err := d.Await(ctx, d.URL+"/health"); err != nil {
 				t.Fatal(err)
 			}
-			a := apptest.Get(t, d.url+"/ready")
+			a := apptest.Get(t, d.URL+"/ready")
 			if detail, _ := a.JSON(t)["detail"].(string); a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(detail, tt.want) {
 				t.Errorf("/ready answers %s: %s; want %q", a.Status, a.Bytes, tt.want)
 			}
@@ -59,7 +60,7 @@ func TestReadySaysWhatIsWrong(t *testing.T) {
 func TestWorkerSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
-	d := launch(t, env, "worker", "S3_BUCKET=nobody-made-this")
+	d := service.Launch(t, env, "worker", "S3_BUCKET=nobody-made-this")
 	for begin := time.Now(); !strings.Contains(d.Output(), "create it or correct S3_BUCKET"); {
 		if time.Since(begin) > 2*time.Minute {
 			t.Fatalf("log says %s", d.Output())
@@ -72,9 +73,9 @@ func TestWorkerSaysWhatIsWrong(t *testing.T) {
 func TestFunctionSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
-	d := launch(t, env, "function", "ALLOW_ANONYMOUS=", "K_SERVICE=claimcheck")
+	d := service.Launch(t, env, "function", "ALLOW_ANONYMOUS=", "K_SERVICE=claimcheck")
 	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		resp, err := http.Get(d.url + "/health")
+		resp, err := http.Get(d.URL + "/health")
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode != http.StatusInternalServerError {

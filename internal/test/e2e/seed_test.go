@@ -20,17 +20,8 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/service"
 )
-
-// rainier is a photograph-like JPEG with an EXIF orientation.
-func rainier(t testing.TB) []byte {
-	t.Helper()
-	b, err := os.ReadFile(awstest.Module("internal/imageinfo/testdata/rainier.jpg"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // The tests of this file are named after the sentences of the service's first
 // description, each proved over HTTP against S3 and SQS servers on the wire.
@@ -46,7 +37,7 @@ type accepted struct {
 func accept(t *testing.T, vars ...string) accepted {
 	t.Helper()
 	s := apptest.Start(t, vars...)
-	a := s.Submit(t, rainier(t))
+	a := s.Submit(t, apptest.Photograph(t))
 	if a.StatusCode != http.StatusAccepted {
 		t.Fatalf("submit: %s: %s", a.Status, a.Bytes)
 	}
@@ -121,11 +112,11 @@ func TestPostAnImageToJobs(t *testing.T) {
 			t.Fatal(err)
 		}
 		env := awstest.Start(t)
-		submit := func(vars ...string) door {
+		submit := func(vars ...string) service.Service {
 			vars = append(vars, "DISPLAY=:0", "PATH="+desktop+":"+os.Getenv("PATH"), "TMPDIR="+desktop)
-			d := open(t, env, "server", vars...)
-			ct, body := apptest.Form(t, rainier(t))
-			if a := apptest.Do(t, http.MethodPost, d.url+"/jobs", bytes.NewReader(body), "Content-Type", ct); a.StatusCode != http.StatusAccepted {
+			d := service.Open(t, env, "server", vars...)
+			ct, body := apptest.Form(t, apptest.Photograph(t))
+			if a := apptest.Do(t, http.MethodPost, d.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct); a.StatusCode != http.StatusAccepted {
 				t.Fatalf("submit: %s: %s", a.Status, a.Bytes)
 			}
 			return d
@@ -145,8 +136,8 @@ func TestPostAnImageToJobs(t *testing.T) {
 		for begin := time.Now(); shown == nil && time.Since(begin) < 2*time.Minute; time.Sleep(5 * time.Millisecond) {
 			shown, _ = os.ReadFile(desktop + "/shown")
 		}
-		if !bytes.Equal(shown, rainier(t)) || !strings.Contains(d.Output(), record) {
-			t.Errorf("%d bytes are shown, of %d; log: %s", len(shown), len(rainier(t)), d.Output())
+		if !bytes.Equal(shown, apptest.Photograph(t)) || !strings.Contains(d.Output(), record) {
+			t.Errorf("%d bytes are shown, of %d; log: %s", len(shown), len(apptest.Photograph(t)), d.Output())
 		}
 	})
 	t.Run("If accepted: an SQS message is created in the queue at the value of environment variable SQS_QUEUE_URL", func(t *testing.T) {
@@ -172,7 +163,7 @@ func TestPostAnImageToJobs(t *testing.T) {
 		t.Parallel()
 		a := accept(t)
 		ct, body := object(t, a.System, "input/"+a.id)
-		if ct != "image/jpeg" || !bytes.Equal(body, rainier(t)) {
+		if ct != "image/jpeg" || !bytes.Equal(body, apptest.Photograph(t)) {
 			t.Errorf("input is %d bytes of %s", len(body), ct)
 		}
 	})
@@ -220,7 +211,7 @@ func TestIfNotAccepted(t *testing.T) {
 			t.Parallel()
 			s := apptest.Start(t)
 			s.Backend.Fail(tt.rule)
-			a := s.Submit(t, rainier(t))
+			a := s.Submit(t, apptest.Photograph(t))
 			s.Backend.Fail(nil)
 			body := a.JSON(t)
 			location := a.Header.Get("Location")
@@ -386,7 +377,7 @@ func TestIssues(t *testing.T) {
 	t.Run("Possibly crashable with very large files", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t, "MAX_IMAGE_BYTES=8MiB")
-		endless := io.MultiReader(bytes.NewReader(rainier(t)), zeros{}) // nobody says how long it is
+		endless := io.MultiReader(bytes.NewReader(apptest.Photograph(t)), zeros{}) // nobody says how long it is
 		a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", endless, "Content-Type", "image/jpeg")
 		if a.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("an endless image: %s: %s", a.Status, a.Bytes)
@@ -395,7 +386,7 @@ func TestIssues(t *testing.T) {
 		if err != nil || len(stored.Contents) != 0 {
 			t.Errorf("it leaves %v, %v", stored.Contents, err)
 		}
-		if a := s.Submit(t, rainier(t)); a.StatusCode != http.StatusAccepted {
+		if a := s.Submit(t, apptest.Photograph(t)); a.StatusCode != http.StatusAccepted {
 			t.Errorf("the next submit: %s: %s", a.Status, a.Bytes)
 		}
 	})
@@ -404,7 +395,7 @@ func TestIssues(t *testing.T) {
 		p := apptest.StartProvider(t)
 		s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck")
 		s.StartWorker(t)
-		ct, body := apptest.Form(t, rainier(t))
+		ct, body := apptest.Form(t, apptest.Photograph(t))
 		if a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct); a.StatusCode != http.StatusUnauthorized {
 			t.Errorf("an anonymous submit: %s: %s", a.Status, a.Bytes)
 		}
@@ -439,7 +430,7 @@ func TestIssues(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t)
 		s.StartWorker(t)
-		apptest.Await(t, s.Submit(t, rainier(t)).Header.Get("Location"))
+		apptest.Await(t, s.Submit(t, apptest.Photograph(t)).Header.Get("Location"))
 		for op := range s.Count() {
 			if strings.Contains(op, "Create") || strings.Contains(op, "Set") {
 				t.Errorf("%s was called", op)

@@ -24,43 +24,6 @@ import (
 	"time"
 )
 
-// Fleet is a folder of built binaries.
-type Fleet struct {
-	dir string
-	log io.Writer
-}
-
-// Build builds the named commands of the module in root into dir: those of cmd by their
-// names, others by their folders, such as internal/test/bench/floor. What begins with a dash
-// is a flag of go build. What the processes print goes to log.
-func Build(ctx context.Context, root, dir string, log io.Writer, commands ...string) (*Fleet, error) {
-	return BuildTagged(ctx, root, dir, "", log, commands...)
-}
-
-// BuildTagged is Build with build tags, separated by commas.
-func BuildTagged(ctx context.Context, root, dir, tags string, log io.Writer, commands ...string) (*Fleet, error) {
-	args := []string{"build", "-tags", tags, "-o", dir + string(filepath.Separator)}
-	for _, c := range commands {
-		switch {
-		case strings.HasPrefix(c, "-"):
-		case strings.Contains(c, "/"):
-			c = "./" + c
-		default:
-			c = "./cmd/" + c
-		}
-		args = append(args, c)
-	}
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
-	}
-	return &Fleet{dir: dir, log: log}, nil
-}
-
-// WithLog returns the same binaries with another place for what processes print.
-func (f *Fleet) WithLog(log io.Writer) *Fleet { return &Fleet{dir: f.dir, log: log} }
-
 // Process is one running process. Its methods may be called from several goroutines.
 type Process struct {
 	cmd  *exec.Cmd
@@ -80,6 +43,7 @@ func start(cmd *exec.Cmd, env []string, log io.Writer) (*Process, error) {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "AWS_EC2_METADATA_DISABLED=true"}, env...)
 	p := &Process{cmd: cmd, done: make(chan struct{}), tail: &tail{next: log}}
 	cmd.Stdout, cmd.Stderr = p.tail, p.tail
+	endWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

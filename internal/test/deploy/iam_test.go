@@ -1,4 +1,4 @@
-package e2e_test
+package deploy_test
 
 import (
 	"bytes"
@@ -192,51 +192,11 @@ func TestTrustPolicy(t *testing.T) {
 	}
 }
 
-// TestEveryRightIsExplained looks for each action of each policy in docs/aws.md.
-func TestEveryRightIsExplained(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile(awstest.Module("docs/aws.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	explained := map[string]map[right]bool{"server.json": {}, "worker.json": {}}
-	for line := range strings.Lines(string(page)) {
-		cells := strings.Split(line, "|")
-		if len(cells) != 6 || !strings.Contains(cells[1], "`s3:") && !strings.Contains(cells[1], "`sqs:") {
-			continue
-		}
-		action, on := strings.Trim(cells[1], " `"), strings.Trim(cells[2], " `")
-		resource := "arn:aws:s3:::BUCKET/" + on
-		switch on {
-		case "BUCKET":
-			resource = "arn:aws:s3:::BUCKET"
-		case "QUEUE":
-			resource = "arn:aws:sqs:REGION:ACCOUNT:QUEUE"
-		}
-		for name, reason := range map[string]string{"server.json": cells[3], "worker.json": cells[4]} {
-			if strings.TrimSpace(reason) != "" {
-				explained[name][right{action, resource}] = true
-			}
-		}
-	}
-	for name, got := range explained {
-		for r := range readPolicy(t, name).granted(t) {
-			if !got[r] {
-				t.Errorf("docs/aws.md does not say why %s allows %s on %s", name, r.action, r.resource)
-			}
-			delete(got, r)
-		}
-		for r := range got {
-			t.Errorf("docs/aws.md explains %s on %s, which %s does not allow", r.action, r.resource, name)
-		}
-	}
-}
-
 // liveThroughEverything has every call made that server and worker ever make.
 func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 	t.Helper()
 	const mib = 1 << 20
-	image := rainier(t)
+	image := apptest.Photograph(t)
 	large := slices.Concat(image, make([]byte, 6*mib)) // a JPEG with something behind it is one still
 	hung := make(chan struct{}, 16)
 	later := true

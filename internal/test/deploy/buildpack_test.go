@@ -1,4 +1,4 @@
-package e2e_test
+package deploy_test
 
 import (
 	"bytes"
@@ -15,11 +15,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/service"
 )
 
 // What Google's buildpack does with a Go function, and so what is held here, is told by
@@ -76,53 +77,17 @@ func TestBuildpackTakesTheSource(t *testing.T) {
 	}
 }
 
-// generatedMain is to the same effect as the main package that the buildpack writes, but
-// listens on loopback alone.
-const generatedMain = `package main
-
-import (
-	"log"
-	"os"
-
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
-
-	_ "claimcheck.example"
-)
-
-func main() { log.Fatal(funcframework.StartHostPort("127.0.0.1", os.Getenv("PORT"))) }
-`
-
-// buildpackBuilt builds the function as the buildpack does: from a main package inside of
-// this module, which an overlay puts there and not a file. Its name among the commands is
-// "buildpack".
-var buildpackBuilt = sync.OnceValue(func() error {
-	if _, err := built(); err != nil {
-		return err
-	}
-	main, overlay := filepath.Join(binaries, "main.go"), filepath.Join(binaries, "overlay.json")
-	replace, err := json.Marshal(map[string]map[string]string{"Replace": {awstest.Module("functions.local/app/main.go"): main}})
-	if err != nil {
-		return err
-	}
-	for name, content := range map[string][]byte{main: []byte(generatedMain), overlay: replace} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			return err
-		}
-	}
-	cmd := exec.Command("go", "build", "-overlay", overlay, "-o", filepath.Join(binaries, "buildpack"), "./functions.local/app")
-	cmd.Dir = awstest.Module(".")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	return nil
-})
-
 // TestBuildpackServesJobs serves jobs by the function as Google's platform runs it: at a
 // host of its own, and as https://REGION-PROJECT.cloudfunctions.net/claimcheck, where the
 // platform takes the function's name from the path and every URL has to carry it.
 func TestBuildpackServesJobs(t *testing.T) {
 	t.Parallel()
-	if err := buildpackBuilt(); err != nil {
+	// The buildpack builds from a main package inside of this module, which an overlay
+	// puts there and not a file.
+	built, err := process.Source{Root: awstest.Module("."), Overlay: map[string]string{
+		awstest.Module("functions.local/app/main.go"): awstest.Module("internal/test/deploy/testdata/buildpack/main.go"),
+	}}.Build(t.Context(), nil, "functions.local/app")
+	if err != nil {
 		t.Fatal(err)
 	}
 	// What the platform sets for a function.
@@ -131,9 +96,10 @@ func TestBuildpackServesJobs(t *testing.T) {
 	t.Run("at a host of its own", func(t *testing.T) {
 		t.Parallel()
 		env := awstest.Start(t)
-		d := open(t, env, "buildpack", vars...)
-		open(t, env, "worker")
-		serveJobs(t, d.url)
+		d := service.LaunchFrom(t, built, env, "app", vars...)
+		d.AwaitReady(t)
+		service.Open(t, env, "worker")
+		serveJobs(t, d.URL)
 	})
 	t.Run("under a path", func(t *testing.T) {
 		t.Parallel()
@@ -141,8 +107,9 @@ func TestBuildpackServesJobs(t *testing.T) {
 		platform := httptest.NewUnstartedServer(nil)
 		t.Cleanup(platform.Close)
 		public := "http://" + platform.Listener.Addr().String() + "/claimcheck"
-		d := open(t, env, "buildpack", slices.Concat(vars, []string{"PUBLIC_URL=" + public})...)
-		function, err := url.Parse(d.url)
+		d := service.LaunchFrom(t, built, env, "app", slices.Concat(vars, []string{"PUBLIC_URL=" + public})...)
+		d.AwaitReady(t)
+		function, err := url.Parse(d.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +117,7 @@ func TestBuildpackServesJobs(t *testing.T) {
 		mux.Handle("/claimcheck/", http.StripPrefix("/claimcheck", httputil.NewSingleHostReverseProxy(function)))
 		platform.Config.Handler = mux
 		platform.Start()
-		open(t, env, "worker")
+		service.Open(t, env, "worker")
 		serveJobs(t, public)
 	})
 }
@@ -179,7 +146,7 @@ func serveJobs(t *testing.T, public string) {
 		}
 	}
 
-	ct, form := apptest.Form(t, rainier(t))
+	ct, form := apptest.Form(t, apptest.Photograph(t))
 	a := apptest.Do(t, http.MethodPost, public+"/jobs", bytes.NewReader(form), "Content-Type", ct)
 	if a.StatusCode != http.StatusAccepted {
 		t.Fatalf("the submit's answer is %s: %s", a.Status, a.Bytes)
@@ -187,7 +154,7 @@ func serveJobs(t *testing.T, public string) {
 	under("the submit's body", a.JSON(t)["location"].(string))
 	result(under("the submit's Location", a.Header.Get("Location")))
 
-	offer := fmt.Sprintf(`{"content_type": "image/jpeg", "size_bytes": %d}`, len(rainier(t)))
+	offer := fmt.Sprintf(`{"content_type": "image/jpeg", "size_bytes": %d}`, len(apptest.Photograph(t)))
 	a = apptest.Do(t, http.MethodPost, public+"/jobs", strings.NewReader(offer), "Content-Type", "application/json")
 	location := under("the offer's Location", a.Header.Get("Location"))
 	early := apptest.Get(t, location+"/output")
@@ -201,7 +168,7 @@ func serveJobs(t *testing.T, public string) {
 	for k, v := range upload["headers"].(map[string]any) {
 		header = append(header, k, v.(string))
 	}
-	put := apptest.Do(t, upload["method"].(string), upload["url"].(string), bytes.NewReader(rainier(t)), header...)
+	put := apptest.Do(t, upload["method"].(string), upload["url"].(string), bytes.NewReader(apptest.Photograph(t)), header...)
 	if put.StatusCode != http.StatusOK {
 		t.Fatalf("the upload's answer is %s: %s", put.Status, put.Bytes)
 	}

@@ -1,4 +1,4 @@
-package e2e_test
+package docs_test
 
 import (
 	"bytes"
@@ -10,22 +10,23 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/shlex"
 
+	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor"
+	"claimcheck.example/internal/test/program"
 )
 
 // TestREADMEProcessors runs each PROCESSOR that the README shows on a photograph, with
 // and without params, and on a file that is no image.
 func TestREADMEProcessors(t *testing.T) {
 	t.Parallel()
-	page := readREADME(t)
+	page := readPage(t, "README.md")
 	script := filepath.Join(t.TempDir(), "grey.py")
 	if err := os.WriteFile(script, []byte(fenced(t, page, "python")), 0o600); err != nil {
 		t.Fatal(err)
@@ -44,22 +45,22 @@ func TestREADMEProcessors(t *testing.T) {
 	}))
 	t.Cleanup(model.Close)
 	tests := map[string]struct {
-		program, debian string
-		grey            bool
+		program string
+		grey    bool
 	}{
-		"exec:convert":                {program: "convert", debian: "imagemagick"},
-		"exec:vipsthumbnail":          {program: "vipsthumbnail", debian: "libvips-tools"},
+		"exec:convert":                {program: "convert"},
+		"exec:vipsthumbnail":          {program: "vipsthumbnail"},
 		"exec:python3":                {grey: true},
 		"http://model.internal:9000/": {},
 	}
 	told := map[string]bool{}
-	for _, c := range commands(page) {
+	for c := range strings.Lines(page) {
+		if c = strings.TrimSpace(c); !strings.HasPrefix(c, "PROCESSOR=") {
+			continue
+		}
 		words, err := shlex.Split(c)
 		if err != nil {
 			t.Errorf("%q: %v", c, err)
-			continue
-		}
-		if len(words) == 0 || !strings.HasPrefix(words[0], "PROCESSOR=") {
 			continue
 		}
 		spec := strings.TrimPrefix(words[0], "PROCESSOR=")
@@ -76,14 +77,14 @@ func TestREADMEProcessors(t *testing.T) {
 			t.Parallel()
 			tt, ok := tests[name]
 			if !ok {
-				t.Fatal("the README shows it, and no test knows it")
+				t.Fatal("the README shows a processor that this test does not know")
 			}
 			spec := strings.ReplaceAll(spec, "http://model.internal:9000", model.URL)
 			if tt.grey {
 				spec = strings.NewReplacer("python3 ", python(t)+" ", "$PWD/grey.py", script).Replace(spec)
 			}
-			if _, err := exec.LookPath(tt.program); tt.program != "" && err != nil {
-				missing(t, tt.program+" (Debian: "+tt.debian+")")
+			if tt.program != "" {
+				spec = strings.Replace(spec, tt.program, program.Need(t, tt.program), 1)
 			}
 			p, err := processor.New(spec, processor.Options{Env: []string{"PATH=/usr/bin:/bin:" + os.Getenv("PATH")}})
 			if err != nil {
@@ -106,7 +107,7 @@ func TestREADMEProcessors(t *testing.T) {
 				return img, err
 			}
 			for params, want := range map[string]int{"": 320, `{"size": 100}`: 100} {
-				img, err := run(params, rainier(t))
+				img, err := run(params, apptest.Photograph(t))
 				if err != nil {
 					t.Fatalf("params %q: %v", params, err)
 				}

@@ -1,4 +1,4 @@
-package e2e_test
+package docs_test
 
 import (
 	"bytes"
@@ -30,6 +30,8 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
+	"claimcheck.example/internal/test/program"
+	"claimcheck.example/internal/test/service"
 )
 
 // pythonWorker returns docs/worker.md's example, written into a file of its own.
@@ -63,23 +65,7 @@ func pythonWorker(t *testing.T) (file string) {
 // python returns an interpreter that has what the documents' examples import.
 func python(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"python3", "/usr/bin/python3"} {
-		if exec.Command(name, "-c", "import sys, boto3, PIL; assert sys.version_info >= (3, 11)").Run() == nil {
-			return name
-		}
-	}
-	missing(t, "Python 3.11 with boto3 and Pillow (Debian: python3-boto3 python3-pil)")
-	return ""
-}
-
-// missing skips a test that needs what is not installed here. Where CI says that
-// everything is, it fails.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed", what)
-	}
-	t.Skipf("%s is not installed", what)
+	return program.Need(t, "python3 with boto3 and Pillow")
 }
 
 // bucketProxy stands before the local S3. It keeps each version of each document, and
@@ -184,8 +170,8 @@ func (p *bucketProxy) keep(id string, body []byte, ifMatch string) {
 func TestPythonWorker(t *testing.T) {
 	t.Parallel()
 	interpreter, file := python(t), pythonWorker(t)
-	l := startLocal(t, append(localFlags(t), "--no-worker"))
-	environ := l.exports()
+	l := service.StartLocal(t, append(service.LocalFlags(t), "--no-worker"))
+	environ := exports(l.Exports())
 	proxy := newBucketProxy(t, environ["AWS_ENDPOINT_URL_S3"])
 	start := func() *exec.Cmd {
 		cmd := exec.Command(interpreter, file)
@@ -212,14 +198,14 @@ func TestPythonWorker(t *testing.T) {
 	}
 	submit := func(image []byte) (id string) {
 		ct, body := apptest.Form(t, image)
-		a := apptest.Do(t, http.MethodPost, l.url+"/jobs", bytes.NewReader(body), "Content-Type", ct)
+		a := apptest.Do(t, http.MethodPost, l.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct)
 		if a.StatusCode != http.StatusAccepted {
 			t.Fatalf("submit: %s: %s", a.Status, a.Bytes)
 		}
 		return a.JSON(t)["job_id"].(string)
 	}
 
-	victim := submit(rainier(t))
+	victim := submit(apptest.Photograph(t))
 	proxy.holdFirstRead("input/" + victim)
 	first := start()
 	select {
@@ -227,7 +213,7 @@ func TestPythonWorker(t *testing.T) {
 	case <-time.After(2 * time.Minute):
 		t.Fatal("the worker does not begin")
 	}
-	if got := apptest.Get(t, l.url+"/jobs/"+victim).JSON(t)["status"]; got != "processing" {
+	if got := apptest.Get(t, l.URL+"/jobs/"+victim).JSON(t)["status"]; got != "processing" {
 		t.Errorf("in the middle of the job it is %v", got)
 	}
 	if err := first.Process.Kill(); err != nil {
@@ -236,10 +222,10 @@ func TestPythonWorker(t *testing.T) {
 	close(proxy.release)
 
 	good := []string{victim}
-	for n := range 8 {
-		good = append(good, submit(picture(t, n)))
+	for range 8 {
+		good = append(good, submit(apptest.Photograph(t)))
 	}
-	broken := submit(rainier(t)[:5000])
+	broken := submit(apptest.Photograph(t)[:5000])
 	queue := environ.sqs()
 	for _, id := range append(good, broken) {
 		_, err := queue.SendMessage(t.Context(), &sqs.SendMessageInput{
@@ -252,7 +238,7 @@ func TestPythonWorker(t *testing.T) {
 	start()
 	start()
 	for _, id := range good {
-		a := apptest.Await(t, l.url+"/jobs/"+id)
+		a := apptest.Await(t, l.URL+"/jobs/"+id)
 		attempts := 1.0
 		if id == victim {
 			attempts = 2
@@ -261,17 +247,17 @@ func TestPythonWorker(t *testing.T) {
 			t.Errorf("job %s ended with %s: %s", id, a.Status, a.Bytes)
 			continue
 		}
-		out := apptest.Get(t, l.url+"/jobs/"+id+"/output")
+		out := apptest.Get(t, l.URL+"/jobs/"+id+"/output")
 		if _, err := png.Decode(bytes.NewReader(out.Bytes)); err != nil || out.Header.Get("Content-Type") != "image/png" {
 			t.Errorf("output of job %s is no PNG: %v", id, err)
 		}
 	}
-	a := apptest.Await(t, l.url+"/jobs/"+broken)
+	a := apptest.Await(t, l.URL+"/jobs/"+broken)
 	if got := a.JSON(t); got["status"] != "failed" || got["message"] != "the image cannot be read" {
 		t.Errorf("the broken image's job ended with %s", a.Bytes)
 	}
 	environ.awaitEmptyQueue(t)
-	total := apptest.Get(t, l.url+"/usage").JSON(t)["total"].(map[string]any)
+	total := apptest.Get(t, l.URL+"/usage").JSON(t)["total"].(map[string]any)
 	if total["jobs"] != 10.0 || total["completed"] != 9.0 || total["failed"] != 1.0 {
 		t.Errorf("usage is %v", total)
 	}
@@ -306,15 +292,11 @@ func sameBills(t *testing.T, environ exports, ids []string) {
 			t.Fatal(err)
 		}
 	}
-	f, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
 	vars := []string{}
 	for k, v := range environ {
 		vars = append(vars, k+"="+v)
 	}
-	w, err := f.Start("worker", vars)
+	w, err := service.Commands(t).Start("worker", vars)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,17 +309,6 @@ func sameBills(t *testing.T, environ exports, ids []string) {
 
 // exports are the variables that `claimcheck local` prints for others.
 type exports map[string]string
-
-func (l local) exports() exports {
-	e := exports{}
-	for line := range strings.Lines(l.Output()) {
-		if kv, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
-			k, v, _ := strings.Cut(kv, "=")
-			e[k] = v
-		}
-	}
-	return e
-}
 
 func (e exports) config(endpoint string) aws.Config {
 	return aws.Config{

@@ -1,0 +1,12 @@
+package process
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// endWithParent has the system kill the process when this one ends, however it ends: a
+// test that is killed at its time limit leaves no process behind.
+func endWithParent(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}

@@ -1,0 +1,59 @@
+// Package program finds the programs outside of this module that some tests run. A
+// program is what it says it is, not what it is called: another one under the same name
+// counts as none.
+package program
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// known are the questions that a program answers with who it is, and its Debian package.
+var known = map[string]struct {
+	args         []string
+	says, debian string
+}{
+	"bash":          {[]string{"--version"}, "GNU bash", "bash"},
+	"cat":           {[]string{"/dev/null"}, "", "coreutils"},
+	"chromium":      {[]string{"--version"}, "Chromium", "chromium"},
+	"convert":       {[]string{"-version"}, "ImageMagick", "imagemagick"},
+	"curl":          {[]string{"--version"}, "curl ", "curl"},
+	"jq":            {[]string{"--version"}, "jq-", "jq"},
+	"sh":            {[]string{"-c", "echo a POSIX $((2 + 3))"}, "a POSIX 5", "dash"},
+	"vipsthumbnail": {[]string{"--vips-version"}, "libvips", "libvips-tools"},
+	"python3 with boto3 and Pillow": {
+		[]string{"-c", "import sys, boto3, PIL; assert sys.version_info >= (3, 11); print('it has both')"}, "it has both", "python3-boto3 python3-pil",
+	},
+}
+
+// Need returns the path of a program. Where it is not installed the test is skipped; in
+// continuous integration, which installs every one, it fails.
+func Need(tb testing.TB, name string) (path string) {
+	tb.Helper()
+	p, ok := known[name]
+	if !ok {
+		tb.Fatalf("package program does not know how to ask %s who it is", name)
+	}
+	first, _, _ := strings.Cut(name, " ")
+	for _, candidate := range []string{first, "/usr/bin/" + first} {
+		path, err := exec.LookPath(candidate)
+		if err != nil {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+		out, err := exec.CommandContext(ctx, path, p.args...).CombinedOutput()
+		cancel()
+		if err == nil && strings.Contains(string(out), p.says) {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		tb.Fatalf("%s is not installed; .ci/debian %s installs it", name, p.debian)
+	}
+	tb.Skipf("SKIPPED: %s is not installed (Debian: %s)", name, p.debian)
+	return ""
+}

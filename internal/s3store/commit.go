@@ -3,8 +3,6 @@ package s3store
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/proof"
 )
 
 // tokenMeta is the metadata key (x-amz-meta-upload) under which an object says by
@@ -88,6 +87,9 @@ func (u *upload) release() {
 // put sends the whole object. SHA-256 and CRC-32 are handed over, so that the SDK
 // does not read the body for them.
 func (u *upload) put(ctx context.Context, c job.Condition) (string, error) {
+	if err := u.store.Proved(ctx); err != nil {
+		return "", err
+	}
 	ctx, cancel := context.WithTimeout(ctx, u.store.opts.PartTimeout)
 	defer cancel()
 	in := &s3.PutObjectInput{
@@ -96,11 +98,11 @@ func (u *upload) put(ctx context.Context, c job.Condition) (string, error) {
 		Body:          bytes.NewReader(u.buf[:u.n]),
 		ContentLength: aws.Int64(int64(u.n)),
 		ContentType:   &u.contentType,
-		ChecksumCRC32: encodeCRC(u.crc),
+		ChecksumCRC32: u.store.checksum(u.crc),
 		Metadata:      map[string]string{tokenMeta: u.token},
 	}
 	in.IfNoneMatch, in.IfMatch = headers(c)
-	out, err := u.store.client.PutObject(ctx, in, withPayloadHash(u.sum))
+	out, err := u.store.client.PutObject(ctx, in, withPayloadHash(u.sum), u.store.dialect)
 	if err != nil {
 		return "", u.store.translate(ctx, "PutObject "+u.key, err)
 	}
@@ -109,17 +111,26 @@ func (u *upload) put(ctx context.Context, c job.Condition) (string, error) {
 
 // begin opens the multipart upload.
 func (u *upload) begin(ctx context.Context) error {
+	if err := u.store.Proved(ctx); err != nil {
+		return err
+	}
 	// Not cut off with ctx: of what S3 began all the same nobody would know the name.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.store.opts.CallTimeout)
 	defer cancel()
-	out, err := u.store.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-		Bucket:            &u.store.bucket,
-		Key:               &u.key,
-		ContentType:       &u.contentType,
-		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
-		ChecksumType:      types.ChecksumTypeFullObject,
-		Metadata:          map[string]string{tokenMeta: u.token},
-	})
+	in := &s3.CreateMultipartUploadInput{
+		Bucket:      &u.store.bucket,
+		Key:         &u.key,
+		ContentType: &u.contentType,
+		Metadata:    map[string]string{tokenMeta: u.token},
+	}
+	u.sums = u.store.multipart()
+	if u.sums != proof.None {
+		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
+	}
+	if u.sums == proof.FullObject {
+		in.ChecksumType = types.ChecksumTypeFullObject
+	}
+	out, err := u.store.client.CreateMultipartUpload(ctx, in)
 	if err != nil {
 		return u.store.translate(ctx, "CreateMultipartUpload "+u.key, err)
 	}
@@ -141,22 +152,29 @@ func (u *upload) sendPart(ctx context.Context, number int32, data []byte, crc ui
 		defer time.AfterFunc(u.store.opts.AbortTimeout, cancel).Stop()
 		<-sending.Done()
 	})()
-	out, err := u.store.client.UploadPart(sending, &s3.UploadPartInput{
+	in := &s3.UploadPartInput{
 		Bucket:        &u.store.bucket,
 		Key:           &u.key,
 		UploadId:      &u.id,
 		PartNumber:    &number,
 		Body:          bytes.NewReader(data),
 		ContentLength: aws.Int64(int64(len(data))),
-		ChecksumCRC32: encodeCRC(crc),
-	}, withPayloadHash(unsignedPayload))
+	}
+	options := []func(*s3.Options){u.store.dialect}
+	if u.sums == proof.None { // the signature covers the payload where TLS does not protect it
+		options = append(options, withoutChecksum)
+	} else {
+		in.ChecksumCRC32 = proof.EncodeCRC(crc)
+		options = append(options, withPayloadHash(unsignedPayload))
+	}
+	out, err := u.store.client.UploadPart(sending, in, options...)
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		return types.CompletedPart{}, u.store.translate(ctx, "UploadPart "+u.key, err)
 	}
-	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: encodeCRC(crc)}, nil
+	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: in.ChecksumCRC32}, nil
 }
 
 // complete sends the last part, once, and makes the parts an object.
@@ -176,9 +194,9 @@ func (u *upload) complete(ctx context.Context, c job.Condition) (string, error) 
 		Key:             &u.key,
 		UploadId:        &u.id,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
-		ChecksumType:    types.ChecksumTypeFullObject,
-		ChecksumCRC32:   encodeCRC(u.whole),
-		MpuObjectSize:   &u.size,
+	}
+	if u.sums == proof.FullObject {
+		in.ChecksumType, in.ChecksumCRC32, in.MpuObjectSize = types.ChecksumTypeFullObject, proof.EncodeCRC(u.whole), &u.size
 	}
 	in.IfNoneMatch, in.IfMatch = headers(c)
 	out, err := u.store.client.CompleteMultipartUpload(ctx, in)
@@ -213,11 +231,6 @@ func headers(c job.Condition) (ifNoneMatch, ifMatch *string) {
 		ifMatch = quoted(c.Tag)
 	}
 	return ifNoneMatch, ifMatch
-}
-
-// encodeCRC returns a CRC-32 as S3's headers have it: base64 of the big-endian bytes.
-func encodeCRC(crc uint32) *string {
-	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc)))
 }
 
 // withPayloadHash signs a request with this hash of its payload, instead of reading

@@ -2,9 +2,11 @@ package s3store_test
 
 import (
 	"bytes"
+	"net/http"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"claimcheck.example/internal/awslocal/awstest"
@@ -20,9 +22,23 @@ func newClient(env *awstest.Env, more ...func(*s3.Options)) *s3.Client {
 	return s3.NewFromConfig(env.Servers.Config(), append([]func(*s3.Options){endpoint, s3store.ClientOptions}, more...)...)
 }
 
-func openFixture(tb testing.TB, memory *s3store.Memory) jobtest.StoreFixture {
+// overTLS sets a client up for the environment's S3 behind TLS.
+func overTLS(tb testing.TB, env *awstest.Env) func(*s3.Options) {
+	endpoint, roots := env.TLS(tb)
+	return func(o *s3.Options) {
+		o.BaseEndpoint = &endpoint
+		o.HTTPClient = o.HTTPClient.(*awshttp.BuildableClient).WithTransportOptions(func(t *http.Transport) {
+			t.TLSClientConfig.RootCAs = roots
+		})
+	}
+}
+
+func openFixture(tb testing.TB, memory *s3store.Memory, tls bool) jobtest.StoreFixture {
 	env := awstest.Start(tb)
 	client := newClient(env)
+	if tls {
+		client = newClient(env, overTLS(tb, env))
+	}
 	return jobtest.StoreFixture{
 		Store: s3store.New(client, env.Bucket, s3store.Options{Memory: memory}),
 		PutRaw: func(tb testing.TB, id job.ID, raw []byte) {
@@ -40,10 +56,15 @@ func openFixture(tb testing.TB, memory *s3store.Memory) jobtest.StoreFixture {
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	memory := s3store.NewMemory(s3store.MemoryOptions{})
-	jobtest.TestStore(t, func(t *testing.T) jobtest.StoreFixture { return openFixture(t, memory) })
+	for name, tls := range map[string]bool{"http": false, "https": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			jobtest.TestStore(t, func(t *testing.T) jobtest.StoreFixture { return openFixture(t, memory, tls) })
+		})
+	}
 }
 
 func BenchmarkStore(b *testing.B) {
 	memory := s3store.NewMemory(s3store.MemoryOptions{})
-	jobtest.BenchmarkStore(b, func(b *testing.B) jobtest.StoreFixture { return openFixture(b, memory) })
+	jobtest.BenchmarkStore(b, func(b *testing.B) jobtest.StoreFixture { return openFixture(b, memory, false) })
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strings"
 
@@ -36,15 +37,13 @@ func (s *Store) write(ctx context.Context, j *job.Job, condition func(*s3.PutObj
 	if err != nil {
 		return "", fmt.Errorf("encode the document of job %s: %w", j.ID, err)
 	}
+	if err := s.Proved(ctx); err != nil {
+		return "", err
+	}
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
 	defer cancel()
-	in := &s3.PutObjectInput{
-		Bucket:      &s.bucket,
-		Key:         aws.String(documentKey(j.ID)),
-		Body:        bytes.NewReader(body),
-		ContentType: aws.String("application/json"),
-	}
+	in := s.jsonObject(documentKey(j.ID), body)
 	condition(in)
 	out, err := s.client.PutObject(ctx, in)
 	if err == nil {
@@ -58,6 +57,20 @@ func (s *Store) write(ctx context.Context, j *job.Job, condition func(*s3.PutObj
 		return "", err
 	}
 	return s.decide(caller, j, err)
+}
+
+// jsonObject is a PutObject of a small JSON object. Its checksum is given, so that it goes
+// out plain with its length: without one the SDK sends it over TLS in chunks with a
+// trailer, which several stores refuse.
+func (s *Store) jsonObject(key string, body []byte) *s3.PutObjectInput {
+	return &s3.PutObjectInput{
+		Bucket:        &s.bucket,
+		Key:           &key,
+		Body:          bytes.NewReader(body),
+		ContentLength: aws.Int64(int64(len(body))),
+		ContentType:   aws.String("application/json"),
+		ChecksumCRC32: s.checksum(crc32.ChecksumIEEE(body)),
+	}
 }
 
 // decide finds out what became of a write that ended with doubt.
@@ -133,6 +146,9 @@ func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
 
 // remove deletes an object, with a tag only while it still has it.
 func (s *Store) remove(ctx context.Context, key, tag string) error {
+	if err := s.Proved(ctx); err != nil {
+		return err
+	}
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
 	defer cancel()

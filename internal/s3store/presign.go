@@ -14,6 +14,9 @@ import (
 // PresignInput implements job.Presigner. The URL dies with the session of the credentials
 // that signed it; where these do not say when they end, nobody knows.
 func (s *Store) PresignInput(ctx context.Context, id job.ID, contentType string, size int64, ttl time.Duration) (*job.Upload, error) {
+	if err := s.Proved(ctx); err != nil {
+		return nil, err
+	}
 	key := objectKey(job.Input, id)
 	signer, err := s.client.Options().Credentials.Retrieve(ctx)
 	if err != nil {

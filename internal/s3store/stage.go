@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/proof"
 )
 
 // maxParts is how many parts a multipart upload may have; S3's rule.
@@ -77,6 +78,7 @@ type upload struct {
 	peek [1]byte
 
 	id     string // of the multipart upload; empty when there is none
+	sums   proof.Multipart
 	parts  []types.CompletedPart
 	flight chan flown // the part that is being sent; nil when there is none
 

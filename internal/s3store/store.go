@@ -3,12 +3,14 @@ package s3store
 import (
 	"context"
 	"crypto/rand"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/proof"
 )
 
 // Options of a Store. The zero value is good for production.
@@ -28,6 +30,9 @@ type Options struct {
 	// AbortTimeout bounds the clearing away of an upload that is given up, and before
 	// it the sending of a part that is on its way; 10 s by default.
 	AbortTimeout time.Duration
+	// Proof is what a store under a custom endpoint must have shown before it is written
+	// to; the zero value asks for nothing. AWS itself needs no proof.
+	Proof Proof
 }
 
 // Store is job.Store on one S3 bucket. It is safe for concurrent use.
@@ -36,6 +41,9 @@ type Store struct {
 	presign *s3.PresignClient
 	bucket  string
 	opts    Options
+	origin  string                        // scheme and host of the endpoint
+	bare    bool                          // checksums only where the API wants them
+	found   atomic.Pointer[proof.Dialect] // nil until the store is proved, where it must be
 }
 
 var _ job.Store = (*Store)(nil)
@@ -49,7 +57,14 @@ func New(client *s3.Client, bucket string, opts Options) *Store {
 	orDefault(&opts.IdleTimeout, 30*time.Second)
 	orDefault(&opts.PartTimeout, 60*time.Second)
 	orDefault(&opts.AbortTimeout, 10*time.Second)
-	return &Store{client: client, presign: s3.NewPresignClient(client), bucket: bucket, opts: opts}
+	set := client.Options()
+	if !proof.Custom(set.BaseEndpoint) {
+		opts.Proof = NoProof
+	}
+	return &Store{
+		client: client, presign: s3.NewPresignClient(client), bucket: bucket, opts: opts,
+		origin: proof.Origin(set.BaseEndpoint), bare: set.RequestChecksumCalculation == aws.RequestChecksumCalculationWhenRequired,
+	}
 }
 
 func orDefault(d *time.Duration, value time.Duration) {
@@ -58,12 +73,16 @@ func orDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
-// Ready asks for the bucket itself: one HEAD, which needs s3:ListBucket.
+// Ready asks for the bucket itself: one HEAD, which needs s3:ListBucket. Where a proof is
+// wanted and not yet found, it reads that too.
 func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
 	defer cancel()
 	_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.bucket})
-	return s.translateBucket(ctx, err)
+	if err != nil {
+		return s.translateBucket(ctx, err)
+	}
+	return s.Proved(ctx)
 }
 
 func documentKey(id job.ID) string { return "jobs/" + string(id) }

@@ -1,7 +1,6 @@
 package s3store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,17 +24,16 @@ const usageReaders = 16
 // is one already it stays, and that is no error. So the bill is right however often
 // the end of a job is told, as long as at is always the same.
 func (s *Store) RecordUsage(ctx context.Context, owner string, at time.Time, id job.ID, record []byte) error {
+	if err := s.Proved(ctx); err != nil {
+		return err
+	}
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
 	defer cancel()
 	key := usagePrefix(owner) + at.UTC().Format(time.DateOnly) + "/" + string(id)
-	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket:      &s.bucket,
-		Key:         &key,
-		Body:        bytes.NewReader(record),
-		ContentType: aws.String("application/json"),
-		IfNoneMatch: aws.String("*"),
-	})
+	in := s.jsonObject(key, record)
+	in.IfNoneMatch = aws.String("*")
+	_, err := s.client.PutObject(ctx, in)
 	err = s.translate(caller, "PutObject "+key, err)
 	if job.KindOf(err) == job.Conflict {
 		return nil

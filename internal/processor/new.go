@@ -24,6 +24,12 @@ type Options struct {
 	// Image bounds the built-in processor. Its MaxOutputBytes bounds what a command or a
 	// server gives back, too.
 	Image imaging.Limits
+	// Engine carries out what the built-in processor is asked for; the embedded one by
+	// default.
+	Engine imaging.Engine
+	// Accepts is what a submit takes for the built-in processor; by default what Engine
+	// can do.
+	Accepts *imaging.Capabilities
 	// Timeout bounds one run of a command or one answer of a server, from beginning to
 	// end; default 5 minutes.
 	Timeout time.Duration
@@ -48,7 +54,14 @@ type Options struct {
 func New(spec string, opts Options) (Processor, error) {
 	opts.Image = opts.Image.WithDefaults()
 	if spec == "image" {
-		return imaging.New(embedded.New(opts.Image), embedded.Capabilities(), opts.Image), nil
+		if opts.Engine == nil {
+			opts.Engine = embedded.New(opts.Image)
+		}
+		if opts.Accepts == nil {
+			can := opts.Engine.Describe().Capabilities
+			opts.Accepts = &can
+		}
+		return imaging.New(opts.Engine, *opts.Accepts, opts.Image), nil
 	}
 	if line, ok := strings.CutPrefix(spec, "exec:"); ok {
 		return command.New(line, command.Options{

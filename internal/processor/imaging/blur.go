@@ -22,6 +22,8 @@ func (o blur) Cost(w, h int) (outW, outH int, work float64) {
 	return w, h, softening(w, h, float64(o))
 }
 
+func (blur) Needs(w, h int) (needW, needH int, indifferent bool) { return w, h, false }
+
 func (o blur) Apply(ctx context.Context, c Canvas, _ Limits) error {
 	return c.Blur(ctx, float64(o))
 }

@@ -43,6 +43,24 @@ func (p Plan) Cost(w, h int) (pixels int64, work float64) {
 	return pixels, work
 }
 
+// Needs returns the size to which an engine may reduce an upright picture of w x h while
+// it decodes it, because the operations begin by scaling the picture to that size. It is
+// w x h where they need every pixel.
+func (p Plan) Needs(w, h int) (needW, needH int) {
+	outW, outH := w, h
+	for _, op := range p.Ops {
+		needW, needH, indifferent := op.Needs(outW, outH)
+		if !indifferent {
+			if outW != w { // an odd number of quarters
+				needW, needH = needH, needW
+			}
+			return min(needW, w), min(needH, h)
+		}
+		outW, outH, _ = op.Cost(outW, outH)
+	}
+	return w, h
+}
+
 // resampling is how often Canvas.Resample looks at a pixel.
 func resampling(fromW, fromH, w, h int) float64 {
 	if w == fromW && h == fromH {

@@ -53,6 +53,8 @@ func (o crop) Cost(w, h int) (outW, outH int, work float64) {
 	return max(r.Dx(), 1), max(r.Dy(), 1), 0
 }
 
+func (crop) Needs(w, h int) (needW, needH int, indifferent bool) { return w, h, false }
+
 func (o crop) Apply(_ context.Context, c Canvas, _ Limits) error {
 	w, h := c.Size()
 	r := o.within(w, h)

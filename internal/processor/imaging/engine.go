@@ -23,11 +23,3 @@ type Description struct {
 	Version string
 	Capabilities
 }
-
-// Capabilities are what an engine, or any of several, can do.
-type Capabilities struct {
-	// Reads are the media types that it decodes.
-	Reads []string
-	// Writes are the formats that it encodes, by their names in params.
-	Writes []string
-}

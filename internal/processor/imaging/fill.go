@@ -39,6 +39,12 @@ func (o fill) Cost(w, h int) (outW, outH int, work float64) {
 	return o.width, o.height, resampling(part.Dx(), part.Dy(), o.width, o.height)
 }
 
+// Needs is the size of the whole picture, of which the box shows a part.
+func (o fill) Needs(w, h int) (needW, needH int, indifferent bool) {
+	part := o.part(w, h)
+	return scaled(w, float64(o.width)/float64(part.Dx())), scaled(h, float64(o.height)/float64(part.Dy())), false
+}
+
 func (o fill) Apply(ctx context.Context, c Canvas, _ Limits) error {
 	if err := c.Crop(o.part(c.Size())); err != nil {
 		return err

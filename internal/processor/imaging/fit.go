@@ -38,6 +38,11 @@ func (o fit) Cost(w, h int) (outW, outH int, work float64) {
 	return outW, outH, resampling(w, h, outW, outH)
 }
 
+func (o fit) Needs(w, h int) (needW, needH int, indifferent bool) {
+	needW, needH = o.size(w, h)
+	return needW, needH, false
+}
+
 func (o fit) Apply(ctx context.Context, c Canvas, _ Limits) error {
 	w, h := o.size(c.Size())
 	return c.Resample(ctx, w, h)

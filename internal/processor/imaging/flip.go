@@ -20,6 +20,8 @@ func (flip) Name() string { return "flip" }
 
 func (flip) Cost(w, h int) (outW, outH int, work float64) { return w, h, 0 }
 
+func (flip) Needs(w, h int) (needW, needH int, indifferent bool) { return w, h, true }
+
 func (o flip) Apply(_ context.Context, c Canvas, _ Limits) error {
 	if o == "vertical" {
 		if err := c.Rotate(2); err != nil {

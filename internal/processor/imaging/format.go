@@ -1,6 +1,8 @@
 package imaging
 
 import (
+	"strings"
+
 	"claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
 )
@@ -10,10 +12,14 @@ type Format struct {
 	// Name is the format's in params.
 	Name        string
 	ContentType string
-	// Quality: the format's encoder has one.
-	Quality bool
+	// Lossy and Lossless say which of the two an encoder can be asked for.
+	Lossy, Lossless bool
+	// Quality is the one of a lossy file for which none is asked.
+	Quality int
 	// Alpha: its pixels may be transparent.
 	Alpha bool
+	// Animated: it can have several frames.
+	Animated bool
 	// MaxSide is the greatest side that a file can state, in pixels.
 	MaxSide int
 	// Keep says which metadata a file can have.
@@ -22,11 +28,13 @@ type Format struct {
 
 // formats is the table of formats, in the order in which sentences list them.
 var formats = []Format{
-	{Name: "jpeg", ContentType: imageinfo.JPEG, Quality: true, MaxSide: 1<<16 - 1, Keep: Keep{ICC: true, EXIF: true}},
-	{Name: "png", ContentType: imageinfo.PNG, Alpha: true, MaxSide: 1<<31 - 1, Keep: Keep{ICC: true, EXIF: true}},
-	{Name: "gif", ContentType: imageinfo.GIF, Alpha: true, MaxSide: 1<<16 - 1},
-	{Name: "webp", ContentType: imageinfo.WebP, Alpha: true, MaxSide: 1 << 14, Keep: Keep{ICC: true}},
-	{Name: "tiff", ContentType: imageinfo.TIFF, Alpha: true, MaxSide: 1<<31 - 1},
+	{Name: "jpeg", ContentType: imageinfo.JPEG, Lossy: true, Quality: 85, MaxSide: 1<<16 - 1, Keep: Keep{ICC: true, EXIF: true}},
+	{Name: "png", ContentType: imageinfo.PNG, Lossless: true, Alpha: true, MaxSide: 1<<31 - 1, Keep: Keep{ICC: true, EXIF: true}},
+	{Name: "gif", ContentType: imageinfo.GIF, Alpha: true, Animated: true, MaxSide: 1<<16 - 1},
+	{Name: "webp", ContentType: imageinfo.WebP, Lossy: true, Lossless: true, Quality: 80, Alpha: true, Animated: true, MaxSide: 1 << 14, Keep: Keep{ICC: true}},
+	{Name: "tiff", ContentType: imageinfo.TIFF, Lossless: true, Alpha: true, MaxSide: 1<<31 - 1},
+	{Name: "avif", ContentType: imageinfo.AVIF, Lossy: true, Lossless: true, Quality: 60, Alpha: true, MaxSide: 1 << 14, Keep: Keep{ICC: true}},
+	{Name: "jxl", ContentType: imageinfo.JXL, Lossy: true, Lossless: true, Quality: 85, Alpha: true, MaxSide: 1 << 20, Keep: Keep{ICC: true}},
 }
 
 // FormatOf returns the format of that name.
@@ -47,13 +55,25 @@ func formatNames() []string {
 	return names
 }
 
+// formatsWith lists the formats of a kind: "jpeg, webp and avif".
+func formatsWith(is func(Format) bool) string {
+	var names []string
+	for _, f := range formats {
+		if is(f) {
+			names = append(names, f.Name)
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
 // ResultFormat is that of the result of w x h pixels: as planned, or, where nothing is,
 // by the type of the input and whether there are transparent pixels. It refuses sides
 // that the format cannot state.
 func (p Plan) ResultFormat(inputType string, alpha bool, w, h int) (Format, error) {
 	name := p.Format
 	if name == "" {
-		name = defaultFormat(inputType, alpha)
+		name = p.defaultFormat(inputType, alpha)
 	}
 	f, _ := FormatOf(name)
 	if w > f.MaxSide || h > f.MaxSide {
@@ -62,8 +82,12 @@ func (p Plan) ResultFormat(inputType string, alpha bool, w, h int) (Format, erro
 	return f, nil
 }
 
-func defaultFormat(inputType string, alpha bool) string {
+func (p Plan) defaultFormat(inputType string, alpha bool) string {
 	switch {
+	case p.Animated && inputType == imageinfo.GIF:
+		return "gif"
+	case p.Animated && inputType == imageinfo.WebP:
+		return "webp"
 	case inputType == imageinfo.JPEG:
 		return "jpeg"
 	case inputType == imageinfo.PNG, inputType == imageinfo.GIF, alpha:

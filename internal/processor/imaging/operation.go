@@ -16,6 +16,10 @@ type Operation interface {
 	// Cost returns the size of what the operation makes of a picture of w x h, at least
 	// one pixel a side, and how often it looks at a pixel.
 	Cost(w, h int) (outW, outH int, work float64)
+	// Needs returns the size in which the operation needs a picture of w x h: the size
+	// that it scales the picture to, or w and h where it looks at single pixels. Any
+	// size will do for an operation that is indifferent.
+	Needs(w, h int) (needW, needH int, indifferent bool)
 	// Apply carries the operation out. Its errors have kinds, but for ctx's own.
 	Apply(ctx context.Context, c Canvas, limits Limits) error
 }

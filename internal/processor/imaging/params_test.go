@@ -1,17 +1,20 @@
 package imaging_test
 
 import (
+	"image"
 	"strings"
 	"testing"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/processor/imaging/embedded"
+	"claimcheck.example/internal/processor/imaging/imagingtest"
+	"claimcheck.example/internal/processor/processortest"
 )
 
 // builtin is the built-in processor with the engine in Go.
 func builtin(limits imaging.Limits) *imaging.Processor {
-	return imaging.New(embedded.New(limits), embedded.Capabilities(), limits)
+	return imaging.New(embedded.New(limits), imaging.Embedded(), limits)
 }
 
 func TestCheckParams(t *testing.T) {
@@ -45,7 +48,18 @@ func TestCheckParams(t *testing.T) {
 		{`{"height": -1}`, "height must be"},
 		{`{"quality": 0}`, "quality must be a whole number from 1 to 100"},
 		{`{"quality": 101}`, "quality must be"},
-		{`{"quality": 80, "format": "png"}`, "quality is for"},
+		{`{"quality": 80, "format": "png"}`, "quality works with the formats jpeg, webp, avif and jxl, not with png"},
+		{`{"lossless": 1, "format": "webp"}`, "lossless must be one of true, false"},
+		{`{"lossless": true}`, "lossless needs a format: webp, avif and jxl"},
+		{`{"lossless": true, "format": "jpeg"}`, "lossless works with the formats webp, avif and jxl, not with jpeg"},
+		{`{"lossless": false, "format": "png"}`, "lossless works with"},
+		{`{"lossless": true, "quality": 3, "format": "webp"}`, "quality as well as lossless"},
+		{`{"animated": true, "format": "jpeg"}`, "animated works with the formats gif and webp"},
+		{`{"animated": 1}`, "animated must be one of"},
+		{`{"format": "avif"}`, "the embedded engine does not write avif; the vips engine writes it"},
+		{`{"format": "webp", "quality": 80}`, "the embedded engine does not write lossy webp"},
+		{`{"format": "webp", "lossless": false}`, "the embedded engine does not write lossy webp"},
+		{`{"animated": true}`, "the embedded engine does not write animations"},
 		{`{"format": "svg"}`, "format must be one of jpeg, png"},
 		{`{"format": null}`, "format must be one of"},
 		{`{"format": ["png"]}`, "format must be one of"},
@@ -80,6 +94,77 @@ func TestCheckParams(t *testing.T) {
 		err := p.CheckParams(job.Media{}, []byte(tt.params))
 		if job.KindOf(err) != job.Invalid || !strings.Contains(job.MessageOf(err), tt.word) {
 			t.Errorf("CheckParams(%s): got %v (%v), want invalid with %q", tt.params, err, job.KindOf(err), tt.word)
+		}
+	}
+}
+
+// TestCheckParamsOfAnyEngine takes at submit what only some workers can do, and leaves it
+// to the worker to refuse it.
+func TestCheckParamsOfAnyEngine(t *testing.T) {
+	t.Parallel()
+	p := imaging.New(embedded.New(imaging.Limits{}), imaging.Any(), imaging.Limits{})
+	data := imagingtest.PNG(t, image.NewGray(image.Rect(0, 0, 2, 2)))
+	for _, params := range []string{`{"format": "avif", "quality": 50}`, `{"format": "webp", "quality": 80}`, `{"format": "jxl", "lossless": true}`, `{"animated": true}`} {
+		if err := p.CheckParams(job.Media{}, []byte(params)); err != nil {
+			t.Errorf("CheckParams(%s): %v", params, err)
+		}
+		if _, _, err := processortest.Run(t, p, data, params); job.KindOf(err) != job.Invalid || !strings.Contains(job.MessageOf(err), "the vips engine writes") {
+			t.Errorf("%s: got %v, want invalid with the engine that writes it", params, err)
+		}
+	}
+	if !p.Accepts("image/heic") || p.Accepts("image/svg+xml") {
+		t.Errorf("HEIC is accepted: %v; SVG: %v", p.Accepts("image/heic"), p.Accepts("image/svg+xml"))
+	}
+}
+
+// TestPlanSettlesTheEncoder looks at what params leave open.
+func TestPlanSettlesTheEncoder(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		params   string
+		quality  int
+		lossless bool
+	}{
+		{``, 0, false},
+		{`{"format": "webp"}`, 0, true},
+		{`{"format": "webp", "quality": 70}`, 70, false},
+		{`{"format": "webp", "lossless": false}`, 0, false},
+		{`{"format": "avif"}`, 0, false},
+		{`{"format": "jxl", "lossless": true}`, 0, true},
+	}
+	for _, tt := range tests {
+		plan, err := imaging.Parse([]byte(tt.params), imaging.Limits{})
+		if err != nil || plan.Quality != tt.quality || plan.Lossless != tt.lossless {
+			t.Errorf("%s: got quality %d, lossless %v, %v; want %d, %v", tt.params, plan.Quality, plan.Lossless, err, tt.quality, tt.lossless)
+		}
+	}
+}
+
+// TestPlanNeeds looks at how small a picture may be decoded.
+func TestPlanNeeds(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		params string
+		w, h   int
+	}{
+		{``, 1024, 768},
+		{`{"width": 100}`, 100, 75},
+		{`{"ops": []}`, 4000, 3000},
+		{`{"ops": [{"crop": {"width": 10, "height": 10}}, {"fit": {"width": 5}}]}`, 4000, 3000},
+		{`{"ops": [{"blur": 1}, {"fit": {"width": 5}}]}`, 4000, 3000},
+		{`{"ops": [{"grayscale": true}, {"flip": "vertical"}, {"fit": {"width": 400}}, {"crop": {"width": 1, "height": 1}}]}`, 400, 300},
+		{`{"ops": [{"rotate": 90}, {"fit": {"width": 300}}]}`, 400, 300},
+		{`{"ops": [{"rotate": 90}, {"rotate": 90}, {"resize": {"width": 300, "height": 10}}]}`, 300, 10},
+		{`{"ops": [{"fill": {"width": 300, "height": 300}}]}`, 400, 300},
+		{`{"ops": [{"resize": {"width": 8000}}]}`, 4000, 3000},
+	}
+	for _, tt := range tests {
+		plan, err := imaging.Parse([]byte(tt.params), imaging.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, h := plan.Needs(4000, 3000); w != tt.w || h != tt.h {
+			t.Errorf("%s: needs %d x %d, want %d x %d", tt.params, w, h, tt.w, tt.h)
 		}
 	}
 }

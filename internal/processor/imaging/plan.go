@@ -16,9 +16,13 @@ type Plan struct {
 	Ops []Operation
 	// Format is that of the result; empty when the input decides, by DefaultFormat.
 	Format string
-	// Quality is 1 to 100, of a JPEG.
+	// Quality is 1 to 100, of a lossy format; zero is the format's default.
 	Quality int
-	Keep    Keep
+	// Lossless is for a Format that has both; Quality is zero then.
+	Lossless bool
+	// Animated keeps all frames of a GIF or WebP.
+	Animated bool
+	Keep     Keep
 }
 
 // Keep says which metadata survive.
@@ -39,7 +43,7 @@ type Keep struct{ ICC, EXIF bool }
 //	{"ops": [{"crop": {"x": 10, "y": 10, "width": 500, "height": 400}}, {"rotate": 90}], "format": "png"}
 func Parse(raw json.RawMessage, limits Limits) (Plan, error) {
 	limits = limits.WithDefaults()
-	p := Plan{Quality: 85}
+	p := Plan{}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = json.RawMessage("{}")
 	}
@@ -48,7 +52,7 @@ func Parse(raw json.RawMessage, limits Limits) (Plan, error) {
 		return Plan{}, err
 	}
 	var box fit
-	var ops, quality bool
+	var ops, lossless bool
 	for _, m := range members {
 		switch m.Key {
 		case "width":
@@ -61,12 +65,16 @@ func Parse(raw json.RawMessage, limits Limits) (Plan, error) {
 		case "format":
 			p.Format, err = m.Choice(formatNames()...)
 		case "quality":
-			quality = true
 			p.Quality, err = m.Integer(1, 100)
+		case "lossless":
+			lossless = true
+			p.Lossless, err = m.Bool()
+		case "animated":
+			p.Animated, err = m.Bool()
 		case "keep":
 			p.Keep, err = parseKeep(m)
 		default:
-			err = m.Unknown("width", "height", "ops", "format", "quality", "keep")
+			err = m.Unknown("width", "height", "ops", "format", "quality", "lossless", "animated", "keep")
 		}
 		if err != nil {
 			return Plan{}, err
@@ -75,15 +83,8 @@ func Parse(raw json.RawMessage, limits Limits) (Plan, error) {
 	if ops && box != (fit{}) {
 		return Plan{}, params.Invalid("params give ops as well as width or height; give the one or the other")
 	}
-	if f, ok := FormatOf(p.Format); ok {
-		switch {
-		case quality && !f.Quality:
-			return Plan{}, params.Invalid("quality is for the format jpeg; %s has none", f.Name)
-		case p.Keep.ICC && !f.Keep.ICC:
-			return Plan{}, params.Invalid(`keep "icc" works with the formats jpeg, png and webp, not with %s`, f.Name)
-		case p.Keep.EXIF && !f.Keep.EXIF:
-			return Plan{}, params.Invalid(`keep "exif" works with the formats jpeg and png, not with %s`, f.Name)
-		}
+	if err := p.settleFormat(lossless); err != nil {
+		return Plan{}, err
 	}
 	if !ops {
 		if box == (fit{}) {
@@ -92,6 +93,37 @@ func Parse(raw json.RawMessage, limits Limits) (Plan, error) {
 		p.Ops = []Operation{box}
 	}
 	return p, nil
+}
+
+// settleFormat checks what params ask of the format that they name, and sets what they
+// leave open. Lossless says whether they have that key.
+func (p *Plan) settleFormat(lossless bool) error {
+	f, ok := FormatOf(p.Format)
+	if !ok { // the input decides
+		if lossless {
+			return params.Invalid("lossless needs a format: %s", formatsWith(func(f Format) bool { return f.Lossy && f.Lossless }))
+		}
+		return nil
+	}
+	if lossless && p.Lossless && !f.Lossless || lossless && !p.Lossless && !f.Lossy {
+		return params.Invalid("lossless works with the formats %s, not with %s", formatsWith(func(f Format) bool { return f.Lossy && f.Lossless }), f.Name)
+	}
+	if !lossless { // a WebP is lossless unless a quality is asked for
+		p.Lossless = f.Name == "webp" && p.Quality == 0
+	}
+	switch {
+	case p.Quality != 0 && !f.Lossy:
+		return params.Invalid("quality works with the formats %s, not with %s", formatsWith(func(f Format) bool { return f.Lossy }), f.Name)
+	case p.Quality != 0 && p.Lossless:
+		return params.Invalid("params give quality as well as lossless; give the one or the other")
+	case p.Animated && !f.Animated:
+		return params.Invalid("animated works with the formats %s, not with %s", formatsWith(func(f Format) bool { return f.Animated }), f.Name)
+	case p.Keep.ICC && !f.Keep.ICC:
+		return params.Invalid(`keep "icc" works with the formats %s, not with %s`, formatsWith(func(f Format) bool { return f.Keep.ICC }), f.Name)
+	case p.Keep.EXIF && !f.Keep.EXIF:
+		return params.Invalid(`keep "exif" works with the formats %s, not with %s`, formatsWith(func(f Format) bool { return f.Keep.EXIF }), f.Name)
+	}
+	return nil
 }
 
 func parseKeep(m params.Member) (k Keep, err error) {

@@ -3,7 +3,6 @@ package imaging
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	"claimcheck.example/internal/job"
 )
@@ -31,6 +30,9 @@ func (p *Processor) CheckParams(input job.Media, params json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	if err := p.can.Write(plan); err != nil {
+		return err
+	}
 	// Which way up it is turns out later.
 	if plan.Bearable(input.Width, input.Height) == nil {
 		return nil
@@ -40,7 +42,7 @@ func (p *Processor) CheckParams(input job.Media, params json.RawMessage) error {
 
 // Accepts implements job.Rules.
 func (p *Processor) Accepts(contentType string) bool {
-	return slices.Contains(p.can.Reads, contentType)
+	return p.can.Read(contentType) == nil
 }
 
 // Process implements job.Processor.

@@ -41,6 +41,11 @@ func (o resize) Cost(w, h int) (outW, outH int, work float64) {
 	return outW, outH, resampling(w, h, outW, outH)
 }
 
+func (o resize) Needs(w, h int) (needW, needH int, indifferent bool) {
+	needW, needH = o.size(w, h)
+	return needW, needH, false
+}
+
 func (o resize) Apply(ctx context.Context, c Canvas, limits Limits) error {
 	w, h := o.size(c.Size())
 	if w > maxSide || h > maxSide || int64(w)*int64(h) > limits.MaxPixels {

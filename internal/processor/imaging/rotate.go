@@ -28,4 +28,6 @@ func (o rotate) Cost(w, h int) (outW, outH int, work float64) {
 	return w, h, 0
 }
 
+func (rotate) Needs(w, h int) (needW, needH int, indifferent bool) { return w, h, true }
+
 func (o rotate) Apply(_ context.Context, c Canvas, _ Limits) error { return c.Rotate(int(o)) }

@@ -36,6 +36,8 @@ func (o sharpen) Cost(w, h int) (outW, outH int, work float64) {
 	return w, h, softening(w, h, o.sigma)
 }
 
+func (sharpen) Needs(w, h int) (needW, needH int, indifferent bool) { return w, h, false }
+
 func (o sharpen) Apply(ctx context.Context, c Canvas, _ Limits) error {
 	return c.Sharpen(ctx, o.sigma, o.amount)
 }

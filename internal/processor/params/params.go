@@ -109,6 +109,17 @@ func (m Member) Choice(allowed ...string) (string, error) {
 	return s, nil
 }
 
+// Bool returns true or false.
+func (m Member) Bool() (bool, error) {
+	switch string(m.Value) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, Invalid("%s must be one of true, false", m.Key)
+}
+
 // True accepts the boolean true alone.
 func (m Member) True() error {
 	if string(m.Value) != "true" {

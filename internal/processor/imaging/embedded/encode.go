@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"image"
@@ -35,7 +36,7 @@ func (e *Engine) encode(ctx context.Context, pic *picture, plan imaging.Plan, in
 	go func() {
 		defer close(done)
 		out := &boundedWriter{ctx: ctx, w: w, left: e.limits.MaxOutputBytes}
-		w.CloseWithError(encodeImage(out, m, format.Name, plan.Quality, metadata.Metadata{ICC: pic.icc, EXIF: pic.exif})) // nil: the end
+		w.CloseWithError(encodeImage(out, m, format.Name, cmp.Or(plan.Quality, format.Quality), metadata.Metadata{ICC: pic.icc, EXIF: pic.exif})) // nil: the end
 	}()
 	return &job.Result{
 		ContentType: format.ContentType,

@@ -11,9 +11,7 @@ package embedded
 import (
 	"context"
 	"image"
-	"maps"
 	"runtime"
-	"slices"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
@@ -33,20 +31,16 @@ func New(limits imaging.Limits) *Engine {
 
 // Describe implements imaging.Engine.
 func (e *Engine) Describe() imaging.Description {
-	return imaging.Description{Name: "embedded", Version: runtime.Version(), Capabilities: Capabilities()}
-}
-
-// Capabilities are those of the engine.
-func Capabilities() imaging.Capabilities {
-	return imaging.Capabilities{
-		Reads:  slices.Sorted(maps.Keys(decoders)),
-		Writes: []string{"jpeg", "png", "gif", "webp", "tiff"},
-	}
+	return imaging.Description{Name: "embedded", Version: runtime.Version(), Capabilities: imaging.Embedded()}
 }
 
 // Process implements imaging.Engine. The operations run before it returns; the result
 // is encoded while Body is read.
 func (e *Engine) Process(ctx context.Context, t job.Task, plan imaging.Plan) (*job.Result, error) {
+	can := imaging.Embedded()
+	if err := can.Write(plan); err != nil {
+		return nil, err
+	}
 	t.Progress(0, "reading")
 	data, err := imaging.ReadFile(ctx, t, e.limits)
 	if err != nil {
@@ -56,12 +50,11 @@ func (e *Engine) Process(ctx context.Context, t job.Task, plan imaging.Plan) (*j
 	if err != nil {
 		return nil, err
 	}
-	decode, ok := decoders[info.ContentType]
-	if !ok {
-		return nil, job.Errorf(job.Unsupported, "the built-in processor does not take %s; it takes JPEG, PNG, GIF, WebP, TIFF and BMP", info.ContentType)
+	if err := can.Read(info.ContentType); err != nil {
+		return nil, err
 	}
 	t.Progress(0.1, "decoding")
-	pic, err := decode.picture(ctx, data, info, plan)
+	pic, err := decoders[info.ContentType].picture(ctx, data, info, plan)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ import (
 
 // builtin is the built-in processor with this engine.
 func builtin(limits imaging.Limits) *imaging.Processor {
-	return imaging.New(embedded.New(limits), embedded.Capabilities(), limits)
+	return imaging.New(embedded.New(limits), imaging.Embedded(), limits)
 }
 
 func TestImageFitsIntoTheDefaultBox(t *testing.T) {

@@ -16,5 +16,5 @@ import (
 // init registers the function and nothing more; it is built when the first request
 // comes, so that importing this package costs nothing.
 func init() {
-	functions.HTTP("Claimcheck", app.NewFunction(os.Environ).ServeAndFlush)
+	functions.HTTP("Claimcheck", app.NewFunction(os.Environ, os.Exit).ServeAndFlush)
 }

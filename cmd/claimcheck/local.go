@@ -131,16 +131,12 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*
 	if err != nil {
 		return err
 	}
-	tel, err := app.NewTelemetry(ctx, c, "claimcheck-local")
+	p, err := app.Open(ctx, c, app.RoleLocal)
 	if err != nil {
 		return err
 	}
-	defer tel.Close()
-	cfg, err := app.LoadAWS(ctx, tel.Log)
-	if err != nil {
-		return err
-	}
-	api, err := app.NewAPI(c, cfg, tel)
+	defer p.Close()
+	api, err := p.API()
 	if err != nil {
 		return err
 	}
@@ -148,7 +144,7 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return app.ServeAPI(ctx, listener, api, c) })
 	if l.Worker {
-		w, err := app.NewWorker(c, cfg, tel)
+		w, err := p.Worker()
 		if err != nil {
 			return err
 		}

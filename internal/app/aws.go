@@ -7,42 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/keyless"
-	"claimcheck.example/internal/s3store"
-	"claimcheck.example/internal/sqsqueue"
 )
-
-// backends are bucket and queue.
-type backends struct {
-	memory *s3store.Memory // of the store's uploads
-	store  *s3store.Store
-	queue  *sqsqueue.Queue
-}
-
-// bufferWait is how long a large upload that has begun waits for its turn at the buffers,
-// its client held back by the network meanwhile.
-const bufferWait = 30 * time.Second
-
-// newBackends makes the clients of bucket and queue; it dials nobody.
-func newBackends(c *config.Config, cfg aws.Config, tel *Telemetry) *backends {
-	traced := tel.providers.AWS()
-	memory := s3store.NewMemory(s3store.MemoryOptions{Small: c.MaxUploads, Wait: bufferWait})
-	return &backends{
-		memory: memory,
-		store: s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions, func(o *s3.Options) { o.TracerProvider = traced }), c.Bucket, s3store.Options{
-			Memory: memory,
-		}),
-		queue: sqsqueue.New(sqs.NewFromConfig(cfg, sqsqueue.ClientOptions, func(o *sqs.Options) { o.TracerProvider = traced }), c.QueueURL, sqsqueue.Options{}),
-	}
-}
 
 // LoadAWS reads the SDK's own variables and files. With AWS_ROLE_ARN and nothing that the
 // SDK could assume the role by, the identity of Google Cloud's service account does; log

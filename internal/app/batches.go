@@ -17,7 +17,7 @@ type Batches struct {
 
 type batchWorker struct {
 	*worker.Worker
-	tel *Telemetry
+	process *Process
 }
 
 // NewBatches returns a worker that will be built from environ.
@@ -36,22 +36,17 @@ func newBatchWorker(environ []string) (*batchWorker, error) {
 	if err != nil {
 		return nil, err
 	}
-	limitMemory(c)
-	ctx := context.Background()
-	tel, err := NewTelemetry(ctx, c, "claimcheck-worker")
+	p, err := Open(context.Background(), c, RoleWorker)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := LoadAWS(ctx, tel.Log)
+	w, err := p.Worker()
 	if err != nil {
+		p.Close()
 		return nil, err
 	}
-	w, err := NewWorker(c, cfg, tel)
-	if err != nil {
-		return nil, err
-	}
-	tel.Log.Info("worker started", "version", Version, "config", c)
-	return &batchWorker{w, tel}, nil
+	p.started("worker")
+	return &batchWorker{w, p}, nil
 }
 
 // Carry carries out deliveries and returns those that are to be delivered again, as
@@ -63,6 +58,6 @@ func (b *Batches) Carry(ctx context.Context, deliveries []job.Delivery) ([]job.D
 		return nil, err
 	}
 	again := w.Worker.Carry(ctx, deliveries)
-	w.tel.Flush()
+	w.process.Telemetry.Flush()
 	return again, nil
 }

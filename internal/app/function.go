@@ -28,6 +28,7 @@ type Function struct {
 	build    func() *function
 	underWay atomic.Int64 // requests
 	stopping atomic.Bool  // SIGTERM has come
+	exit     func(code int)
 }
 
 // function is what a Function is once it is built.
@@ -36,9 +37,10 @@ type function struct {
 	tel     *Telemetry // nil when it could not be built
 }
 
-// NewFunction returns a function that will be built from environ.
-func NewFunction(environ func() []string) *Function {
-	f := &Function{}
+// NewFunction returns a function that will be built from environ. After SIGTERM it ends the
+// process by exit, since its host does not.
+func NewFunction(environ func() []string, exit func(code int)) *Function {
+	f := &Function{exit: exit}
 	f.build = sync.OnceValue(func() *function {
 		b, err := f.start(environ())
 		if err == nil {
@@ -67,18 +69,13 @@ func (f *Function) start(environ []string) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
-	limitMemory(c)
-	ctx := context.Background()
-	tel, err := NewTelemetry(ctx, c, "claimcheck-function")
+	p, err := Open(context.Background(), c, RoleFunction)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := LoadAWS(ctx, tel.Log)
+	api, err := p.API()
 	if err != nil {
-		return nil, err
-	}
-	api, err := NewAPI(c, cfg, tel)
-	if err != nil {
+		p.Close()
 		return nil, err
 	}
 	terminated := make(chan os.Signal, 1)
@@ -87,11 +84,11 @@ func (f *Function) start(environ []string) (*function, error) {
 		<-terminated
 		f.stopping.Store(true)
 		api.Drain()
-		f.drain(c, tel)
-		os.Exit(0)
+		f.drain(c, p.Telemetry)
+		f.exit(0)
 	}()
-	tel.Log.Info("function started", "version", Version, "config", c)
-	return &function{api.Handler, tel}, nil
+	p.started("function")
+	return &function{api.Handler, p.Telemetry}, nil
 }
 
 // drain lets the requests under way come to their end within the grace, and flushes.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -27,11 +28,10 @@ func UsageOfAll(ctx context.Context, bucket string, from, to time.Time) (iter.Se
 	if bucket == "" {
 		return nil, errors.New("S3_BUCKET is missing: name the bucket of the service")
 	}
-	cfg, err := LoadAWS(ctx, slog.Default())
+	store, err := operatorClients(ctx).store(bucket, s3store.Options{})
 	if err != nil {
 		return nil, err
 	}
-	store := s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions), bucket, s3store.Options{})
 	return job.Bill(store.ReadUsageOfAll(ctx, from, to), from, to), nil
 }
 
@@ -55,23 +55,32 @@ func NewProvisioner(ctx context.Context, w provision.Wanted) (*provision.Provisi
 type Redriver struct {
 	*redrive.Redriver
 	job.Index
-	queue *sqsqueue.Queue
+	queue queue
 }
 
 // NewRedriver returns the redriver of bucket and queue, whose messages live as long as
 // retention says.
 func NewRedriver(ctx context.Context, bucket, queueURL string, retention time.Duration) (*Redriver, error) {
-	cfg, err := LoadAWS(ctx, slog.Default())
+	clients := operatorClients(ctx)
+	store, err := clients.store(bucket, s3store.Options{})
 	if err != nil {
 		return nil, err
 	}
-	store := s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions), bucket, s3store.Options{})
-	// A short wait: whoever looks for dead letters should see the end of them soon.
-	queue := sqsqueue.New(sqs.NewFromConfig(cfg, sqsqueue.ClientOptions), queueURL, sqsqueue.Options{Wait: time.Second})
+	// A short wait, so that the end of the dead letters shows soon.
+	queue, err := clients.queue(queueURL, sqsqueue.Options{Wait: time.Second})
+	if err != nil {
+		return nil, err
+	}
 	return &Redriver{redrive.New(redrive.Config{Store: store, Queue: queue, Retention: retention, Now: time.Now}), store, queue}, nil
 }
 
 // DeadLetters returns the dead-letter queue of the queue.
 func (r *Redriver) DeadLetters(ctx context.Context) (job.DeadLetters, error) {
 	return r.queue.DeadLetters(ctx)
+}
+
+// operatorClients makes clients by the SDK's own variables and files, without telemetry.
+func operatorClients(ctx context.Context) *awsClients {
+	log := slog.Default()
+	return newAWSClients(Quiet(log), func() (aws.Config, error) { return LoadAWS(ctx, log) })
 }

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"golang.org/x/time/rate"
 
 	"claimcheck.example/internal/config"
@@ -22,17 +21,12 @@ import (
 // Serve answers on the configured port, all interfaces, until ctx ends; then it takes
 // nothing new and lets what runs come to its end within the grace.
 func Serve(ctx context.Context, c *config.Config) error {
-	limitMemory(c)
-	tel, err := NewTelemetry(ctx, c, "claimcheck-server")
+	p, err := Open(ctx, c, RoleServer)
 	if err != nil {
 		return err
 	}
-	defer tel.Close()
-	cfg, err := LoadAWS(ctx, tel.Log)
-	if err != nil {
-		return err
-	}
-	api, err := NewAPI(c, cfg, tel)
+	defer p.Close()
+	api, err := p.API()
 	if err != nil {
 		return err
 	}
@@ -41,21 +35,10 @@ func Serve(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("port %d cannot be listened on (PORT chooses another): %w", c.Port, err)
 	}
-	tel.Log.Info("server started", "version", Version, "address", l.Addr().String(), "config", c)
+	p.started("server", "address", l.Addr().String())
 	err = ServeAPI(ctx, l, api, c)
-	tel.Log.Info("server stopped")
+	p.Telemetry.Log.Info("server stopped")
 	return err
-}
-
-// limitMemory has the garbage collector heed the memory limit of the container (cgroups
-// v1 and v2) or of the Lambda function, unless GOMEMLIMIT says something else. Without a
-// limit nothing changes.
-func limitMemory(c *config.Config) {
-	from := memlimit.FromCgroup
-	if n := c.Cloud.FunctionMiB; n > 0 {
-		from = memlimit.Limit(n << 20)
-	}
-	_, _ = memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(from))
 }
 
 // ServeAPI is ServeListener of an API, which is drained when ctx ends.

@@ -48,7 +48,11 @@ func serveOn(t *testing.T, env *awstest.Env, s3 string, vars ...string) served {
 	}
 	cfg := env.Servers.Config()
 	cfg.ConfigSources = []any{endpoints{"S3": s3, "SQS": env.SQSURL}}
-	api, err := app.NewAPI(c, cfg, app.Quiet(slog.New(slog.DiscardHandler)))
+	p, err := app.New(c, cfg, app.Quiet(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := p.API()
 	if err != nil {
 		t.Fatal(err)
 	}

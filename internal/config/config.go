@@ -208,6 +208,15 @@ func (c *Config) check(role Role) (mistakes []string) {
 	return mistakes
 }
 
+// Documents is the location of the job documents, as a URL.
+func (c *Config) Documents() string { return "s3://" + c.Bucket }
+
+// Objects is the location of images and results, as a URL.
+func (c *Config) Objects() string { return "s3://" + c.Bucket }
+
+// Queue is the location of the queue, as a URL.
+func (c *Config) Queue() string { return c.QueueURL }
+
 // lambdaInlineBytes is what a Lambda invocation's 6 MB leave for an image: the body is
 // sent in base64, which takes a third, beside the event's other fields.
 const lambdaInlineBytes = 4 << 20

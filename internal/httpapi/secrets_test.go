@@ -60,14 +60,18 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		cfg := env.Servers.Config()
 		cfg.ConfigSources = []any{endpoints{"S3": s3URL, "SQS": sqsURL}}
 		tel := app.Quiet(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})))
-		api, err := app.NewAPI(c, cfg, tel)
+		p, err := app.New(c, cfg, tel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		api, err := p.API()
 		if err != nil {
 			t.Fatal(err)
 		}
 		server := httptest.NewServer(apitest.Handler(t, api.Handler))
 		t.Cleanup(func() { server.Close(); api.Close() })
 		if s3URL == env.S3URL {
-			w, err := app.NewWorker(c, cfg, tel)
+			w, err := p.Worker()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -84,13 +84,22 @@ func load(t *testing.T, env *awstest.Env, vars []string) *config.Config {
 
 func (s *System) serve(t *testing.T, c *config.Config, watch func(*middleware.Stack) error) (url string) {
 	t.Helper()
-	api, err := app.NewAPI(c, s.aws(watch), app.Quiet(s.log))
+	api, err := s.process(t, c, watch).API()
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(apitest.Handler(t, api.Handler))
 	t.Cleanup(func() { server.Close(); api.Close() })
 	return server.URL
+}
+
+func (s *System) process(t *testing.T, c *config.Config, watch func(*middleware.Stack) error) *app.Process {
+	t.Helper()
+	p, err := app.New(c, s.aws(watch), app.Quiet(s.log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // aws returns the SDK's settings, behind the backend's proxy.
@@ -106,7 +115,7 @@ func (s *System) aws(watch func(*middleware.Stack) error) aws.Config {
 // StartWorker runs a worker until the returned function is called, or the test ends.
 func (s *System) StartWorker(t *testing.T) (stop func()) {
 	t.Helper()
-	w, err := app.NewWorker(s.Config, s.aws(s.worker), app.Quiet(s.log))
+	w, err := s.process(t, s.Config, s.worker).Worker()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,12 +66,16 @@ func start(t *testing.T) *system {
 	// Each service has its endpoint, as AWS_ENDPOINT_URL_S3 and _SQS would set it.
 	cfg.ConfigSources = []any{endpoints{"S3": "http://" + s.s3.Listen, "SQS": "http://" + s.sqs.Listen}}
 	tel := app.Quiet(slog.New(slog.DiscardHandler))
-	api, err := app.NewAPI(c, cfg, tel)
+	p, err := app.New(c, cfg, tel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := p.API()
 	if err != nil {
 		t.Fatal(err)
 	}
 	front := httptest.NewServer(apitest.Handler(t, api.Handler))
-	w, err := app.NewWorker(c, cfg, tel)
+	w, err := p.Worker()
 	if err != nil {
 		t.Fatal(err)
 	}

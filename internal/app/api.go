@@ -1,10 +1,6 @@
-// Package app is the composition root: it wires concrete types to each other and holds
-// no logic of its own. Beside config, the root package and the commands it is the only
-// one that knows the environment.
 package app
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/google/uuid"
 	"golang.org/x/term"
 
 	"claimcheck.example/internal/config"
@@ -26,7 +20,6 @@ import (
 	"claimcheck.example/internal/quota"
 	"claimcheck.example/internal/service"
 	"claimcheck.example/internal/telemetry"
-	"claimcheck.example/internal/worker"
 )
 
 // API is the whole of the service behind its handler.
@@ -39,10 +32,10 @@ type API struct {
 	log    *slog.Logger
 }
 
-// NewAPI wires the handler. Nothing is dialled before the first request.
-func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
+// API wires the handler. Nothing is dialled before the first request.
+func (p *Process) API() (*API, error) {
+	c, tel, b := p.Config, p.Telemetry, p.backends
 	log := tel.Log
-	b := newBackends(c, cfg, tel)
 	rules, err := newProcessor(c, log)
 	if err != nil {
 		return nil, err
@@ -65,7 +58,7 @@ func NewAPI(c *config.Config, cfg aws.Config, tel *Telemetry) (*API, error) {
 	a.Drain = sync.OnceFunc(func() { close(draining) })
 	service := service.New(service.Config{
 		Draining: draining, Crowded: b.memory.Crowded,
-		Store: b.store, Presigner: b.store, Ledger: b.store, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Store: b.store(), Presigner: b.objects, Ledger: b.documents, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Witness: witness, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,
@@ -128,65 +121,4 @@ func newProcessor(c *config.Config, log *slog.Logger) (processor.Processor, erro
 		return nil, fmt.Errorf("PROCESSOR: %w", err)
 	}
 	return p, nil
-}
-
-// NewWorker wires a consumer of the queue.
-func NewWorker(c *config.Config, cfg aws.Config, tel *Telemetry) (*worker.Worker, error) {
-	return newWorker(c, newBackends(c, cfg, tel), tel)
-}
-
-func newWorker(c *config.Config, b *backends, tel *Telemetry) (*worker.Worker, error) {
-	log := tel.Log
-	p, err := newProcessor(c, log)
-	if err != nil {
-		return nil, err
-	}
-	var room job.Room // a program or a server has limits of its own
-	if im, ok := p.(*imaging.Processor); ok {
-		room = im.Room(c.RoomPixels())
-	}
-	runner := worker.NewRunner(worker.RunnerConfig{
-		Store: b.store, Ledger: b.store, Queue: b.queue, Processor: p, Room: room, Worker: workerName(), Lease: c.Lease,
-		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
-	})
-	return worker.New(worker.Config{
-		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, Logger: log,
-	}), nil
-}
-
-// workerName is different for each process, on whatever host: two claims of one job by
-// the same name are the same claim.
-func workerName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "worker"
-	}
-	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8])
-}
-
-// Work consumes the queue until ctx ends.
-func Work(ctx context.Context, c *config.Config) error {
-	limitMemory(c)
-	tel, err := NewTelemetry(ctx, c, "claimcheck-worker")
-	if err != nil {
-		return err
-	}
-	defer tel.Close()
-	cfg, err := LoadAWS(ctx, tel.Log)
-	if err != nil {
-		return err
-	}
-	b := newBackends(c, cfg, tel)
-	w, err := newWorker(c, b, tel)
-	if err != nil {
-		return err
-	}
-	tel.Log.Info("worker started", "version", Version, "config", c)
-	// The queue says at once what is wrong with it; the bucket would with the first job.
-	if err := b.store.Ready(ctx); err != nil && ctx.Err() == nil {
-		tel.Log.Error("the worker cannot do its work", "kind", job.KindOf(err).String(), "error", err)
-	}
-	err = w.Serve(ctx)
-	tel.Log.Info("worker stopped")
-	return err
 }

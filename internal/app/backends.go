@@ -1,0 +1,159 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/s3store"
+	"claimcheck.example/internal/sqsqueue"
+)
+
+// documents is everything that a backend for documents has: the documents themselves, the
+// list of them, and the usage records.
+type documents interface {
+	job.Documents
+	job.Index
+	job.Ledger
+	// ReadUsageOfAll is ReadUsage of every owner, owner by owner.
+	ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error]
+	Ready(context.Context) error
+}
+
+// objects is everything that a backend for images and results has.
+type objects interface {
+	job.Objects
+	job.Presigner
+	Ready(context.Context) error
+}
+
+// queue is everything that a backend for messages has.
+type queue interface {
+	job.Queue
+	// DeadLetters returns the queue of the messages that this one has given up.
+	DeadLetters(context.Context) (job.DeadLetters, error)
+}
+
+// backends are where the jobs of a process live. Documents, objects and queue are chosen
+// apart from each other.
+type backends struct {
+	documents documents
+	objects   objects
+	queue     queue
+	memory    *s3store.Memory // of uploads to objects
+}
+
+// bufferWait is how long a large upload that has begun waits for its turn at the buffers,
+// its client held back by the network meanwhile.
+const bufferWait = 30 * time.Second
+
+// openBackends chooses the backends by the locations in c. A new backend is one more case
+// here. It dials nobody, and loads the AWS settings only for what lives on AWS.
+func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (b *backends, err error) {
+	b = &backends{memory: s3store.NewMemory(s3store.MemoryOptions{Small: c.MaxUploads, Wait: bufferWait})}
+	clients := newAWSClients(tel, load)
+	s3Options := s3store.Options{Memory: b.memory}
+	switch scheme, rest := location(c.Documents()); scheme {
+	case "s3":
+		b.documents, err = clients.store(rest, s3Options)
+	default:
+		err = fmt.Errorf("documents cannot be kept in %s", c.Documents())
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch scheme, rest := location(c.Objects()); scheme {
+	case "s3":
+		b.objects, err = clients.store(rest, s3Options)
+	default:
+		err = fmt.Errorf("images cannot be kept in %s", c.Objects())
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch scheme, _ := location(c.Queue()); scheme {
+	case "http", "https":
+		b.queue, err = clients.queue(c.Queue(), sqsqueue.Options{})
+	default:
+		err = fmt.Errorf("messages cannot be sent to %s", c.Queue())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// location splits a URL into its scheme and the rest.
+func location(url string) (scheme, rest string) {
+	scheme, rest, _ = strings.Cut(url, "://")
+	return scheme, rest
+}
+
+// awsClients makes clients of S3 and SQS, one store for each bucket.
+type awsClients struct {
+	load   func() (aws.Config, error)
+	tel    *Telemetry
+	stores map[string]*s3store.Store
+}
+
+func newAWSClients(tel *Telemetry, load func() (aws.Config, error)) *awsClients {
+	return &awsClients{load: sync.OnceValues(load), tel: tel, stores: map[string]*s3store.Store{}}
+}
+
+func (a *awsClients) store(bucket string, o s3store.Options) (*s3store.Store, error) {
+	if s := a.stores[bucket]; s != nil {
+		return s, nil
+	}
+	cfg, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	traced := a.tel.providers.AWS()
+	s := s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions, func(o *s3.Options) { o.TracerProvider = traced }), bucket, o)
+	a.stores[bucket] = s
+	return s, nil
+}
+
+func (a *awsClients) queue(url string, o sqsqueue.Options) (queue, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	traced := a.tel.providers.AWS()
+	return sqsQueue{sqsqueue.New(sqs.NewFromConfig(cfg, sqsqueue.ClientOptions, func(o *sqs.Options) { o.TracerProvider = traced }), url, o)}, nil
+}
+
+// sqsQueue returns dead letters as an interface.
+type sqsQueue struct{ *sqsqueue.Queue }
+
+func (q sqsQueue) DeadLetters(ctx context.Context) (job.DeadLetters, error) {
+	return q.Queue.DeadLetters(ctx)
+}
+
+// store returns documents and objects as one store.
+func (b *backends) store() job.Store { return &store{b.documents, b.objects} }
+
+type store struct {
+	documents
+	objects
+}
+
+// Ready asks both halves at once, and a store that is both of them once.
+func (s *store) Ready(ctx context.Context) error {
+	if any(s.documents) == any(s.objects) {
+		return s.documents.Ready(ctx)
+	}
+	images := make(chan error, 1)
+	go func() { images <- s.objects.Ready(ctx) }()
+	return errors.Join(s.documents.Ready(ctx), <-images)
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"context"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"claimcheck.example/internal/config"
+)
+
+// Role is what a process is for. Its telemetry bears the name.
+type Role string
+
+const (
+	RoleServer   Role = "server"   // answers clients
+	RoleWorker   Role = "worker"   // takes jobs from the queue
+	RoleFunction Role = "function" // answers clients on a host that owns the server
+	RoleLocal    Role = "local"    // does both on a developer's machine
+)
+
+// Process is what every process has once it has started: configuration, telemetry and
+// backends. It makes the API and the worker from them.
+type Process struct {
+	Config    *config.Config
+	Telemetry *Telemetry
+	backends  *backends
+}
+
+// Open starts a process: it bounds the memory, opens the telemetry and chooses the backends
+// that the configuration names. It waits for none of them. Close ends it.
+func Open(ctx context.Context, c *config.Config, role Role) (*Process, error) {
+	limitMemory(c)
+	tel, err := NewTelemetry(ctx, c, "claimcheck-"+string(role))
+	if err != nil {
+		return nil, err
+	}
+	p, err := open(c, tel, func() (aws.Config, error) { return LoadAWS(ctx, tel.Log) })
+	if err != nil {
+		tel.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// New returns a process over the given AWS settings and telemetry.
+func New(c *config.Config, cfg aws.Config, tel *Telemetry) (*Process, error) {
+	return open(c, tel, func() (aws.Config, error) { return cfg, nil })
+}
+
+func open(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (*Process, error) {
+	b, err := openBackends(c, tel, load)
+	if err != nil {
+		return nil, err
+	}
+	return &Process{Config: c, Telemetry: tel, backends: b}, nil
+}
+
+// Close sends what the telemetry still has, within a bounded time.
+func (p *Process) Close() { p.Telemetry.Close() }
+
+// started logs that the process has started, with the configuration in force.
+func (p *Process) started(what string, attrs ...any) {
+	p.Telemetry.Log.Info(what+" started", append([]any{"version", Version, "config", p.Config}, attrs...)...)
+}
+
+// limitMemory makes the garbage collector respect the memory limit of the container
+// (cgroups v1 and v2) or of the Lambda function, unless GOMEMLIMIT says something else.
+// Without a limit nothing changes.
+func limitMemory(c *config.Config) {
+	from := memlimit.FromCgroup
+	if n := c.Cloud.FunctionMiB; n > 0 {
+		from = memlimit.Limit(n << 20)
+	}
+	_, _ = memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(from))
+}

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/imaging"
+	"claimcheck.example/internal/worker"
+)
+
+// Worker wires a consumer of the queue.
+func (p *Process) Worker() (*worker.Worker, error) {
+	c, tel, b := p.Config, p.Telemetry, p.backends
+	log := tel.Log
+	pr, err := newProcessor(c, log)
+	if err != nil {
+		return nil, err
+	}
+	var room job.Room // a program or a server has limits of its own
+	if im, ok := pr.(*imaging.Processor); ok {
+		room = im.Room(c.RoomPixels())
+	}
+	runner := worker.NewRunner(worker.RunnerConfig{
+		Store: b.store(), Ledger: b.documents, Queue: b.queue, Processor: pr, Room: room, Worker: workerName(), Lease: c.Lease,
+		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
+	})
+	return worker.New(worker.Config{
+		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, Logger: log,
+	}), nil
+}
+
+// workerName is different for each process, on whatever host: two claims of one job by
+// the same name are the same claim.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8])
+}
+
+// Work consumes the queue until ctx ends.
+func Work(ctx context.Context, c *config.Config) error {
+	p, err := Open(ctx, c, RoleWorker)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	w, err := p.Worker()
+	if err != nil {
+		return err
+	}
+	p.started("worker")
+	log := p.Telemetry.Log
+	// The queue says at once what is wrong with it; storage would with the first job.
+	if err := p.backends.store().Ready(ctx); err != nil && ctx.Err() == nil {
+		log.Error("the worker cannot do its work", "kind", job.KindOf(err).String(), "error", err)
+	}
+	err = w.Serve(ctx)
+	log.Info("worker stopped")
+	return err
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,13 @@ func TestDecisionTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newMonitor(t, cedarauthz.Options{AdminGroup: "operators"})
+	for _, action := range job.Actions() {
+		for _, decision := range []string{"allow", "deny"} {
+			if !slices.ContainsFunc(rows, func(row []string) bool { return row[2] == string(action) && row[5] == decision }) {
+				t.Errorf("no row has action %s and decision %s", action, decision)
+			}
+		}
+	}
 
 	for _, row := range rows[1:] {
 		principal, groups, action, owner := row[0], row[1], row[2], row[3]

@@ -45,6 +45,7 @@ type Options struct {
 
 // Monitor decides by Cedar policies. It implements [job.Monitor].
 type Monitor struct {
+	actions    map[job.Action]resources
 	policies   *policySet
 	adminGroup string
 }
@@ -52,11 +53,15 @@ type Monitor struct {
 // New parses the policies and validates them against the schema. Its error is a
 // sentence for the operator that names the file, the line and the mistake.
 func New(o Options) (*Monitor, error) {
-	set, err := loadPolicies(o)
+	v, err := loadSchema()
 	if err != nil {
 		return nil, err
 	}
-	return &Monitor{policies: set, adminGroup: o.AdminGroup}, nil
+	set, err := loadPolicies(v.validator, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Monitor{actions: v.actions, policies: set, adminGroup: o.AdminGroup}, nil
 }
 
 // Digest is the SHA-256 of the policies' text in lower-case hexadecimal.
@@ -71,7 +76,7 @@ func (m *Monitor) Origin() string { return m.policies.origin }
 //
 //   - A principal without issuer or subject gets nothing.
 //   - A question that contradicts itself or lacks a part (no time, no job to read, an
-//     owner who is not the job's, an action that nobody knows) is answered no.
+//     owner who is not the job's, an action that the schema does not know) is answered no.
 //   - The anonymous principal reaches no one else's jobs and never administers: who
 //     did not say who he is cannot be trusted with what others own.
 //   - When the evaluation of any policy fails, the answer is no.
@@ -85,7 +90,7 @@ func (m *Monitor) Decide(_ context.Context, q job.Access) job.Decision {
 
 // decide is Decide with the reason, which is for the operator's log alone.
 func (m *Monitor) decide(q job.Access) (job.Decision, reason) {
-	if why := guard(q); why != "" {
+	if why := m.guard(q); why != "" {
 		return job.Decision{Visible: q.Job == nil}, reason{text: why}
 	}
 	req, ents := m.translate(q)
@@ -129,7 +134,7 @@ type reason struct {
 }
 
 // guard returns why q is denied whatever the policies say; empty when they may speak.
-func guard(q job.Access) string {
+func (m *Monitor) guard(q job.Access) string {
 	switch {
 	case q.Principal.Issuer == "" || q.Principal.Subject == "":
 		return "the principal has no issuer or no subject"
@@ -141,21 +146,15 @@ func guard(q job.Access) string {
 		return "the question's owner is not the job's"
 	}
 
-	switch q.Action {
-	case job.ActionReadStatus, job.ActionReadOutput, job.ActionDelete:
-		if q.Job == nil {
-			return "the question names no job"
-		}
-	case job.ActionReadUsage, job.ActionAdminister:
-		if q.Job != nil {
-			return "the question names a job, which this action is not about"
-		}
-	case job.ActionSubmit:
-	default:
+	on, known := m.actions[q.Action]
+	switch {
+	case !known:
 		return "the action is unknown"
-	}
-
-	if anonymous(q.Principal) && (q.Action == job.ActionAdminister || q.Owner != q.Principal.Owner()) {
+	case q.Job == nil && !on.account && !on.service:
+		return "the question names no job"
+	case q.Job != nil && !on.job:
+		return "the question names a job, which this action is not about"
+	case anonymous(q.Principal) && (on.service || q.Owner != q.Principal.Owner()):
 		return "an anonymous principal reaches nothing of others"
 	}
 	return ""

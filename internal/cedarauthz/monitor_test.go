@@ -202,10 +202,6 @@ func TestAdminGroupOfOneIssuer(t *testing.T) {
 func TestForeignIsOutOfReach(t *testing.T) {
 	t.Parallel()
 	m := newMonitor(t, cedarauthz.Options{AdminGroup: "operators"})
-	actions := []job.Action{
-		job.ActionSubmit, job.ActionReadStatus, job.ActionReadOutput,
-		job.ActionDelete, job.ActionReadUsage, job.ActionAdminister,
-	}
 	statuses := []job.Status{job.Pending, job.Processing, job.Completed, job.Failed, "", "else"}
 	// Few letters and the separator, so that near misses and shared prefixes occur.
 	name := rapid.StringMatching(`[ab|*]{0,3}`)
@@ -221,7 +217,7 @@ func TestForeignIsOutOfReach(t *testing.T) {
 		owner := name.Draw(t, "owner issuer") + "|" + name.Draw(t, "owner subject")
 		q := job.Access{
 			Principal: p, Owner: owner, Time: noon,
-			Action: rapid.SampledFrom(actions).Draw(t, "action"),
+			Action: rapid.SampledFrom(job.Actions()).Draw(t, "action"),
 		}
 		if rapid.Bool().Draw(t, "about a job") {
 			q.Job = jobOf(owner, rapid.SampledFrom(statuses).Draw(t, "status"))

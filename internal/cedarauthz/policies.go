@@ -13,7 +13,6 @@ import (
 
 	"github.com/cedar-policy/cedar-go"
 	expast "github.com/cedar-policy/cedar-go/x/exp/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/schema"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 )
 
@@ -26,9 +25,6 @@ const maxPolicyBytes = 1 << 20
 
 //go:embed policies.cedar
 var builtinPolicies []byte
-
-//go:embed schema.cedarschema
-var schemaText []byte
 
 // policySet is a parsed and validated policy text. It never changes.
 type policySet struct {
@@ -56,7 +52,7 @@ func (s *policySet) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 }
 
 // loadPolicies returns the policies that o asks for, valid in every respect.
-func loadPolicies(o Options) (*policySet, error) {
+func loadPolicies(v *validate.Validator, o Options) (*policySet, error) {
 	switch {
 	case o.PolicyFile != "" && o.Policies != nil:
 		return nil, errors.New("either a policy file or the text of policies can be given, not both")
@@ -65,11 +61,11 @@ func loadPolicies(o Options) (*policySet, error) {
 		if err != nil {
 			return nil, err
 		}
-		return parsePolicies(o.PolicyFile, text)
+		return parsePolicies(v, o.PolicyFile, text)
 	case o.Policies != nil:
-		return parsePolicies("policies", o.Policies)
+		return parsePolicies(v, "policies", o.Policies)
 	default:
-		return parsePolicies(builtinName, builtinPolicies)
+		return parsePolicies(v, builtinName, builtinPolicies)
 	}
 }
 
@@ -91,11 +87,7 @@ func readPolicyFile(name string) ([]byte, error) {
 
 // parsePolicies parses text and checks every policy in it against the schema. Its
 // error holds all mistakes of a text that parses, each with its line.
-func parsePolicies(origin string, text []byte) (*policySet, error) {
-	validator, err := newValidator()
-	if err != nil {
-		return nil, err
-	}
+func parsePolicies(validator *validate.Validator, origin string, text []byte) (*policySet, error) {
 	list, err := cedar.NewPolicyListFromBytes(origin, text)
 	if err != nil {
 		// Cedar's parser names line and column of an "<input>", whatever the file's name.
@@ -134,18 +126,4 @@ func policyName(i int, p *cedar.Policy) cedar.PolicyID {
 		return cedar.PolicyID(id)
 	}
 	return cedar.PolicyID(fmt.Sprintf("policy%d", i+1))
-}
-
-// newValidator returns a strict validator of the embedded schema.
-func newValidator() (*validate.Validator, error) {
-	var s schema.Schema
-	s.SetFilename("schema.cedarschema")
-	if err := s.UnmarshalCedar(schemaText); err != nil {
-		return nil, fmt.Errorf("parse the embedded schema: %w", err)
-	}
-	resolved, err := s.Resolve()
-	if err != nil {
-		return nil, fmt.Errorf("resolve the embedded schema: %w", err)
-	}
-	return validate.New(resolved, validate.WithStrict()), nil
 }

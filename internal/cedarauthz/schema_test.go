@@ -1,20 +1,36 @@
 package cedarauthz
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
+	"github.com/google/go-cmp/cmp"
 
 	"claimcheck.example/internal/job"
 )
+
+// TestSchemaHasTheActionsOfTheService fails when an action is in the code or in the schema
+// alone: the monitor would deny it always, or a policy could speak of what does not exist.
+func TestSchemaHasTheActionsOfTheService(t *testing.T) {
+	t.Parallel()
+	v, err := loadSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(job.Actions(), slices.Sorted(maps.Keys(v.actions))); diff != "" {
+		t.Errorf("actions of package job (-) and of schema.cedarschema (+):\n%s", diff)
+	}
+}
 
 // What questions are translated into is what the schema promises to policies, for
 // every action and with every optional part there and absent.
 func TestTranslationConformsToSchema(t *testing.T) {
 	t.Parallel()
-	validator, err := newValidator()
+	v, err := loadSchema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,29 +40,29 @@ func TestTranslationConformsToSchema(t *testing.T) {
 	}
 	j := &job.Job{ID: job.NewID(), Owner: "i|s", Status: job.Completed, CreatedAt: time.Unix(1, 0)}
 	full := job.Principal{Issuer: "i", Subject: "s", Groups: []string{"a", "b", "a"}, Email: "s@i", EmailVerified: true}
-	questions := []job.Access{
-		{Action: job.ActionSubmit},
-		{Action: job.ActionSubmit, Job: j},
-		{Action: job.ActionReadStatus, Job: j},
-		{Action: job.ActionReadOutput, Job: j},
-		{Action: job.ActionDelete, Job: j},
-		{Action: job.ActionReadUsage},
-		{Action: job.ActionAdminister},
+	var questions []job.Access
+	for action, on := range m.actions {
+		if on.job {
+			questions = append(questions, job.Access{Action: action, Job: j})
+		}
+		if on.account || on.service {
+			questions = append(questions, job.Access{Action: action})
+		}
 	}
 	for _, q := range questions {
 		for _, p := range []job.Principal{full, {Issuer: "i", Subject: "s"}} {
 			for _, source := range []string{"", "192.0.2.1", "2001:db8::1"} {
 				q.Principal, q.Owner, q.Time = p, "i|s", time.Unix(1000, 0)
 				q.Source, _ = netip.ParseAddr(source)
-				if why := guard(q); why != "" {
+				if why := m.guard(q); why != "" {
 					t.Fatalf("%s: guarded: %s", q.Action, why)
 				}
 				req, ents := m.translate(q)
-				if err := validator.Request(req); err != nil {
+				if err := v.validator.Request(req); err != nil {
 					t.Errorf("%s: %v", q.Action, err)
 				}
 				all := cedar.EntityMap{ents.principal.UID: ents.principal, ents.resource.UID: ents.resource}
-				if err := validator.Entities(all); err != nil {
+				if err := v.validator.Entities(all); err != nil {
 					t.Errorf("%s: %v in %v", q.Action, err, all)
 				}
 			}

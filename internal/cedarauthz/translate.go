@@ -6,17 +6,6 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// The names of schema.cedarschema; a test holds what is built here to the schema.
-const (
-	typeUser    cedar.EntityType = "User"
-	typeJob     cedar.EntityType = "Job"
-	typeAccount cedar.EntityType = "Account"
-	typeService cedar.EntityType = "Service"
-	typeAction  cedar.EntityType = "Action"
-
-	serviceID cedar.String = "claimcheck"
-)
-
 // entities are the two that a question is about. Cedar asks for no others: neither
 // actions nor users have parents in the schema.
 type entities struct {
@@ -36,7 +25,7 @@ func (e *entities) Get(uid cedar.EntityUID) (cedar.Entity, bool) {
 
 // translate puts q, which has passed the guard, into Cedar's terms.
 func (m *Monitor) translate(q job.Access) (cedar.Request, entities) {
-	ents := entities{principal: m.userEntity(q.Principal), resource: resourceEntity(q)}
+	ents := entities{principal: m.userEntity(q.Principal), resource: m.resourceEntity(q)}
 
 	circumstances := cedar.RecordMap{"time": cedar.NewDatetime(q.Time)}
 	if q.Source.IsValid() {
@@ -80,7 +69,7 @@ func (m *Monitor) userEntity(p job.Principal) cedar.Entity {
 	return cedar.Entity{UID: cedar.NewEntityUID(typeUser, owner), Attributes: cedar.NewRecord(attributes)}
 }
 
-func resourceEntity(q job.Access) cedar.Entity {
+func (m *Monitor) resourceEntity(q job.Access) cedar.Entity {
 	switch {
 	case q.Job != nil:
 		return cedar.Entity{
@@ -92,7 +81,7 @@ func resourceEntity(q job.Access) cedar.Entity {
 				"size":   cedar.Long(q.Job.Input.SizeBytes),
 			}),
 		}
-	case q.Action == job.ActionAdminister:
+	case m.actions[q.Action].service:
 		return cedar.Entity{UID: cedar.NewEntityUID(typeService, serviceID)}
 	default:
 		return cedar.Entity{

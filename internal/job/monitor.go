@@ -2,11 +2,14 @@ package job
 
 import (
 	"context"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 )
 
-// Action is what a principal wants to do.
+// Action is what a principal wants to do. What each is about, one job, an account or the
+// whole service, is said in the schema of the policies.
 type Action string
 
 const (
@@ -18,11 +21,27 @@ const (
 	ActionAdminister Action = "administer" // operate on all jobs: redrive, usage of everybody
 )
 
+// phrases has all actions; "you may not" comes before each phrase.
+var phrases = map[Action]string{
+	ActionSubmit:     "submit jobs",
+	ActionReadStatus: "read this job's status",
+	ActionReadOutput: "read this job's output",
+	ActionDelete:     "delete this job",
+	ActionReadUsage:  "read this usage",
+	ActionAdminister: "administer this service",
+}
+
+// Actions returns all actions in alphabetical order.
+func Actions() []Action { return slices.Sorted(maps.Keys(phrases)) }
+
+// Phrase says what the action does, as it follows "you may not".
+func (a Action) Phrase() string { return phrases[a] }
+
 // Access is one question to the reference monitor.
 type Access struct {
 	Principal Principal
 	Action    Action
-	// Job is the job in question; nil for submit, usage and administer.
+	// Job is the job in question; nil where the action is about an account or the service.
 	Job *Job
 	// Owner is whose jobs or usage are in question: the job's owner where there is a
 	// job, else the owner asked about; the principal's own for a submit.

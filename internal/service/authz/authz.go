@@ -133,15 +133,7 @@ func (a *Authorizer) decide(ctx context.Context, who job.Caller, action job.Acti
 	if d.Policy != "" {
 		by = " (policy " + d.Policy + ")"
 	}
-	return job.Errorf(job.Denied, "you may not %s%s; ask the operator of this service for the right", verbs[action], by)
-}
-
-var verbs = map[job.Action]string{
-	job.ActionSubmit:     "submit jobs",
-	job.ActionReadStatus: "read this job's status",
-	job.ActionReadOutput: "read this job's output",
-	job.ActionDelete:     "delete this job",
-	job.ActionReadUsage:  "read this usage",
+	return job.Errorf(job.Denied, "you may not %s%s; ask the operator of this service for the right", action.Phrase(), by)
 }
 
 func noSuchJob(id job.ID) *job.Error {

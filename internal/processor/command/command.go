@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/command/sandbox"
 	"claimcheck.example/internal/processor/input"
 	"claimcheck.example/internal/processor/params"
 	"github.com/google/shlex"
@@ -121,10 +122,10 @@ func New(line string, opts Options) (*Command, error) {
 // prepare shuts this process to the programs that it will run, and removes what killed
 // workers have left.
 func prepare() error {
-	if err := shut(); err != nil {
+	if err := sandbox.Shut(); err != nil {
 		return err
 	}
-	sweep()
+	sandbox.Sweep()
 	return nil
 }
 
@@ -228,11 +229,11 @@ func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err e
 	if err := c.ready(); err != nil {
 		return nil, fmt.Errorf("processor: %w", err)
 	}
-	scratch, err := newScratch()
+	scratch, err := sandbox.NewScratch()
 	if err != nil {
 		return nil, fmt.Errorf("processor directory: %w", err)
 	}
-	dir := scratch.dir
+	dir := scratch.Dir
 	r := &commandRun{job: t.ID, opts: c.opts, limits: c.limits(), scratch: scratch, left: c.opts.MaxOutputBytes}
 	defer func() {
 		if err != nil {
@@ -267,14 +268,14 @@ func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err e
 	return &job.Result{Body: r, Units: r.units}, nil
 }
 
-func (c *Command) limits() limits {
+func (c *Command) limits() sandbox.Limits {
 	file := uint64(max(c.opts.MaxOutputBytes, c.opts.MaxInputBytes))
-	return limits{
-		memory:    uint64(c.opts.MaxMemory),
-		cpu:       (uint64(c.opts.Timeout/time.Second) + 1) * uint64(runtime.NumCPU()), // as much as the time allows threads
-		file:      file,
-		disk:      4 * file,
-		processes: c.opts.MaxProcesses,
+	return sandbox.Limits{
+		Memory:    uint64(c.opts.MaxMemory),
+		CPU:       (uint64(c.opts.Timeout/time.Second) + 1) * uint64(runtime.NumCPU()), // as much as the time allows threads
+		File:      file,
+		Disk:      4 * file,
+		Processes: c.opts.MaxProcesses,
 	}
 }
 

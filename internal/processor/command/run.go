@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/command/sandbox"
 	"claimcheck.example/internal/processor/input"
 	"claimcheck.example/internal/processor/units"
 )
@@ -24,11 +24,11 @@ type commandRun struct {
 	cancel  context.CancelFunc
 	job     job.ID
 	opts    Options
-	limits  limits
-	scratch *scratch
+	limits  sandbox.Limits
+	scratch *sandbox.Scratch
 
 	cmd    *exec.Cmd
-	stderr tail
+	stderr sandbox.Tail
 	told   *progressPipe
 	stdin  chan error // how the copying of the input ended; nil when there is none
 	exited chan struct{}
@@ -72,7 +72,7 @@ func (r *commandRun) start(cmd *exec.Cmd, image io.Reader, toFile bool, progress
 		r.pipe, r.output, write = read, read, w
 		cmd.Stdout = w
 	}
-	err = startLimited(cmd, r.limits)
+	err = sandbox.Start(cmd, r.limits)
 	if write != nil {
 		write.Close() // the program has its own
 	}
@@ -109,7 +109,7 @@ func (r *commandRun) watch() {
 	defer close(r.exited)
 	ended := make(chan struct{})
 	go func() {
-		awaitExit(r.cmd.Process.Pid)
+		sandbox.AwaitExit(r.cmd.Process.Pid)
 		close(ended)
 	}()
 	inFailed := r.stdin
@@ -126,16 +126,16 @@ func (r *commandRun) watch() {
 			fed, inFailed = true, nil
 			waiting = r.inErr == nil
 		case begun := <-look.C:
-			r.excess = r.limits.exceeded(r.cmd.Process.Pid, r.scratch.dir)
+			r.excess = r.limits.Exceeded(r.cmd.Process.Pid, r.scratch.Dir)
 			waiting = r.excess == nil
 			look.Reset(max(lookTime, 10*time.Since(begun)))
 		}
 	}
-	killGroup(r.cmd.Process.Pid)
+	sandbox.KillGroup(r.cmd.Process.Pid)
 	<-ended
-	r.scratch.killStrays()
+	r.scratch.KillStrays()
 	r.status = r.cmd.Wait()
-	reapGroup(r.cmd.Process.Pid)
+	sandbox.ReapGroup(r.cmd.Process.Pid)
 	r.told.close()
 	if r.pipe != nil {
 		_ = r.pipe.SetReadDeadline(time.Now()) // who reads shall see that it has ended
@@ -175,7 +175,7 @@ func (r *commandRun) verdict(err error) error {
 	const dataErr, tempFail = 65, 75 // sysexits.h
 	switch exit.ExitCode() {
 	case dataErr:
-		message := r.stderr.lastLine()
+		message := r.stderr.LastLine()
 		if message == "" {
 			message = "the processor refused the image"
 		}
@@ -188,7 +188,7 @@ func (r *commandRun) verdict(err error) error {
 
 // detail adds the end of standard error, for the operator.
 func (r *commandRun) detail(err error) error {
-	if text := r.stderr.text(); text != "" {
+	if text := r.stderr.Text(); text != "" {
 		return fmt.Errorf("%w: %s", err, text)
 	}
 	return err
@@ -226,7 +226,7 @@ func (r *commandRun) read(p []byte) (int, error) {
 		}
 		r.over = true
 	}
-	return drain(r.pipe, p)
+	return sandbox.Drain(r.pipe, p)
 }
 
 // Close ends the program, if it still runs, and removes its directory.
@@ -239,7 +239,7 @@ func (r *commandRun) Close() (err error) {
 		if r.output != nil {
 			r.output.Close()
 		}
-		err = r.scratch.remove()
+		err = r.scratch.Remove()
 	})
 	return err
 }
@@ -249,7 +249,7 @@ const unitsFile = "units"
 
 // units reads what the program says; zero, when it says nothing.
 func (r *commandRun) units() float64 {
-	name := filepath.Join(r.scratch.dir, unitsFile)
+	name := filepath.Join(r.scratch.Dir, unitsFile)
 	if _, err := os.Lstat(name); err != nil {
 		return 0
 	}
@@ -259,45 +259,4 @@ func (r *commandRun) units() float64 {
 		f.Close()
 	}
 	return units.Billable(r.ctx, r.opts.Logger, r.job, strings.TrimSpace(string(text)))
-}
-
-// tail keeps the end of what is written to it. Safe for concurrent use.
-type tail struct {
-	mu  sync.Mutex // guards buf
-	buf []byte
-}
-
-const tailSize = 2 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, p[max(0, len(p)-tailSize):]...)
-	if over := len(t.buf) - tailSize; over > 0 {
-		t.buf = append(t.buf[:0], t.buf[over:]...)
-	}
-	return len(p), nil
-}
-
-// text is what was kept, without control characters other than line ends.
-func (t *tail) text() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r != '\n' && (r < ' ' || r == 0x7f) {
-			return ' '
-		}
-		return r
-	}, string(bytes.ToValidUTF8(t.buf, []byte("?")))))
-}
-
-// lastLine is a sentence for the client, without its full stop, as all of ours are.
-func (t *tail) lastLine() string {
-	text := t.text()
-	text = strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
-	if !strings.HasSuffix(text, "..") {
-		text = strings.TrimSuffix(text, ".")
-	}
-	line := []rune(text)
-	return string(line[:min(len(line), 300)])
 }

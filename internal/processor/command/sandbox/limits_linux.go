@@ -1,4 +1,6 @@
-package command
+// Package sandbox runs a program within limits, apart from the process that runs it, and
+// leaves nothing behind: no process and no file.
+package sandbox
 
 import (
 	"fmt"
@@ -12,30 +14,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limits bound a command.
-type limits struct {
-	memory    uint64 // bytes of address space of each process, and of memory of all
-	cpu       uint64 // seconds, of each process
-	file      uint64 // bytes of any file it writes
-	disk      uint64 // bytes in its folder
-	processes int
+// Limits bound a program.
+type Limits struct {
+	Memory    uint64 // bytes of address space of each process, and of memory of all
+	CPU       uint64 // seconds, of each process
+	File      uint64 // bytes of any file it writes
+	Disk      uint64 // bytes in its folder
+	Processes int
 }
 
-// shut closes this process's environment and memory, and what else ptrace leads to, to all
+// Shut closes this process's environment and memory, and what else ptrace leads to, to all
 // others of its user. Root with CAP_SYS_PTRACE can read them still, as the host's root can
 // and that of a container cannot by default; and keys that a metadata server hands out are
 // there for whoever may ask it, programs included. A program is open again once it is
 // loaded, so that the sweep finds those of killed workers.
-func shut() error {
+func Shut() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("close this process to its programs: %w", err)
 	}
 	return nil
 }
 
-// startLimited starts the program in a process group of its own, with the limits in force from its first instruction:
+// Start starts the program in a process group of its own, with the limits in force from its first instruction:
 // it is traced into stopping when it has been loaded, given its limits, and let go.
-func startLimited(cmd *exec.Cmd, l limits) error {
+func Start(cmd *exec.Cmd, l Limits) error {
 	// All calls on a traced process must come from the thread that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -64,9 +66,9 @@ func startLimited(cmd *exec.Cmd, l limits) error {
 			what  int
 			value unix.Rlimit
 		}{
-			{unix.RLIMIT_AS, unix.Rlimit{Cur: l.memory, Max: l.memory}},
-			{unix.RLIMIT_CPU, unix.Rlimit{Cur: l.cpu, Max: l.cpu + 1}}, // a signal that has a name, before the one that none survives
-			{unix.RLIMIT_FSIZE, unix.Rlimit{Cur: l.file, Max: l.file}},
+			{unix.RLIMIT_AS, unix.Rlimit{Cur: l.Memory, Max: l.Memory}},
+			{unix.RLIMIT_CPU, unix.Rlimit{Cur: l.CPU, Max: l.CPU + 1}}, // a signal that has a name, before the one that none survives
+			{unix.RLIMIT_FSIZE, unix.Rlimit{Cur: l.File, Max: l.File}},
 			{unix.RLIMIT_CORE, unix.Rlimit{}},
 		} {
 			if err := unix.Prlimit(pid, limit.what, &limit.value, nil); err != nil {
@@ -82,20 +84,20 @@ func startLimited(cmd *exec.Cmd, l limits) error {
 	return err
 }
 
-// killGroup ends all processes of the group that pid leads. There may be none.
-func killGroup(pid int) {
+// KillGroup ends all processes of the group that pid leads. There may be none.
+func KillGroup(pid int) {
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
 }
 
-// awaitExit returns when the process has ended, and leaves it to be collected.
-func awaitExit(pid int) {
+// AwaitExit returns when the process has ended, and leaves it to be collected.
+func AwaitExit(pid int) {
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 }
 
-// reapGroup collects what is left of a group that has been killed, where this process is
+// ReapGroup collects what is left of a group that has been killed, where this process is
 // who inherits orphans, such as the first of a container. It is nobody's child else.
-func reapGroup(pid int) {
+func ReapGroup(pid int) {
 	for {
 		if _, err := syscall.Wait4(-pid, nil, 0, nil); err != nil && err != syscall.EINTR {
 			return
@@ -103,10 +105,10 @@ func reapGroup(pid int) {
 	}
 }
 
-// drain reads what waits in a pipe whose writers have been killed, and finds its end
+// Drain reads what waits in a pipe whose writers have been killed, and finds its end
 // where nothing waits: a process that got away may hold the other end for ever. The
 // deadline that ended other reading holds no longer.
-func drain(pipe *os.File, p []byte) (n int, err error) {
+func Drain(pipe *os.File, p []byte) (n int, err error) {
 	conn, err := pipe.SyscallConn()
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package command
+package sandbox
 
 import (
 	"bytes"
@@ -14,14 +14,14 @@ import (
 // scratchPrefix begins the names of scratch directories.
 const scratchPrefix = "claimcheck-run-"
 
-// scratch is the directory of one run. It is locked as long as this process lives and
+// Scratch is the directory of one run. It is locked as long as this process lives and
 // the run needs it: one that nobody has locked is of a worker that was killed.
-type scratch struct {
-	dir  string
+type Scratch struct {
+	Dir  string
 	lock *os.File
 }
 
-func newScratch() (*scratch, error) {
+func NewScratch() (*Scratch, error) {
 	for {
 		dir, err := os.MkdirTemp("", scratchPrefix)
 		if err != nil {
@@ -35,7 +35,7 @@ func newScratch() (*scratch, error) {
 }
 
 // lockScratch takes over a directory that is there.
-func lockScratch(dir string, how int) (*scratch, error) {
+func lockScratch(dir string, how int) (*Scratch, error) {
 	lock, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
@@ -48,36 +48,36 @@ func lockScratch(dir string, how int) (*scratch, error) {
 		lock.Close()
 		return nil, err
 	}
-	return &scratch{dir, lock}, nil
+	return &Scratch{dir, lock}, nil
 }
 
-// remove removes the directory with all that is in it, and only then lets go of it.
-func (s *scratch) remove() error {
+// Remove removes the directory with all that is in it, and only then lets go of it.
+func (s *Scratch) Remove() error {
 	defer s.lock.Close()
-	if os.RemoveAll(s.dir) == nil {
+	if os.RemoveAll(s.Dir) == nil {
 		return nil
 	}
 	// A program may have closed folders of its own, even to itself.
-	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, _ error) error {
+	_ = filepath.WalkDir(s.Dir, func(path string, d fs.DirEntry, _ error) error {
 		if d != nil && d.IsDir() {
 			_ = os.Chmod(path, 0o700)
 		}
 		return nil
 	})
-	return os.RemoveAll(s.dir)
+	return os.RemoveAll(s.Dir)
 }
 
-// sweep removes the directories that killed workers have left, and ends what is still at
+// Sweep removes the directories that killed workers have left, and ends what is still at
 // work in them. What it cannot lock or remove is somebody else's.
-func sweep() {
+func Sweep() {
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), scratchPrefix+"*"))
 	if err != nil {
 		return
 	}
 	for _, dir := range left {
 		if s, err := lockScratch(dir, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
-			s.killStrays()
-			_ = s.remove()
+			s.KillStrays()
+			_ = s.Remove()
 		}
 	}
 }
@@ -85,10 +85,10 @@ func sweep() {
 // strayTime bounds the search for processes that will not end.
 const strayTime = 2 * time.Second
 
-// killStrays ends the processes that were begun in the directory and have left their
+// KillStrays ends the processes that were begun in the directory and have left their
 // group: they are known by their TMPDIR, or because they are in there. They may start
 // others while they are looked for, so it looks until it sees none.
-func (s *scratch) killStrays() {
+func (s *Scratch) KillStrays() {
 	var killed []int
 	for end := time.Now().Add(strayTime); time.Now().Before(end); {
 		pids := s.strays()
@@ -107,14 +107,14 @@ func (s *scratch) killStrays() {
 }
 
 // strays returns the processes that belong to the directory and have not ended.
-func (s *scratch) strays() (pids []int) {
+func (s *Scratch) strays() (pids []int) {
 	proc, err := os.Open("/proc")
 	if err != nil {
 		return nil
 	}
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1) // what could be read will do
-	mark := []byte("\x00TMPDIR=" + s.dir + "\x00")
+	mark := []byte("\x00TMPDIR=" + s.Dir + "\x00")
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil || pid == os.Getpid() {
@@ -122,7 +122,7 @@ func (s *scratch) strays() (pids []int) {
 		}
 		environ, _ := os.ReadFile("/proc/" + name + "/environ") // unreadable: not ours, or gone
 		cwd, _ := os.Readlink("/proc/" + name + "/cwd")
-		if bytes.Contains(append([]byte{0}, environ...), mark) || cwd == s.dir || strings.HasPrefix(cwd, s.dir+"/") {
+		if bytes.Contains(append([]byte{0}, environ...), mark) || cwd == s.Dir || strings.HasPrefix(cwd, s.Dir+"/") {
 			pids = append(pids, pid)
 		}
 	}

@@ -1,4 +1,4 @@
-package command
+package sandbox
 
 import (
 	"bytes"
@@ -13,28 +13,32 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// exceeded is an error when the processes of a run have together taken more than they may
-// have, which the kernel bounds for each alone.
-func (l limits) exceeded(leader int, dir string) error {
+// Exceeded is an error when the processes of a run have together taken more than they may
+// have, which the kernel bounds for each alone. Dir is the folder that they write to, empty
+// when they have none.
+func (l Limits) Exceeded(leader int, dir string) error {
 	all := family(leader)
-	if len(all) > l.processes {
-		return excess("the processor started more processes than it may", "%d processes, of %d", len(all), l.processes)
+	if len(all) > l.Processes {
+		return excess("the processor started more processes than it may", "%d processes, of %d", len(all), l.Processes)
 	}
 	var memory uint64
 	for _, p := range all {
 		memory += p.resident
 	}
-	if memory > l.memory { // at most: what several share was counted several times
+	if memory > l.Memory { // at most: what several share was counted several times
 		memory = 0
 		for _, p := range all {
 			memory += p.share()
 		}
 	}
-	if memory > l.memory {
-		return excess("the processor took more memory than it may", "%d bytes of memory in %d processes, of %d", memory, len(all), l.memory)
+	if memory > l.Memory {
+		return excess("the processor took more memory than it may", "%d bytes of memory in %d processes, of %d", memory, len(all), l.Memory)
 	}
-	if disk := l.diskUse(dir); disk > l.disk {
-		return excess("the processor wrote more to its folder than it may", "at least %d bytes in its folder, of %d", disk, l.disk)
+	if dir == "" {
+		return nil
+	}
+	if disk := l.diskUse(dir); disk > l.Disk {
+		return excess("the processor wrote more to its folder than it may", "at least %d bytes in its folder, of %d", disk, l.Disk)
 	}
 	return nil
 }
@@ -45,7 +49,7 @@ func excess(message, detail string, args ...any) error {
 
 // diskUse is what the files in a folder take, and 4 KiB for each one's entry. It stops
 // counting when it is too much.
-func (l limits) diskUse(dir string) (n uint64) {
+func (l Limits) diskUse(dir string) (n uint64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // it has just gone, or is closed
@@ -56,7 +60,7 @@ func (l limits) diskUse(dir string) (n uint64) {
 				n += uint64(stat.Blocks) * 512
 			}
 		}
-		if n > l.disk {
+		if n > l.Disk {
 			return fs.SkipAll
 		}
 		return nil

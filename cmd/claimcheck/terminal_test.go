@@ -17,6 +17,7 @@ import (
 	"github.com/creack/pty"
 
 	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/test/program"
 )
 
 // asCommand in the environment makes the test's binary the command itself.
@@ -267,13 +268,7 @@ func TestCtrlC(t *testing.T) {
 // TestCompletion completes commands, flags and files in a bash.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("SKIPPED: there is no bash to complete anything in")
-	}
+	bash := program.Need(t, "bash")
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

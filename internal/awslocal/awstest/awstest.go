@@ -3,16 +3,18 @@
 //
 //	env := awstest.Start(t)
 //
-// All tests of a process share one pair of servers, started by the first call; each
-// call gets a bucket and a queue of its own, so that tests can run in parallel.
+// Tests that run at the same time share one pair of servers; each call gets a bucket and
+// a queue of its own. The end of the last of these tests stops the servers and removes
+// their data. The next start removes the data of processes that were killed.
 //
-// From the first Start on, the process's working directory is the S3 data folder (see
+// While the servers run, the process's working directory is the S3 data folder (see
 // [awslocal.Start]). A test that reads files beside its package passes their names
 // through [Path].
 package awstest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,6 +29,7 @@ import (
 	"github.com/google/uuid"
 
 	"claimcheck.example/internal/awslocal"
+	"claimcheck.example/internal/test/leftover"
 )
 
 // Env is one test's bucket and queue.
@@ -46,11 +49,10 @@ type Env struct {
 	tally *tally
 }
 
-// Start returns an environment of the test's own. What the test leaves in it is
-// removed with the process's data folder.
+// Start returns an environment of the test's own, until the test ends.
 func Start(tb testing.TB) *Env {
 	tb.Helper()
-	servers, err := shared()
+	servers, err := acquire(tb)
 	if err != nil {
 		tb.Fatalf("awstest: %v", err)
 	}
@@ -165,20 +167,50 @@ func Module(name string) string {
 	}
 }
 
-const dirPrefix = "claimcheck-awstest-"
+// pair is the one pair of servers that a process has, while tests use it.
+var pair struct {
+	sync.Mutex
+	users   int
+	remove  func() error // of their data
+	servers *awslocal.Servers
+}
 
-// shared starts the servers once. Nothing tells a package that its process ends, so
-// the data folder stays behind, and the next process that starts removes it.
-var shared = sync.OnceValues(func() (*awslocal.Servers, error) {
+// acquire returns the servers, started for the first of their users, and has the end of
+// the last user's test stop them and remove their data.
+func acquire(tb testing.TB) (*awslocal.Servers, error) {
 	if _, err := origin(); err != nil {
 		return nil, err
 	}
-	removeLeftovers()
-	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", dirPrefix, os.Getpid()))
-	if err != nil {
-		return nil, err
+	pair.Lock()
+	defer pair.Unlock()
+	if pair.users == 0 {
+		dir, remove, err := leftover.Dir("claimcheck-awstest-")
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		servers, err := awslocal.Start(ctx, awslocal.Options{Dir: dir, NoSync: true, Observe: observe})
+		if err != nil {
+			return nil, errors.Join(err, remove())
+		}
+		pair.remove, pair.servers = remove, servers
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	pair.users++
+	tb.Cleanup(func() { release(tb) })
+	return pair.servers, nil
+}
+
+func release(tb testing.TB) {
+	pair.Lock()
+	defer pair.Unlock()
+	if pair.users--; pair.users > 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	return awslocal.Start(ctx, awslocal.Options{Dir: dir, NoSync: true, Observe: observe})
-})
+	_ = pair.servers.Close(ctx) // a request that a test has left behind is cut off
+	if err := pair.remove(); err != nil {
+		tb.Errorf("awstest: %v", err)
+	}
+}

@@ -3,7 +3,9 @@ package awstest_test
 import (
 	"io"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,5 +62,37 @@ func TestPath(t *testing.T) {
 	awstest.Start(t)
 	if _, err := os.Stat(awstest.Path("awstest_test.go")); err != nil {
 		t.Errorf("a file beside the test is not found: %v", err)
+	}
+}
+
+// TestNothingIsLeftBehind runs this test in two processes more. The first is killed while
+// it has its servers; the second removes the data of both.
+func TestNothingIsLeftBehind(t *testing.T) {
+	const role = "CLAIMCHECK_AWSTEST_ROLE"
+	switch os.Getenv(role) {
+	case "killed":
+		awstest.Start(t)
+		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	case "ends":
+		awstest.Start(t)
+		return
+	}
+	dir := t.TempDir()
+	for _, step := range []struct {
+		role string
+		left int
+	}{{"killed", 1}, {"ends", 0}} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNothingIsLeftBehind$")
+		cmd.Env = append(os.Environ(), role+"="+step.role, "TMPDIR="+dir)
+		out, err := cmd.CombinedOutput()
+		if (err != nil) != (step.role == "killed") {
+			t.Fatalf("the process that is %s: %v: %s", step.role, err, out)
+		}
+		left, err := os.ReadDir(dir)
+		if err != nil || len(left) != step.left {
+			t.Errorf("the process that is %s leaves %v, %v; want %d folders", step.role, left, err, step.left)
+		}
 	}
 }

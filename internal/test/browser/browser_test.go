@@ -9,66 +9,79 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"os"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"claimcheck.example/internal/test/leftover"
+	"claimcheck.example/internal/test/program"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if closeBrowser != nil {
-		closeBrowser()
-	}
-	os.Exit(code)
+// shared is the one browser that a process has, while tests use it.
+var shared struct {
+	sync.Mutex
+	users int
+	ctx   context.Context
+	end   func() error
 }
 
-var closeBrowser func()
+// running returns the browser, started for the first of its users; the end of the last
+// one's test ends it.
+func running(t *testing.T) context.Context {
+	t.Helper()
+	path := program.Need(t, "chromium")
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.users == 0 {
+		ctx, end, err := start(path)
+		if err != nil {
+			t.Fatalf("start chromium: %v", err)
+		}
+		shared.ctx, shared.end = ctx, end
+	}
+	shared.users++
+	t.Cleanup(func() {
+		shared.Lock()
+		defer shared.Unlock()
+		if shared.users--; shared.users > 0 {
+			return
+		}
+		if err := shared.end(); err != nil {
+			t.Errorf("end chromium: %v", err)
+		}
+	})
+	return shared.ctx
+}
 
-// theBrowser is started by the first test that wants it. Its error says what to install.
-var theBrowser = sync.OnceValues(func() (context.Context, error) {
-	path, err := exec.LookPath("chromium")
+func start(path string) (ctx context.Context, end func() error, err error) {
+	profile, remove, err := leftover.Dir("claimcheck-chromium-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
+		chromedp.UserDataDir(profile),
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // nothing leaves this machine
-		chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.WSURLReadTimeout(2*time.Minute),
 	)
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // it has none for root
 	}
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, _ := chromedp.NewContext(allocator)
-	if err := chromedp.Do(ctx); err != nil {
-		stop()
-		return nil, err
-	}
-	closeBrowser = func() {
+	ctx, _ = chromedp.NewContext(allocator)
+	end = func() error {
 		_ = chromedp.Cancel(ctx)
 		stop()
+		return remove()
 	}
-	return ctx, nil
-})
-
-// running returns the one browser of all tests. Without one the test is skipped, but not
-// in continuous integration: there it is a failure.
-func running(t *testing.T) context.Context {
-	t.Helper()
-	ctx, err := theBrowser()
-	switch {
-	case err == nil:
-		return ctx
-	case os.Getenv("CI") == "true":
-		t.Fatalf("no browser: %v; .ci/debian chromium installs it", err)
-	default:
-		t.Skipf("SKIPPED, the page is not tested: no browser: %v; apt-get install chromium", err)
+	if err := chromedp.Do(ctx); err != nil {
+		return nil, nil, errors.Join(err, end())
 	}
-	return nil
+	return ctx, end, nil
 }

@@ -80,7 +80,7 @@ func TestCancelTooLate(t *testing.T) {
 	}
 	release()
 	for start := time.Now(); jobs(t, s) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Since(start) > 10*time.Second {
+		if time.Since(start) > 2*time.Minute {
 			t.Fatal("the job is left")
 		}
 	}

@@ -190,7 +190,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	wrong(c.UploadTTL >= time.Minute && c.UploadTTL <= 7*24*time.Hour, "UPLOAD_TTL: %s is out of range (1m to 168h)", c.UploadTTL)
 	wrong(c.Concurrency >= 1 && c.Concurrency <= 1000, "CONCURRENCY: %d is out of range (1 to 1000)", c.Concurrency)
 	wrong(c.WorkerPixels >= 0, "WORKER_PIXELS: %d is negative", c.WorkerPixels)
-	wrong(c.ProcessTimeout >= time.Second, "PROCESS_TIMEOUT: %s is out of range (at least 1s)", c.ProcessTimeout)
+	wrong(c.ProcessTimeout >= time.Second && c.ProcessTimeout <= 11*time.Hour, "PROCESS_TIMEOUT: %s is out of range (1s to 11h)", c.ProcessTimeout)
 	wrong(c.Lease >= 3*time.Second && c.Lease <= 12*time.Hour, "LEASE: %s is out of range (3s to 12h)", c.Lease)
 	wrong(c.ProcessorMemory > 0, "PROCESSOR_MEMORY must not be zero")
 	wrong(c.MaxOutputBytes > 0, "MAX_OUTPUT_BYTES must not be zero")

@@ -97,6 +97,10 @@ type Job struct {
 	// Units are billable units that the processor reported; zero when none.
 	Units float64 `json:"units,omitempty"`
 
+	// NotBefore is when the next attempt may begin, where that is later than the queue can
+	// keep the message invisible; zero otherwise.
+	NotBefore time.Time `json:"not_before,omitzero"`
+
 	// RedrivenAt is when an operator last put the job back; zero when none has.
 	RedrivenAt time.Time `json:"redriven_at,omitzero"`
 	// BilledAt is the end that the job's usage record is kept under, where that is not

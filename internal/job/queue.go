@@ -21,7 +21,8 @@ type Delivery struct {
 	Message
 	// Receipt names this delivery to Extend and Delete.
 	Receipt string
-	// Received counts the deliveries of this message, this one included.
+	// Received counts the deliveries of this message, this one included; zero where the
+	// queue does not count.
 	Received int
 	// SentAt is when the message entered the queue; zero when unknown.
 	SentAt time.Time
@@ -42,8 +43,13 @@ type Queue interface {
 	Receive(ctx context.Context, limit int, visibility time.Duration) ([]Delivery, error)
 
 	// Extend makes the message invisible for d from now on; zero makes it visible at
-	// once. NotFound when the receipt is no longer good.
+	// once. NotFound when the receipt is no longer good, as far as the queue can tell:
+	// without an error the message may have been deleted or delivered again all the same.
 	Extend(ctx context.Context, receipt string, d time.Duration) error
+
+	// LongestInvisible is the longest time after its delivery for which a message can be
+	// kept invisible, whatever Extend asks; zero when there is no limit.
+	LongestInvisible() time.Duration
 
 	// Delete removes the message for good. No error when it is gone already.
 	Delete(ctx context.Context, receipt string) error

@@ -49,5 +49,5 @@ func (j *Job) Requeue(now time.Time) {
 	}
 	j.Status, j.Message, j.Attempts = Pending, "", 0
 	j.Worker, j.LeaseUntil, j.StartedAt, j.EndedAt = "", time.Time{}, time.Time{}, time.Time{}
-	j.RedrivenAt = now.UTC()
+	j.NotBefore, j.RedrivenAt = time.Time{}, now.UTC()
 }

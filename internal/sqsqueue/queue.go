@@ -142,6 +142,9 @@ func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) err
 	return q.translate(caller, "ChangeMessageVisibility", err)
 }
 
+// LongestInvisible implements job.Queue: SQS's bound, counted from the delivery.
+func (q *Queue) LongestInvisible() time.Duration { return maxVisibility }
+
 // Delete implements job.Queue: DeleteMessage.
 func (q *Queue) Delete(ctx context.Context, receipt string) error {
 	caller := ctx

@@ -15,13 +15,6 @@ import (
 // one, and one that only tells of progress.
 const progressPause = 2 * time.Second
 
-// A queue hides a message for at most so long after its delivery, whatever Extend asks
-// for; this is SQS's bound. Some time before, work that goes on gets a new message.
-const (
-	maxInvisible = 12 * time.Hour
-	messageLife  = 11*time.Hour + 30*time.Minute
-)
-
 // lease is one claim on one job: every write that the claimant makes goes through it.
 // It renews the document's lease and the message's invisibility while the work goes
 // on, and ends the work's context with errLeaseLost once the job is somebody else's.
@@ -30,7 +23,6 @@ type lease struct {
 	id       job.ID
 	delivery job.Delivery
 	received time.Time     // when the delivery came
-	handed   bool          // the delivery's message has given way to a new one
 	waited   time.Duration // for room, which is no work
 
 	mu    sync.Mutex // guards what follows
@@ -167,39 +159,16 @@ func (l *lease) renew(ctx context.Context) error {
 	return nil
 }
 
-// hide keeps the message from others, as long as that is possible. That it fails is no
-// harm: the document's lease is what decides, and a second delivery would find it.
+// hide keeps the message invisible, as long as the queue can. A failure does no harm: the
+// document's lease decides, and a second delivery finds it.
 func (l *lease) hide(ctx context.Context) {
-	if l.handed {
+	d := l.r.hidden(l.r.Lease, l.received)
+	if d <= 0 {
 		return
 	}
-	left := l.received.Add(maxInvisible).Sub(l.r.Now())
-	if left-l.r.Lease/3 < maxInvisible-messageLife { // too late at the next renewal
-		l.handOver(ctx)
-		return
-	}
-	if err := l.r.Queue.Extend(ctx, l.delivery.Receipt, min(l.r.Lease, left-time.Minute)); err != nil && ctx.Err() == nil {
+	if err := l.r.Queue.Extend(ctx, l.delivery.Receipt, d); err != nil && ctx.Err() == nil {
 		l.r.Logger.WarnContext(ctx, "message visibility not extended", "job_id", l.id, "error", err)
 	}
-}
-
-// handOver puts a new message in the place of one that cannot be hidden any longer. Who
-// receives it finds the lease, and lets it rest.
-func (l *lease) handOver(ctx context.Context) {
-	if err := l.r.Queue.Send(ctx, l.message()); err != nil {
-		l.r.Logger.WarnContext(ctx, "message not handed over; trying again", "job_id", l.id, "error", err)
-		return
-	}
-	l.handed = true
-	l.r.Logger.InfoContext(ctx, "message handed over: work goes on for longer than a message can be hidden", "job_id", l.id, "since", l.received)
-	if err := l.r.Queue.Delete(ctx, l.delivery.Receipt); err != nil && ctx.Err() == nil {
-		l.r.Logger.WarnContext(ctx, "message handed over but not deleted", "job_id", l.id, "error", err)
-	}
-}
-
-// message is another one for the same job.
-func (l *lease) message() job.Message {
-	return job.Message{JobID: l.id, Owner: l.snapshot().Owner, Trace: l.delivery.Trace}
 }
 
 // write extends the document's lease and tells the progress. An error means that the

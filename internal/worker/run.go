@@ -91,8 +91,19 @@ const finishTimeout = 8 * time.Second
 func (r *Runner) Run(ctx context.Context, d job.Delivery) Outcome {
 	received := r.Now()
 	out := r.run(ctx, d, received)
-	out.After = min(out.After, received.Add(maxInvisible-time.Minute).Sub(r.Now()))
+	out.After = max(0, r.hidden(out.After, received))
 	return out
+}
+
+// hidden returns d, or what is left of the time for which the queue can hide a message that
+// it delivered at received, less a margin for the difference between the clocks. It is not
+// positive when no such time is left.
+func (r *Runner) hidden(d time.Duration, received time.Time) time.Duration {
+	longest := r.Queue.LongestInvisible()
+	if longest == 0 {
+		return d
+	}
+	return min(d, received.Add(longest-min(time.Minute, longest/10)).Sub(r.Now()))
 }
 
 func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) Outcome {
@@ -174,12 +185,16 @@ func givenUp(attempts int, why string) string {
 	return fmt.Sprintf("given up after %d attempts: %s", attempts, why)
 }
 
+// longestRest bounds the rest that an error asks for.
+const longestRest = 12 * time.Hour
+
 // backoff is how long a job rests after its nth failed attempt: what the error asks
-// for, else 2 s doubled per attempt up to 5 min; spread by half to keep jobs apart.
+// for, else 2 s doubled per attempt up to 5 min; spread by half to keep jobs apart. Zero
+// attempts, which is an unknown number, count as one.
 func backoff(err error, attempt int) time.Duration {
-	d := min(2*time.Second<<min(attempt-1, 16), 5*time.Minute)
+	d := min(2*time.Second<<min(max(attempt, 1)-1, 16), 5*time.Minute)
 	if e, ok := errors.AsType[*job.Error](err); ok && e.RetryAfter > 0 {
-		d = min(e.RetryAfter, 12*time.Hour)
+		d = min(e.RetryAfter, longestRest)
 	}
 	return d + rand.N(d/2+1)
 }
@@ -223,6 +238,8 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 			return nil, Outcome{Verdict: Done, Job: j, Err: errors.New("the job's direct upload is not committed")}
 		case j.Status == job.Processing && now.Before(j.LeaseUntil):
 			return nil, Outcome{Verdict: Later, After: r.rest(j, now) + rand.N(time.Second), Job: j}
+		case now.Before(j.NotBefore):
+			return nil, Outcome{Verdict: Later, After: j.NotBefore.Sub(now), Job: j}
 		case j.Attempts >= r.MaxAttempts:
 			out, err := r.giveUp(ctx, j)
 			if job.KindOf(err) == job.Conflict {
@@ -230,7 +247,7 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 			}
 			return nil, out
 		}
-		j.Status, j.Worker, j.Message, j.Progress = job.Processing, r.Worker, "", nil
+		j.Status, j.Worker, j.Message, j.Progress, j.NotBefore = job.Processing, r.Worker, "", nil, time.Time{}
 		j.Attempts++
 		j.LeaseUntil = now.Add(r.Lease).UTC()
 		j.StartedAt = now.UTC()
@@ -302,6 +319,9 @@ func (r *Runner) ended(ctx context.Context, j *job.Job, out Outcome) Outcome {
 func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, message string, cause error) Outcome {
 	j, err := l.swap(ctx, func(j *job.Job) {
 		now := r.Now()
+		if after > r.hidden(after, l.received) {
+			j.NotBefore = now.Add(after).UTC()
+		}
 		j.LeaseUntil, j.Worker, j.Message, j.Progress = now.UTC().Truncate(time.Millisecond), "", message, nil
 		if errors.Is(cause, job.ErrStopping) || isStorageError(cause) {
 			j.Attempts--
@@ -315,12 +335,6 @@ func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, mes
 	case err != nil:
 		// Not written: the lease lapses by itself, and only then is the job free.
 		return Outcome{Verdict: Later, After: max(after, r.Lease), Err: errors.Join(cause, err)}
-	}
-	if l.handed {
-		// The message that it was handed over to may rest for long; another does no harm.
-		if err := r.Queue.Send(ctx, l.message()); err != nil {
-			r.Logger.WarnContext(ctx, "no new message for a job that was given back", "job_id", l.id, "error", err)
-		}
 	}
 	return Outcome{Verdict: Later, After: after, Job: j, Err: cause}
 }

@@ -22,6 +22,8 @@ type Queue struct {
 	store *Store
 	// Wait is how long Receive waits for a message; 20 s at first, as on the wire.
 	Wait time.Duration
+	// Longest is what LongestInvisible returns; 12 hours at first, which is SQS's bound.
+	Longest time.Duration
 
 	// mu guards what follows.
 	mu       sync.Mutex
@@ -30,9 +32,6 @@ type Queue struct {
 	ahead    time.Duration
 	changed  chan struct{} // closed and replaced whenever a message may have become visible
 }
-
-// maxInvisible is SQS's bound, counted from the delivery.
-const maxInvisible = 12 * time.Hour
 
 type message struct {
 	delivery    job.Delivery
@@ -43,7 +42,7 @@ type message struct {
 // NewQueue returns an empty queue that reports broken invariants to tb. With a store
 // it holds every message against what that store has; nil does without.
 func NewQueue(tb testing.TB, store *Store) *Queue {
-	return &Queue{tb: tb, store: store, Wait: 20 * time.Second, changed: make(chan struct{})}
+	return &Queue{tb: tb, store: store, Wait: 20 * time.Second, Longest: 12 * time.Hour, changed: make(chan struct{})}
 }
 
 // PutRaw puts a message into the queue whose body nobody of ours wrote.
@@ -168,8 +167,8 @@ func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) err
 			return struct{}{}, job.Errorf(job.NotFound, "the receipt is no longer good")
 		}
 		m := q.messages[i]
-		if q.now().Add(d).Sub(m.deliveredAt) > maxInvisible {
-			q.tb.Errorf("jobtest: Extend by %s, %s after the delivery; SQS hides a message for 12 hours at most", d, q.now().Sub(m.deliveredAt))
+		if q.Longest > 0 && q.now().Add(d).Sub(m.deliveredAt) > q.Longest {
+			q.tb.Errorf("jobtest: Extend by %s, %s after the delivery; this queue hides a message for %s at most", d, q.now().Sub(m.deliveredAt), q.Longest)
 		}
 		m.visibleAt = q.now().Add(d)
 		q.wake()
@@ -177,6 +176,9 @@ func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) err
 	})
 	return err
 }
+
+// LongestInvisible implements job.Queue.
+func (q *Queue) LongestInvisible() time.Duration { return q.Longest }
 
 // Delete implements job.Queue.
 func (q *Queue) Delete(ctx context.Context, receipt string) error {

@@ -157,8 +157,6 @@ func TestPoliciesAreEnoughAndNoMore(t *testing.T) {
 	liveThroughEverything(t, api, worker)
 	// Lambda's event source mapping receives with the worker's role, and asks for this.
 	worker.seen[right{"sqs:GetQueueAttributes", "arn:aws:sqs:REGION:ACCOUNT:QUEUE"}] = true
-	// A job that goes on for 11.5 hours is handed over to a new message.
-	worker.seen[right{"sqs:SendMessage", "arn:aws:sqs:REGION:ACCOUNT:QUEUE"}] = true
 	for name, needed := range map[string]*rightsNeeded{"server.json": api, "worker.json": worker} {
 		granted := readPolicy(t, name).granted(t)
 		for r := range needed.seen {

@@ -14,6 +14,10 @@ type inspector struct{}
 
 func (inspector) Detect(head []byte) string { return imageinfo.Detect(head) }
 
+func (inspector) Refusal(head []byte, accepts func(contentType string) bool) string {
+	return imageinfo.Refusal(head, accepts)
+}
+
 func (inspector) Inspect(maxPixels int64) job.Inspection {
 	return inspection{imageinfo.NewScanner(maxPixels)}
 }

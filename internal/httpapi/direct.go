@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/service"
 )
@@ -65,7 +66,7 @@ func parseAnnouncement(body []byte) (service.Announcement, error) {
 		params = nil
 	}
 	params, err := checkParams(params)
-	return service.Announcement{ContentType: in.ContentType, SizeBytes: in.SizeBytes, Params: params}, err
+	return service.Announcement{ContentType: imageinfo.MediaType(in.ContentType), SizeBytes: in.SizeBytes, Params: params}, err
 }
 
 // commit answers POST /jobs/{job_id}/commit: the image has been uploaded.

@@ -2,9 +2,8 @@ package imageinfo
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
-
-	"github.com/gabriel-vasile/mimetype"
 )
 
 // HeadSize is how many bytes Detect looks at, at most.
@@ -18,22 +17,13 @@ const (
 	WebP = "image/webp"
 	TIFF = "image/tiff" // BigTIFF too
 	BMP  = "image/bmp"
-	HEIC = "image/heic"
-	HEIF = "image/heif"
-	AVIF = "image/avif"
-	JXL  = "image/jxl"
+	HEIC = "image/heic" // all of HEIF but AVIF, sequences too
+	AVIF = "image/avif" // sequences too
+	JXL  = "image/jxl"  // the bare codestream too
 )
 
-// otherTypes are the images that are recognised by name only. Formats that are text
-// or programs (SVG, XPM, DXF), or whose signature any text could begin with (the
-// netpbm family), are no images for us.
-var otherTypes = map[string]bool{
-	HEIC: true, HEIF: true, AVIF: true, JXL: true,
-	"image/heic-sequence": true, "image/heif-sequence": true,
-	"image/jp2": true, "image/jpx": true, "image/jpm": true, "image/jxs": true, "image/jxr": true,
-	"image/bpg": true, "image/vnd.adobe.photoshop": true, "image/x-icon": true, "image/x-icns": true,
-	"image/vnd.radiance": true, "image/vnd.djvu": true, "image/x-xcf": true,
-}
+// HEIF is another name of HEIC; see MediaType.
+const HEIF = "image/heif"
 
 // Detect returns the media type of the image that begins with head (of which it reads
 // at most HeadSize bytes), or "" when it begins no image. What counts is the very
@@ -49,16 +39,45 @@ func Detect(head []byte) string {
 		return GIF
 	case len(head) >= 12 && string(head[:4]) == "RIFF" && string(head[8:12]) == "WEBP":
 		return WebP
-	case bytes.HasPrefix(head, []byte("II*\x00")), bytes.HasPrefix(head, []byte("MM\x00*")),
-		bytes.HasPrefix(head, []byte("II+\x00")), bytes.HasPrefix(head, []byte("MM\x00+")):
+	case bytes.HasPrefix(head, []byte("II*\x00")), bytes.HasPrefix(head, []byte("MM\x00*")):
+		return cmp.Or(rawPhotograph(head), TIFF)
+	case bytes.HasPrefix(head, []byte("II+\x00")), bytes.HasPrefix(head, []byte("MM\x00+")):
 		return TIFF
 	case isBMP(head):
 		return BMP
+	case bytes.HasPrefix(head, []byte("\xff\x0a")), bytes.HasPrefix(head, []byte("\x00\x00\x00\x0cJXL \r\n\x87\n")):
+		return JXL
+	case len(head) >= 16 && string(head[4:8]) == "ftyp":
+		if t := brand(head); t != "" {
+			return t
+		}
 	}
-	if t := mimetype.Detect(head).String(); otherTypes[t] {
-		return t
+	if k := recognise(head); k != nil && k.image {
+		return k.contentType
 	}
 	return ""
+}
+
+// brand returns the media type of the image that an ISO base media file says it is: by
+// the first of its brands that names a coding, the major brand being the first of all,
+// else HEIC when one of them says that it is HEIF.
+func brand(head []byte) string {
+	end := int(min(binary.BigEndian.Uint32(head), uint32(len(head))))
+	heif := ""
+	for at := 8; at+4 <= end; at += 4 {
+		if at == 12 { // the minor version
+			continue
+		}
+		switch string(head[at : at+4]) {
+		case "avif", "avis":
+			return AVIF
+		case "heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs":
+			return HEIC
+		case "mif1", "mif2", "msf1", "miaf":
+			heif = HEIC
+		}
+	}
+	return heif
 }
 
 // isBMP wants more than the two letters that any text could begin with: the length of

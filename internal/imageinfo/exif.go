@@ -23,8 +23,14 @@ func exifOrientation(b []byte) int {
 	}
 	n := int(order.Uint16(b[dir:]))
 	for e := b[dir+2:]; n > 0 && len(e) >= 12; n, e = n-1, e[12:] {
-		if order.Uint16(e) == tagOrientation && order.Uint16(e[2:]) == tiffShort {
+		if order.Uint16(e) != tagOrientation {
+			continue
+		}
+		switch order.Uint16(e[2:]) {
+		case tiffShort:
 			return validOrientation(uint64(order.Uint16(e[8:])))
+		case tiffLong: // by some telephones
+			return validOrientation(uint64(order.Uint32(e[8:])))
 		}
 	}
 	return 0

@@ -3,10 +3,13 @@ package imageinfo
 import "encoding/binary"
 
 // gifFile follows the blocks of a GIF file (GIF89a specification, appendix B) to its
-// trailer, and counts every image descriptor.
+// trailer, and counts every image descriptor. The size is the screen's, or the first
+// frame's where that is larger.
 type gifFile struct {
 	t     tally
 	state func(g *gifFile, at int64, b []byte) (want, error)
+	// width and height are the screen's; a side of zero is that of the first frame.
+	width, height int64
 }
 
 func newGIF(t tally) (format, want) {
@@ -26,8 +29,11 @@ func colorTable(flags byte) int64 {
 
 func (g *gifFile) screen(at int64, b []byte) (want, error) {
 	w, h := int64(binary.LittleEndian.Uint16(b)), int64(binary.LittleEndian.Uint16(b[2:]))
-	if err := g.t.canvas(w, h); err != nil {
-		return want{}, err
+	g.width, g.height = w, h
+	if w > 0 && h > 0 { // else the first frame says it
+		if err := g.t.canvas(w, h); err != nil {
+			return want{}, err
+		}
 	}
 	return g.blockAt(at + int64(len(b)) + colorTable(b[4]))
 }
@@ -58,6 +64,13 @@ func (g *gifFile) descriptor(at int64, b []byte) (want, error) {
 	w, h := int64(binary.LittleEndian.Uint16(b[4:])), int64(binary.LittleEndian.Uint16(b[6:]))
 	if w == 0 || h == 0 {
 		return want{}, g.t.malformed("frame of %d x %d", w, h)
+	}
+	if g.t.Frames == 0 {
+		// The first frame enlarges a screen that is too small for it, as in browsers.
+		left, top := int64(binary.LittleEndian.Uint16(b)), int64(binary.LittleEndian.Uint16(b[2:]))
+		if err := g.t.canvas(max(g.width, left+w), max(g.height, top+h)); err != nil {
+			return want{}, err
+		}
 	}
 	// Shown, a frame takes the whole screen; one that is larger takes its own size.
 	if screenW, screenH := int64(g.t.Width), int64(g.t.Height); w*h < screenW*screenH {

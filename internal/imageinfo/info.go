@@ -11,7 +11,8 @@ type Info struct {
 	// ContentType is the media type that Detect found.
 	ContentType string
 	// Width and Height are in pixels, of the first frame (of the canvas, where frames
-	// are composed on one), as stored, before Orientation; zero when unknown.
+	// are composed on one), as stored, before Orientation; zero when unknown. A HEIF or
+	// JPEG XL file turns its picture itself: there they are as shown.
 	Width, Height int
 	// Frames counts the pictures seen: frames of an animation, pages of a TIFF. Zero
 	// when unknown.
@@ -73,12 +74,20 @@ func (t *tally) malformed(format string, args ...any) error {
 
 // canvas notes the size of the picture as a whole.
 func (t *tally) canvas(width, height int64) error {
+	err := t.fits(width, height)
+	if _, malformed := err.(*MalformedError); !malformed {
+		t.Width, t.Height = int(width), int(height)
+	}
+	return err
+}
+
+// fits holds the size of a picture in the file to the limit, and states nothing.
+func (t *tally) fits(width, height int64) error {
 	if width <= 0 || height <= 0 || width > math.MaxInt32 || height > math.MaxInt32 {
 		return t.malformed("size %d x %d", width, height)
 	}
-	t.Width, t.Height = int(width), int(height)
 	if t.max > 0 && width*height > t.max {
-		return &TooManyPixelsError{Width: t.Width, Height: t.Height, Frames: max(t.Frames, 1), Pixels: width * height, Max: t.max}
+		return &TooManyPixelsError{Width: int(width), Height: int(height), Frames: max(t.Frames, 1), Pixels: width * height, Max: t.max}
 	}
 	return nil
 }

@@ -43,8 +43,10 @@ func open(contentType string, maxPixels int64) (format, want) {
 		return newTIFF(t)
 	case BMP:
 		return newBMP(t)
-	case HEIC, HEIF, AVIF, "image/heic-sequence", "image/heif-sequence", JXL:
-		return newBoxes(t)
+	case HEIC, AVIF:
+		return newBoxes(t, &heif{})
+	case JXL:
+		return newJXL(t)
 	}
 	return nil, want{}
 }

@@ -7,6 +7,9 @@ type Inspector interface {
 	// Detect returns the media type of the image that begins with head (up to
 	// [HeadSize] bytes), or "" when it is no image.
 	Detect(head []byte) string
+	// Refusal returns the sentence for the client whose file, which begins with head, is
+	// not an image of a type that accepts reports true for.
+	Refusal(head []byte, accepts func(contentType string) bool) string
 	// Inspect begins to follow one image of at most maxPixels in all frames together.
 	Inspect(maxPixels int64) Inspection
 	// InspectAt looks at a stored image of size bytes here and there. Errors are as

@@ -210,11 +210,8 @@ func (s *Service) judge(j *job.Job, head []byte) error {
 		return job.Errorf(job.Invalid, "the image is empty; send the bytes of an image file")
 	}
 	j.Input.ContentType = s.inspector.Detect(head)
-	if j.Input.ContentType == "" {
-		return job.Errorf(job.Unsupported, "the body is not an image, going by its content; send a JPEG, PNG, GIF, WebP, TIFF or BMP file")
-	}
-	if !s.rules.Accepts(j.Input.ContentType) {
-		return job.Errorf(job.Unsupported, "this service does not process %s images", j.Input.ContentType)
+	if j.Input.ContentType == "" || !s.rules.Accepts(j.Input.ContentType) {
+		return job.Errorf(job.Unsupported, "%s", s.inspector.Refusal(head, s.rules.Accepts))
 	}
 	return nil
 }

@@ -160,6 +160,8 @@ func (inspector) Detect(head []byte) string {
 	return ""
 }
 
+func (inspector) Refusal([]byte, func(string) bool) string { return "the body is not an image" }
+
 func (inspector) Inspect(max int64) job.Inspection { return &inspection{max: max} }
 
 func (i inspector) InspectAt(r io.ReaderAt, size, max int64) (job.Media, error) {

@@ -19,21 +19,22 @@ var (
 	noMark  = regexp.MustCompile(`[^a-z0-9 _-]`)
 	fence   = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	flags   = regexp.MustCompile(`claimcheck ([a-z]+)((?: +[^ \n|>` + "`" + `]+)*)`)
-	source  = regexp.MustCompile(`(?m)(?:^|[ (` + "`" + `])(?:\./)?((?:cmd|internal)/[a-z0-9/]+)`)
+	source  = regexp.MustCompile(`(?m)(?:^|[ (` + "`" + `])(?:\./)?((?:cmd|internal)/[a-z0-9_/]+(?:\.[a-z]+)?)`)
+	target  = regexp.MustCompile("`make ([a-z0-9]+)")
 	row     = regexp.MustCompile("(?m)^\\| (`[A-Z0-9_]+`.*?) \\| ?(.*?) ?\\| ")
 	quoted  = regexp.MustCompile("`([A-Z0-9_]+)`")
 	// platforms are variables that platforms set, and no operator.
 	platforms = regexp.MustCompile(`^(K_SERVICE|K_REVISION|CLOUD_RUN_WORKER_POOL|AWS_LAMBDA_[A-Z_]+)$`)
 )
 
-// pages returns README.md and the pages of docs by their paths in the module.
+// pages returns README.md, CONTRIBUTING.md and the pages of docs by their paths in the module.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob(awstest.Module("docs/*.md"))
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
-	all := map[string]string{"README.md": readPage(t, "README.md")}
+	all := map[string]string{"README.md": readPage(t, "README.md"), "CONTRIBUTING.md": readPage(t, "CONTRIBUTING.md")}
 	for _, name := range names {
 		name = "docs/" + filepath.Base(name)
 		all[name] = readPage(t, name)
@@ -42,7 +43,7 @@ func pages(t *testing.T) map[string]string {
 }
 
 // TestNames looks for what the pages point to: files and headings behind links, packages,
-// and flags of our command. The README points to every page.
+// targets of make, and flags of our command. The README points to every page.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	all := pages(t)
@@ -54,7 +55,13 @@ func TestNames(t *testing.T) {
 		}
 	}
 	linked, help := map[string]bool{"README.md": true}, map[string]string{}
+	makefile := readPage(t, "Makefile")
 	for name, page := range all {
+		for _, m := range target.FindAllStringSubmatch(page, -1) {
+			if !strings.Contains(makefile, "\n"+m[1]+": ") {
+				t.Errorf("%s: there is no target %s in the Makefile", name, m[1])
+			}
+		}
 		for _, m := range link.FindAllStringSubmatch(fence.ReplaceAllString(page, ""), -1) {
 			to := name
 			if m[1] != "" {

@@ -184,7 +184,7 @@ func acquire(tb testing.TB) (*awslocal.Servers, error) {
 	pair.Lock()
 	defer pair.Unlock()
 	if pair.users == 0 {
-		dir, remove, err := leftover.Dir("claimcheck-awstest-")
+		dir, remove, err := leftover.Dir("claimcheck-backends-")
 		if err != nil {
 			return nil, err
 		}

@@ -2,26 +2,30 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"image"
 	"io"
 
 	"claimcheck.example/internal/processor/imaging/metadata"
 	"github.com/HugoSmits86/nativewebp"
 	"golang.org/x/image/webp"
+
+	"claimcheck.example/internal/imageinfo"
 )
 
 // decodeWebP decodes a picture, or an animation's first frame at its place.
-func decodeWebP(r io.Reader) (image.Image, error) {
-	data, err := io.ReadAll(r)
+func decodeWebP(ctx context.Context, data []byte, info imageinfo.Info) (image.Image, error) {
+	file, at := soleFrame(data)
+	c, err := webp.DecodeConfig(bytes.NewReader(file))
 	if err != nil {
 		return nil, err
 	}
-	frame, at := firstFrame(data)
-	if frame == nil {
-		frame = data
+	if c.Width > info.Width || c.Height > info.Height {
+		return nil, errWebP
 	}
-	m, err := webp.Decode(bytes.NewReader(frame))
+	m, err := webp.Decode(reader(ctx, file))
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +44,22 @@ func decodeWebP(r io.Reader) (image.Image, error) {
 	return m, nil
 }
 
+// chroma is interpolated between the four samples around the pixel, as libwebp does.
+func (m *studioImage) chroma(x, y int) (cb, cr float32) {
+	inside := func(p, low, high int) int { return min(max(p, low), high-1) }
+	// An odd pixel lies nearer to the next sample than an even one.
+	x2 := inside(x+2*(x&1)-1, m.Rect.Min.X, m.Rect.Max.X)
+	y2 := inside(y+2*(y&1)-1, m.Rect.Min.Y, m.Rect.Max.Y)
+	a, b, c, d := m.COffset(x, y), m.COffset(x2, y), m.COffset(x, y2), m.COffset(x2, y2)
+	mixed := func(s []uint8) float32 {
+		return (float32(9*int(s[a])+3*int(s[b])+3*int(s[c])+int(s[d]))/16 - 128) * unit8
+	}
+	return mixed(m.Cb), mixed(m.Cr)
+}
+
+// errWebP is a frame that is larger than the picture.
+var errWebP = errors.New("malformed WebP")
+
 // studioImage is a lossy WebP's, whose samples are those of studio video (ITU-R
 // BT.601: black is 16, white 235), where package image takes all for JPEG's.
 type studioImage struct {
@@ -48,9 +68,8 @@ type studioImage struct {
 }
 
 func (m *studioImage) pixel(x, y int, px *[4]float32) {
-	yi, ci := m.YOffset(x, y), m.COffset(x, y)
-	luma := (float32(m.Y[yi]) - 16) * (unit8 * 255 / 219)
-	cb, cr := (float32(m.Cb[ci])-128)*unit8, (float32(m.Cr[ci])-128)*unit8
+	luma := (float32(m.Y[m.YOffset(x, y)]) - 16) * (unit8 * 255 / 219)
+	cb, cr := m.chroma(x, y)
 	a := float32(1)
 	if !m.opaque {
 		a = float32(m.A[m.AOffset(x, y)]) * unit8
@@ -58,32 +77,52 @@ func (m *studioImage) pixel(x, y int, px *[4]float32) {
 	*px = [4]float32{clamp(luma + 1.596027*cr), clamp(luma - 0.391762*cb - 0.812968*cr), clamp(luma + 2.017232*cb), a}
 }
 
-// firstFrame makes a file of its own of the first frame of an animation, and tells
-// where on the canvas it lies; nil when data is no animation.
-func firstFrame(data []byte) (file []byte, at image.Point) {
-	for kind, body := range metadata.WebPChunks(data[12:]) {
-		if kind != "ANMF" || len(body) < 16 {
+// soleFrame makes a file of the picture, or of the first frame of an animation, with
+// nothing in it but the pixels, under a header that says what is there: some writers
+// announce a transparency that is not. At is the frame's place on the canvas.
+func soleFrame(data []byte) (file []byte, at image.Point) {
+	le24 := func(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
+	var size []byte // width and height less one, as VP8X has them
+	chunks := data[12:]
+	for kind, body := range metadata.WebPChunks(chunks) {
+		if kind == "VP8X" && len(body) >= 10 {
+			size = body[4:10]
+		}
+		if kind == "ANMF" && len(body) >= 16 {
+			at = image.Pt(2*le24(body), 2*le24(body[3:]))
+			size, chunks = body[6:12], body[16:]
+			break
+		}
+	}
+	file = []byte("RIFF\x00\x00\x00\x00WEBP")
+	add := func(kind string, body []byte) {
+		file = append(file, kind...)
+		file = binary.LittleEndian.AppendUint32(file, uint32(len(body)))
+		file = append(file, body...)
+		if len(body)%2 == 1 {
+			file = append(file, 0)
+		}
+	}
+	var alpha []byte
+	for kind, body := range metadata.WebPChunks(chunks) {
+		switch kind {
+		case "ALPH":
+			alpha = body
+			continue
+		case "VP8 ":
+			if alpha != nil && size != nil {
+				add("VP8X", append([]byte{0x10, 0, 0, 0}, size...))
+				add("ALPH", alpha)
+			}
+		case "VP8L": // it knows its own transparency
+		default:
 			continue
 		}
-		le24 := func(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
-		at = image.Pt(2*le24(body), 2*le24(body[3:]))
-		file = append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00"), 0x10, 0, 0, 0)
-		file = append(file, body[6:12]...) // its size, as VP8X has it
-		for kind, chunk := range metadata.WebPChunks(body[16:]) {
-			if kind == "VP8L" { // knows its own transparency, and stands alone
-				file = file[:12]
-			}
-			file = append(file, kind...)
-			file = binary.LittleEndian.AppendUint32(file, uint32(len(chunk)))
-			file = append(file, chunk...)
-			if len(chunk)%2 == 1 {
-				file = append(file, 0)
-			}
-		}
-		binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
-		return file, at
+		add(kind, body)
+		break
 	}
-	return nil, image.Point{}
+	binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
+	return file, at
 }
 
 // encodeWebP writes a lossless file, with a profile unless icc is nil. The file is

@@ -74,6 +74,11 @@ func jpegMetadata(data []byte) (m Metadata) {
 }
 
 func pngMetadata(data []byte) (m Metadata) {
+	colour, exif := pngChunks(data)
+	return Metadata{ICC: colour.profile(), EXIF: exif}
+}
+
+func pngChunks(data []byte) (c pngColour, exif []byte) {
 	for b := data[8:]; len(b) >= 12; {
 		n := int64(binary.BigEndian.Uint32(b))
 		if n+12 > int64(len(b)) {
@@ -81,17 +86,20 @@ func pngMetadata(data []byte) (m Metadata) {
 		}
 		body := b[8 : 8+n]
 		switch string(b[4:8]) {
+		case "IHDR":
+			c.gray = n > 9 && body[9]&^4 == 0
+		case "IDAT":
+			c.closed = true
 		case "eXIf":
-			m.EXIF = body
-		case "iCCP":
-			// A name, its end, the method (zero), the compressed profile.
-			if i := bytes.IndexByte(body, 0); i >= 0 && i+2 <= len(body) {
-				m.ICC = inflate(body[i+2:])
+			exif = body
+		default:
+			if !c.closed {
+				c.note(string(b[4:8]), body)
 			}
 		}
 		b = b[12+n:]
 	}
-	return m
+	return c, exif
 }
 
 func inflate(b []byte) []byte {
@@ -134,54 +142,11 @@ func WebPChunks(b []byte) func(yield func(kind string, body []byte) bool) {
 func tiffMetadata(data []byte) (m Metadata) {
 	const tagProfile = 34675
 	for _, e := range tiffEntries(data) {
-		at, n := int64(e.order.Uint32(data[e.at+8:])), int64(e.order.Uint32(data[e.at+4:]))
-		if e.tag == tagProfile && at+n <= int64(len(data)) {
-			m.ICC = data[at : at+n]
+		if e.tag == tagProfile {
+			m.ICC = e.bytes(data)
 		}
 	}
 	return m
-}
-
-// tiffEntry is an entry of the first directory of a TIFF structure.
-type tiffEntry struct {
-	order binary.ByteOrder
-	tag   uint16
-	at    int // of its 12 bytes
-}
-
-func tiffEntries(b []byte) (entries []tiffEntry) {
-	if len(b) < 8 {
-		return nil
-	}
-	var order binary.ByteOrder = binary.BigEndian
-	if b[0] == 'I' {
-		order = binary.LittleEndian
-	}
-	dir := int64(order.Uint32(b[4:]))
-	if order.Uint16(b[2:]) != 42 || dir+2 > int64(len(b)) {
-		return nil
-	}
-	at := int(dir) + 2
-	for range order.Uint16(b[dir:]) {
-		if at+12 > len(b) {
-			break
-		}
-		entries = append(entries, tiffEntry{order, order.Uint16(b[at:]), at})
-		at += 12
-	}
-	return entries
-}
-
-// UprightEXIF returns a copy that states orientation 1, the picture having been turned.
-func UprightEXIF(exif []byte) []byte {
-	const tagOrientation = 274
-	exif = slices.Clone(exif)
-	for _, e := range tiffEntries(exif) {
-		if e.tag == tagOrientation {
-			e.order.PutUint16(exif[e.at+8:], 1)
-		}
-	}
-	return exif
 }
 
 // JPEGSegments is the metadata as JPEG's application segments.

@@ -1,0 +1,21 @@
+package embedded_test
+
+import (
+	"testing"
+
+	"claimcheck.example/internal/processor/imaging"
+	"claimcheck.example/internal/processor/imaging/embedded"
+	"claimcheck.example/internal/processor/imaging/imagingtest"
+)
+
+func TestCases(t *testing.T) {
+	t.Parallel()
+	imagingtest.Cases(t, embedded.New(imaging.Limits{}), map[string]string{
+		"12-progressive-restart-420.jpg": "JPEG (restart markers in a scan of one component)",
+		"17-sampling-2x2_1x1_1x2.jpg":    "JPEG (unusual sampling of the colours)",
+		"20-cmyk-no-adobe.jpg":           "JPEG (CMYK without Adobe's marker)",
+		"22-arithmetic.jpg":              "JPEG (arithmetic coding)",
+		"66-group3-2d.tif":               "TIFF (Group 3 fax with options)",
+		"66-group3-eol-aligned.tif":      "TIFF (Group 3 fax with options)",
+	})
+}

@@ -17,6 +17,7 @@ import (
 
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/program"
 )
 
 // invocation is an event on its way to the function, and what came of it.
@@ -100,6 +101,7 @@ func (a *runtimeAPI) invoke(t *testing.T, event any, timeout time.Duration) repl
 // start runs the built function as Lambda does.
 func start(t *testing.T, vars ...string) *runtimeAPI {
 	t.Helper()
+	program.NeedProcessor(t, vars)
 	f, err := process.Source{Root: awstest.Module(".")}.Build(context.WithoutCancel(t.Context()), nil, "lambda")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor"
+	"claimcheck.example/internal/test/program"
 )
 
 // TestBillsThatDoNotCount has a program and a server bill what is no number of units, or so
@@ -34,11 +35,12 @@ func TestBillsThatDoNotCount(t *testing.T) {
 		if text != "" {
 			script += "; echo " + text + ` >"$CLAIMCHECK_UNITS"`
 		}
-		program, err := processor.New("exec:sh -c '"+script+"'", opts)
+		program.Need(t, "sh")
+		counts, err := processor.New("exec:sh -c '"+script+"'", opts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range []processor.Processor{server, program} {
+		for _, p := range []processor.Processor{server, counts} {
 			log.Reset()
 			r, err := p.Process(t.Context(), job.Task{Image: strings.NewReader("picture"), Progress: func(float64, string) {}})
 			if err != nil {

@@ -5,15 +5,18 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"claimcheck.example/internal/test/program"
 )
 
 // TestQuote has a real shell read what was quoted for it.
 func TestQuote(t *testing.T) {
 	t.Parallel()
+	sh := program.Need(t, "sh")
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.StringOf(rapid.RuneFrom([]rune(`aZ0 '"$\{}[]*?!&|;<>()#~`+"`\n\té"))).Draw(rt, "text")
 		arg := text + deadARN.in() + text
-		out, err := exec.Command("sh", "-c", "dead_arn='a b'; printf %s "+quote(arg)).Output()
+		out, err := exec.Command(sh, "-c", "dead_arn='a b'; printf %s "+quote(arg)).Output()
 		if err != nil || string(out) != text+"a b"+text {
 			rt.Fatalf("%q is read as %q, %v", quote(arg), out, err)
 		}

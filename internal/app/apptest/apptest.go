@@ -23,6 +23,7 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/httpapi/apitest"
+	"claimcheck.example/internal/test/program"
 )
 
 // System is one running service with a bucket and a queue of its own.
@@ -71,6 +72,7 @@ func (s *System) StartBeside(t *testing.T, vars ...string) (url string) {
 
 func load(t *testing.T, env *awstest.Env, vars []string) *config.Config {
 	t.Helper()
+	program.NeedProcessor(t, vars)
 	vars = append([]string{"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "LEASE=15s", "SHUTDOWN_GRACE=2s"}, vars...)
 	c, err := config.Load(config.Worker, vars)
 	if err != nil {

@@ -19,11 +19,13 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/command"
 	"claimcheck.example/internal/processor/processortest"
+	"claimcheck.example/internal/test/program"
 )
 
 // sh is a processor that runs a script by sh.
 func sh(t *testing.T, opts command.Options, script string, args ...string) *command.Command {
 	t.Helper()
+	program.Need(t, "sh")
 	name := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(name, []byte(script), 0o600); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/command"
 	"claimcheck.example/internal/processor/processortest"
+	"claimcheck.example/internal/test/program"
 )
 
 // misbehaviours are programs that do what none should. They note the numbers of processes
@@ -192,6 +193,7 @@ var misbehaviours = map[string]struct {
 // a process nor a folder, and no memory taken.
 func TestMisbehaviour(t *testing.T) {
 	t.Parallel()
+	program.Need(t, "sh")
 	image := []byte(strings.Repeat("picture ", 50_000)) // more than a pipe holds
 	opts := command.Options{Timeout: time.Minute, MaxMemory: 256 << 20, MaxProcesses: 50}
 	opts.MaxOutputBytes, opts.MaxInputBytes = 1<<20, 1<<20
@@ -271,6 +273,7 @@ func TestComplaintsTakeNoMemory(t *testing.T) {
 // folders and ends their daemons, but leaves alone what is another's that lives.
 func TestKilledWorkerLeavesNothing(t *testing.T) {
 	t.Parallel()
+	program.Need(t, "sh")
 	tmp := t.TempDir()
 	start := func(line string) (*exec.Cmd, io.Reader) {
 		t.Helper()
@@ -332,6 +335,7 @@ func TestKilledWorkerLeavesNothing(t *testing.T) {
 // container does, and looks at what it has not collected.
 func TestFirstProcessLeavesNoZombies(t *testing.T) {
 	t.Parallel()
+	program.Need(t, "sh")
 	worker := exec.Command(os.Args[0])
 	worker.Env = append(os.Environ(), asWorker+`=sh -c "(sleep 1000 & sleep 1000) & setsid sh -c 'sleep 1000 & sleep 1000' & sleep 0.1; echo done"`, inheriting+"=yes")
 	out, err := worker.Output()

@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/command"
-	"golang.org/x/sys/unix"
+	"claimcheck.example/internal/test/program"
 )
 
 // asWorker has the test's binary be a worker that runs this command line, instead.
@@ -81,6 +83,7 @@ func beWorker(line string) {
 // nothing is left of them.
 func TestClosedFolders(t *testing.T) {
 	t.Parallel()
+	program.Need(t, "sh")
 	if out, err := asNobody(t, `mkdir -p a/b; touch a/b/c; chmod 0500 a/b .; chmod 0 a; echo done`); err != nil || out != "done\n" {
 		t.Errorf("the worker ends with %v: %s", err, out)
 	}
@@ -90,6 +93,7 @@ func TestClosedFolders(t *testing.T) {
 // the same user.
 func TestSecretsOfTheWorker(t *testing.T) {
 	t.Parallel()
+	program.Need(t, "sh")
 	out, err := asNobody(t, `test -e /proc/$PPID/status || echo there is no worker
 for f in environ mem maps fd/ cwd/ root/; do
 	if ls -d /proc/$PPID/$f. 2>/dev/null || head -c 0 /proc/$PPID/$f 2>/dev/null; then echo $f is open; fi
@@ -128,6 +132,7 @@ func asNobody(t *testing.T, script string) (out string, err error) {
 // TestCommandEndsWithItsWorker kills a worker: the program that it ran is gone too.
 func TestCommandEndsWithItsWorker(t *testing.T) {
 	t.Parallel()
+	program.Need(t, "sh")
 	worker := exec.Command(os.Args[0])
 	worker.Env = append(os.Environ(), asWorker+`=sh -c "echo $$; exec sleep 60"`)
 	out, err := worker.StdoutPipe()

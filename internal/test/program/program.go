@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// known are the questions that a program answers with who it is, and its Debian package.
+// known are the questions that a program answers with who it is, and its Debian packages.
+// A shell is one with the usual commands.
 var known = map[string]struct {
 	args         []string
 	says, debian string
@@ -23,11 +24,26 @@ var known = map[string]struct {
 	"convert":       {[]string{"-version"}, "ImageMagick", "imagemagick"},
 	"curl":          {[]string{"--version"}, "curl ", "curl"},
 	"jq":            {[]string{"--version"}, "jq-", "jq"},
-	"sh":            {[]string{"-c", "echo a POSIX $((2 + 3))"}, "a POSIX 5", "dash"},
+	"sh":            {[]string{"-c", "for c in awk cat env grep head mkfifo setsid sleep tr; do command -v $c >/dev/null || exit 1; done; echo a shell $((2 + 3))"}, "a shell 5", "dash coreutils util-linux"},
+	"sleep":         {[]string{"0"}, "", "coreutils"},
 	"vipsthumbnail": {[]string{"--vips-version"}, "libvips", "libvips-tools"},
 	"python3 with boto3 and Pillow": {
 		[]string{"-c", "import sys, boto3, PIL; assert sys.version_info >= (3, 11); print('it has both')"}, "it has both", "python3-boto3 python3-pil",
 	},
+}
+
+// NeedProcessor is Need of the program that a PROCESSOR among settings names, if it is
+// one of those that tests take from the system.
+func NeedProcessor(tb testing.TB, settings []string) {
+	tb.Helper()
+	for _, kv := range settings {
+		if line, ok := strings.CutPrefix(kv, "PROCESSOR=exec:"); ok {
+			name, _, _ := strings.Cut(line, " ")
+			if _, ok := known[name]; ok {
+				Need(tb, name)
+			}
+		}
+	}
 }
 
 // Need returns the path of a program. Where it is not installed the test is skipped; in

@@ -11,6 +11,7 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/program"
 )
 
 // Local is a running `claimcheck local`.
@@ -39,6 +40,7 @@ func LocalFlags(tb testing.TB) []string {
 // it has said all of its welcome. The end of the test kills it.
 func StartLocal(tb testing.TB, flags []string, vars ...string) Local {
 	tb.Helper()
+	program.NeedProcessor(tb, vars)
 	p, err := Commands(tb).Start("claimcheck", vars, append([]string{"local"}, flags...)...)
 	if err != nil {
 		tb.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/program"
 )
 
 // Limit is how long a test waits for something that does not take long: a machine that
@@ -43,6 +44,7 @@ func Launch(tb testing.TB, env *awstest.Env, name string, vars ...string) Servic
 // LaunchFrom is Launch from another build.
 func LaunchFrom(tb testing.TB, f *process.Fleet, env *awstest.Env, name string, vars ...string) Service {
 	tb.Helper()
+	program.NeedProcessor(tb, vars)
 	port, err := process.FreePort()
 	if err != nil {
 		tb.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -15,10 +14,6 @@ import (
 
 	"claimcheck.example/internal/job"
 )
-
-// maxDocument bounds the size of a document that is read, in bytes. Ours have some
-// hundred bytes and at most 16 KiB of params.
-const maxDocument = 1 << 20
 
 // Create implements job.Documents: PutObject with If-None-Match: *.
 func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
@@ -98,44 +93,16 @@ func (s *Store) Load(ctx context.Context, id job.ID) (*job.Job, error) {
 		return nil, s.translate(caller, "GetObject "+key, err)
 	}
 	defer out.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(out.Body, maxDocument+1))
+	raw, err := io.ReadAll(io.LimitReader(out.Body, job.MaxDocument+1))
 	if err != nil {
 		return nil, s.translate(caller, "GetObject "+key, err)
 	}
-	j, err := decodeDocument(id, raw)
-	switch {
-	case errors.Is(err, errNewer):
-		return nil, job.Wrap(job.Unavailable, fmt.Errorf("s3 object %s: %w", key, err), "this job was written by a newer release of this service; try again shortly")
-	case err != nil:
-		return nil, job.Wrap(job.Corrupt, fmt.Errorf("s3 object %s: %w", key, err), "the document of this job is damaged; submit the image again")
+	j, err := job.DecodeDocument(id, raw)
+	if err != nil {
+		return nil, err
 	}
 	j.Version = unquoted(out.ETag)
 	return j, nil
-}
-
-// errNewer is a document whose status only a newer release knows.
-var errNewer = errors.New("unknown status")
-
-// decodeDocument reads the document of job id.
-func decodeDocument(id job.ID, raw []byte) (*job.Job, error) {
-	if len(raw) > maxDocument {
-		return nil, fmt.Errorf("more than %d bytes", maxDocument)
-	}
-	var j job.Job
-	if err := json.Unmarshal(raw, &j); err != nil {
-		return nil, err
-	}
-	switch {
-	case j.ID != id:
-		return nil, fmt.Errorf("it is of job %.40q", j.ID)
-	case j.Owner == "":
-		return nil, errors.New("no owner")
-	case j.Status == "":
-		return nil, errors.New("no status")
-	case !j.Status.Known():
-		return nil, fmt.Errorf("%w %.40q", errNewer, j.Status)
-	}
-	return &j, nil
 }
 
 // Erase implements job.Documents: DeleteObject with If-Match. An empty version erases

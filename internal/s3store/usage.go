@@ -127,7 +127,7 @@ func (s *Store) readRecords(ctx context.Context, keys []string) ([][]byte, error
 				return s.translate(caller, "GetObject "+key, err)
 			}
 			defer out.Body.Close()
-			records[i], err = io.ReadAll(io.LimitReader(out.Body, maxDocument))
+			records[i], err = io.ReadAll(io.LimitReader(out.Body, job.MaxDocument))
 			return s.translate(caller, "GetObject "+key, err)
 		})
 	}

@@ -2,8 +2,6 @@ package sqsqueue
 
 // For tests of their own.
 var (
-	DecodeBody = decodeBody
-	EncodeBody = encodeBody
-	GroupOf    = groupOf
-	Seconds    = seconds
+	GroupOf = groupOf
+	Seconds = seconds
 )

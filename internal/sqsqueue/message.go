@@ -3,48 +3,13 @@ package sqsqueue
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
-	"claimcheck.example/internal/job"
 )
-
-// maxBody bounds a body that is decoded, in bytes; ours have some fifty.
-const maxBody = 4 << 10
 
 // traceKeys are the attributes of the W3C trace context.
 var traceKeys = []string{"traceparent", "tracestate"}
-
-// claim is a message's body.
-type claim struct {
-	JobID string `json:"job_id"`
-}
-
-func encodeBody(id job.ID) string {
-	return `{"job_id":"` + string(id) + `"}`
-}
-
-// decodeBody returns the job that a body names. The error says what is wrong with a
-// body that is none of ours, without repeating more than a little of it. Keys beside
-// job_id are let pass.
-func decodeBody(body string) (job.ID, error) {
-	if len(body) > maxBody {
-		return "", fmt.Errorf("a body of %d bytes", len(body))
-	}
-	var c claim
-	if err := json.Unmarshal([]byte(body), &c); err != nil {
-		return "", errors.New(`the body is not of the form {"job_id": "..."}`)
-	}
-	id, err := job.ParseID(c.JobID)
-	if err != nil {
-		return "", fmt.Errorf("job_id %.40q is not a UUID in canonical form", c.JobID)
-	}
-	return id, nil
-}
 
 // encodeTrace returns the trace context as attributes; nil when there is none. SQS
 // refuses empty values.

@@ -58,7 +58,7 @@ func (q *Queue) Send(ctx context.Context, m job.Message) error {
 	defer cancel()
 	in := &sqs.SendMessageInput{
 		QueueUrl:          &q.url,
-		MessageBody:       aws.String(encodeBody(m.JobID)),
+		MessageBody:       aws.String(job.EncodeClaim(m.JobID)),
 		MessageAttributes: encodeTrace(m.Trace),
 	}
 	if !q.opts.NoGroups {
@@ -121,7 +121,7 @@ func Delivery(m Received) job.Delivery {
 	if ms, err := strconv.ParseInt(m.System[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
 		d.SentAt = time.UnixMilli(ms)
 	}
-	id, err := decodeBody(m.Body)
+	id, err := job.DecodeClaim(m.Body)
 	if err != nil {
 		d.Malformed = err.Error()
 		return d

@@ -1,4 +1,4 @@
-package s3store
+package job_test
 
 import (
 	"encoding/json"
@@ -7,8 +7,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// FuzzDecodeDocument reads whatever may lie where a job's document should: it is that
-// job's, or an error.
+// FuzzDecodeDocument reads any bytes as the document of a job: they are that job's, or an
+// error.
 func FuzzDecodeDocument(f *testing.F) {
 	const id = job.ID("01a205c3-98c3-73a4-8dce-5da8191d9b77")
 	good, err := json.Marshal(&job.Job{ID: id, Status: job.Pending, Owner: "a|b", Revision: "r"})
@@ -21,12 +21,15 @@ func FuzzDecodeDocument(f *testing.F) {
 	f.Add([]byte(`[]`))
 	f.Add([]byte("\xff\xfe{}"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		j, err := decodeDocument(id, raw)
+		j, err := job.DecodeDocument(id, raw)
 		if err != nil {
-			return // Load gives it its kind
+			if k := job.KindOf(err); k != job.Corrupt && k != job.Unavailable || job.MessageOf(err) == "" {
+				t.Errorf("%q: error %v of kind %v, want Corrupt or Unavailable with a sentence", raw, err, k)
+			}
+			return
 		}
 		if j.ID != id || !j.Status.Known() {
-			t.Errorf("%q is taken for job %s, %q", raw, j.ID, j.Status)
+			t.Errorf("%q decodes as job %s, %q", raw, j.ID, j.Status)
 		}
 	})
 }

@@ -1,0 +1,175 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// Store keeps job documents and usage records. It is safe for concurrent use. The version
+// of a document is its revision.
+type Store struct{ db *DB }
+
+var (
+	_ job.Documents = (*Store)(nil)
+	_ job.Ledger    = (*Store)(nil)
+	_ job.Index     = (*Store)(nil)
+)
+
+// NewStore returns the documents and the ledger of a database.
+func NewStore(db *DB) *Store { return &Store{db} }
+
+// Ready implements part of job.Store: it reports whether the database answers and has the
+// schema that this release needs.
+func (s *Store) Ready(ctx context.Context) error { return s.db.ready(ctx) }
+
+// Create implements job.Documents: one INSERT.
+func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
+	raw, err := encode(j)
+	if err != nil {
+		return "", err
+	}
+	rows, err := s.db.exec(ctx, "create job", `
+		INSERT INTO claimcheck.jobs (id, revision, document, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO NOTHING`, string(j.ID), j.Revision, raw, j.CreatedAt)
+	if err != nil || rows == 1 {
+		return j.Revision, err
+	}
+	return s.decide(ctx, j)
+}
+
+// Swap implements job.Documents: one UPDATE.
+func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
+	raw, err := encode(j)
+	if err != nil {
+		return "", err
+	}
+	rows, err := s.db.exec(ctx, "swap job", `
+		UPDATE claimcheck.jobs SET revision = $3, document = $4, written_at = now()
+		WHERE id = $1 AND revision = $2`, string(j.ID), j.Version, j.Revision, raw)
+	if err != nil || rows == 1 {
+		return j.Revision, err
+	}
+	return s.decide(ctx, j)
+}
+
+// decide finds out whether a write that changed no row had taken effect before, without
+// its answer: then the row has its revision.
+func (s *Store) decide(ctx context.Context, j *job.Job) (string, error) {
+	var there string
+	err := s.db.row(ctx, "read revision", []any{&there}, `SELECT revision FROM claimcheck.jobs WHERE id = $1`, string(j.ID))
+	switch {
+	case err == nil && there == j.Revision:
+		return there, nil
+	case err == nil:
+		return "", job.Wrap(job.Conflict, fmt.Errorf("job %s is at revision %s", j.ID, there), sayConflict)
+	case job.KindOf(err) == job.NotFound:
+		return "", job.Wrap(job.Conflict, fmt.Errorf("job %s is gone", j.ID), sayConflict)
+	}
+	return "", err
+}
+
+// Load implements job.Documents: one SELECT.
+func (s *Store) Load(ctx context.Context, id job.ID) (*job.Job, error) {
+	var revision string
+	var raw []byte
+	err := s.db.row(ctx, "load job", []any{&revision, &raw}, `SELECT revision, document FROM claimcheck.jobs WHERE id = $1`, string(id))
+	if err != nil {
+		return nil, err
+	}
+	j, err := job.DecodeDocument(id, raw)
+	if err != nil {
+		return nil, err
+	}
+	j.Version = revision
+	return j, nil
+}
+
+// Erase implements job.Documents: one DELETE. An empty version erases any document, also
+// one that cannot be loaded.
+func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
+	rows, err := s.db.exec(ctx, "erase job", `
+		DELETE FROM claimcheck.jobs WHERE id = $1 AND ($2 = '' OR revision = $2)`, string(id), version)
+	if err != nil || rows == 1 {
+		return err
+	}
+	var there string
+	err = s.db.row(ctx, "read revision", []any{&there}, `SELECT revision FROM claimcheck.jobs WHERE id = $1`, string(id))
+	switch {
+	case job.KindOf(err) == job.NotFound:
+		return nil
+	case err != nil:
+		return err
+	}
+	return job.Wrap(job.Conflict, fmt.Errorf("job %s is at revision %s", id, there), sayConflict)
+}
+
+// pageRows is how many rows one query of a long list returns.
+const pageRows = 1000
+
+// Jobs implements job.Index: one SELECT for each 1000 jobs, in the order of their
+// identifiers.
+func (s *Store) Jobs(ctx context.Context, from, to time.Time) iter.Seq2[job.ID, error] {
+	return func(yield func(job.ID, error) bool) {
+		after := "00000000-0000-0000-0000-000000000000"
+		for {
+			page, err := s.jobsPage(ctx, after, from, to)
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, id := range page {
+				if !yield(job.ID(id), nil) {
+					return
+				}
+			}
+			if len(page) < pageRows {
+				return
+			}
+			after = page[len(page)-1]
+		}
+	}
+}
+
+func (s *Store) jobsPage(ctx context.Context, after string, from, to time.Time) (page []string, err error) {
+	err = s.db.do(ctx, "list jobs", func(ctx context.Context) error {
+		page = page[:0]
+		rows, err := s.db.pool.Query(ctx, `
+			SELECT id::text FROM claimcheck.jobs
+			WHERE id > $1 AND ($2::timestamptz IS NULL OR written_at >= $2) AND ($3::timestamptz IS NULL OR written_at <= $3)
+			ORDER BY id LIMIT $4`, after, bound(from), bound(to), pageRows)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			page = append(page, id)
+		}
+		return rows.Err()
+	})
+	return page, err
+}
+
+// bound returns a time as an argument, NULL for the zero time.
+func bound(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func encode(j *job.Job) ([]byte, error) {
+	raw, err := json.Marshal(j)
+	if err != nil {
+		return nil, fmt.Errorf("encode the document of job %s: %w", j.ID, err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,122 @@
+package dirstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"claimcheck.example/internal/job"
+)
+
+// Store is job.Objects on a folder. It is safe for concurrent use, by several processes
+// of a machine.
+type Store struct {
+	root    string
+	buffers sync.Pool // of *[]byte, for reading what is stored
+	made    sync.Map  // the folders of objects that are known to be durable
+}
+
+var _ job.Objects = (*Store)(nil)
+
+// New returns the store of a folder that Provision has made.
+func New(root string) *Store {
+	return &Store{root: root, buffers: sync.Pool{New: func() any { b := make([]byte, bufferBytes); return &b }}}
+}
+
+// bufferBytes is what a Stage holds in memory.
+const bufferBytes = 128 << 10
+
+// Folder returns the folder that a URL of the form file:///folder names.
+func Folder(rawURL string) (string, error) {
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil:
+		return "", errors.New("it is no URL")
+	case u.Scheme != "file" || u.Host != "" && u.Host != "localhost" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("write it like file:///var/lib/claimcheck")
+	case !filepath.IsAbs(u.Path) || filepath.Clean(u.Path) == string(filepath.Separator):
+		return "", errors.New("name a folder by its absolute path, like file:///var/lib/claimcheck")
+	}
+	return filepath.Clean(u.Path), nil
+}
+
+const tmp = "tmp"
+
+// folders are what Provision makes below the root.
+var folders = []string{string(job.Input), string(job.Output), tmp}
+
+// Provision makes what is missing of a store's folders, for the account of this process
+// alone, and reports whether anything was.
+func Provision(root string) (made bool, err error) {
+	for _, name := range folders {
+		path := filepath.Join(root, name)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return made, fmt.Errorf("provision: %w", err)
+		}
+		made = true
+	}
+	if made {
+		err = errors.Join(syncFolder(root), syncFolder(filepath.Dir(root)))
+	}
+	return made, err
+}
+
+// Ready implements part of job.Store: it reports whether the folders exist and whether
+// this process may write to them.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return s.translate(ctx, "look at the folder", err)
+	}
+	for _, name := range folders {
+		if err := writable(filepath.Join(s.root, name)); err != nil {
+			return s.misconfigured("look at the folder", err)
+		}
+	}
+	return nil
+}
+
+// path returns the folder of an object, and its file.
+func (s *Store) path(section job.Section, id job.ID) (folder, file string, err error) {
+	if _, err := job.ParseID(string(id)); err != nil {
+		return "", "", err // nothing else may become part of a path
+	}
+	folder = filepath.Join(s.root, string(section), string(id[len(id)-2:]))
+	return folder, filepath.Join(folder, string(id)), nil
+}
+
+// makeFolder makes the folder of an object where there is none. Another process may have
+// made it a moment ago and not yet have made it durable, so each process does that once.
+func (s *Store) makeFolder(folder string) error {
+	if _, ok := s.made.Load(folder); ok {
+		return nil
+	}
+	err := os.Mkdir(folder, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.misconfigured("make a folder", err)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := syncFolder(filepath.Dir(folder)); err != nil {
+		return err
+	}
+	s.made.Store(folder, true)
+	return nil
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -54,6 +54,9 @@ func decode(r *http.Request, max int64) (submission, error) {
 		if r.ContentLength > max+formOverhead {
 			return submission{}, tooLarge(max)
 		}
+		if err := misplacedQuery(r.URL.Query(), false); err != nil {
+			return submission{}, err
+		}
 		return decodeForm(r.Body, params["boundary"])
 	case mediaType == "application/octet-stream", len(mediaType) > 6 && mediaType[:6] == "image/":
 		if r.ContentLength > max {
@@ -74,6 +77,9 @@ func decodeBare(r *http.Request) (submission, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return submission{}, job.Wrap(job.Invalid, err, "the query string is malformed")
+	}
+	if err := misplacedQuery(q, true); err != nil {
+		return submission{}, err
 	}
 	raw := q["params"]
 	if len(raw) > 1 {
@@ -97,6 +103,16 @@ type form struct {
 	spent     int // bytes of fields read so far
 	params    json.RawMessage
 	hasParams bool
+	image     bool   // it was seen
+	file      string // the first field with a file that is not the image; "": none
+}
+
+// noImage words that no image was found, or not within bounds.
+func (f *form) noImage(otherwise string) error {
+	if f.file != "" && !f.image {
+		return job.Errorf(job.Invalid, "the form has its file in the field %.40q; the file belongs into a field named image, as in: curl -F image=@picture.jpg", f.file)
+	}
+	return job.Errorf(job.Invalid, "%s", otherwise)
 }
 
 // decodeForm reads the fields in front of the image.
@@ -106,19 +122,22 @@ func decodeForm(body io.Reader, boundary string) (submission, error) {
 	}
 	frame := &frame{r: body, left: formOverhead}
 	f := &form{body: body, frame: frame, parts: multipart.NewReader(frame, boundary)}
+	frame.over = func() error {
+		return f.noImage(fmt.Sprintf("the form has more than %d bytes beside its image; the file belongs into a field named image", formOverhead))
+	}
 	for {
-		p, err := f.next()
+		p, name, err := f.next()
 		if err == io.EOF {
-			return submission{}, job.Errorf(job.Invalid, "the form has no field named image; send the file as in: curl -F image=@picture.jpg")
+			return submission{}, f.noImage("the form has no field named image; send the file as in: curl -F image=@picture.jpg")
 		}
 		if err != nil {
 			return submission{}, err
 		}
-		if p.FormName() == "image" {
-			frame.image = true
+		if name == "image" {
+			f.image, frame.image = true, true
 			return submission{0, formReader{p}, f.rest}, nil
 		}
-		if err := f.field(p); err != nil {
+		if err := f.field(p, name); err != nil {
 			return submission{}, err
 		}
 	}
@@ -128,17 +147,17 @@ func decodeForm(body io.Reader, boundary string) (submission, error) {
 func (f *form) rest() (json.RawMessage, error) {
 	f.frame.image = false
 	for {
-		p, err := f.next()
+		p, name, err := f.next()
 		if err == io.EOF {
 			return f.params, f.epilogue()
 		}
 		if err != nil {
 			return nil, err
 		}
-		if p.FormName() == "image" {
+		if name == "image" {
 			return nil, job.Errorf(job.Invalid, "the form has two fields named image; submit one job for each image")
 		}
-		if err := f.field(p); err != nil {
+		if err := f.field(p, name); err != nil {
 			return nil, err
 		}
 	}
@@ -157,35 +176,44 @@ func (f *form) epilogue() error {
 	return nil
 }
 
-func (f *form) next() (*multipart.Part, error) {
+// next returns the next part, and the name of its field.
+func (f *form) next() (p *multipart.Part, name string, err error) {
 	if f.count++; f.count > maxParts {
-		return nil, job.Errorf(job.Invalid, "the form has more than %d fields", maxParts)
+		return nil, "", job.Errorf(job.Invalid, "the form has more than %d fields", maxParts)
 	}
-	p, err := f.parts.NextRawPart()
-	if err != nil && err != io.EOF {
-		return nil, formError(err)
+	p, err = f.parts.NextRawPart()
+	if err == io.EOF {
+		return nil, "", err
 	}
-	return p, err
+	if err != nil {
+		return nil, "", formError(err)
+	}
+	if name, err = fieldName(p); err != nil {
+		return nil, "", err
+	}
+	if name == "image" || name == "params" {
+		err = asItIs(p, name)
+	}
+	return p, name, err
 }
 
 // field takes the params, and passes over fields that it does not know.
-func (f *form) field(p *multipart.Part) error {
-	name := p.FormName()
-	if name == "" {
-		return job.Errorf(job.Invalid, "a part of the form has no field name")
-	}
+func (f *form) field(p *multipart.Part, name string) error {
 	if name == "params" && f.hasParams {
 		return job.Errorf(job.Invalid, "the form has two fields named params")
+	}
+	if name != "params" && f.file == "" && isFile(p) {
+		f.file = name
 	}
 	value, err := io.ReadAll(io.LimitReader(p, maxFieldBytes+1))
 	if err != nil {
 		return formError(err)
 	}
 	if f.spent += len(value); f.spent > maxFieldBytes {
-		return job.Errorf(job.Invalid, "the form's fields beside the image have more than %d bytes, at %.40q; the file belongs into a field named image", maxFieldBytes, name)
+		return f.noImage(fmt.Sprintf("the form's fields beside the image have more than %d bytes, at %.40q; the file belongs into a field named image", maxFieldBytes, name))
 	}
 	if name != "params" {
-		return nil
+		return misplacedField(name, string(value))
 	}
 	f.hasParams = true
 	f.params, err = checkParams(value)
@@ -197,7 +225,8 @@ func (f *form) field(p *multipart.Part) error {
 type frame struct {
 	r     io.Reader
 	left  int
-	image bool // what is read now is the image's
+	image bool         // what is read now is the image's
+	over  func() error // words that more was read
 }
 
 func (f *frame) Read(p []byte) (int, error) {
@@ -205,7 +234,7 @@ func (f *frame) Read(p []byte) (int, error) {
 		return f.r.Read(p)
 	}
 	if f.left == 0 {
-		return 0, job.Errorf(job.Invalid, "the form has more than %d bytes beside its image; the file belongs into a field named image", formOverhead)
+		return 0, f.over()
 	}
 	n, err := f.r.Read(p[:min(len(p), f.left)])
 	f.left -= n

@@ -57,6 +57,9 @@ func (a *api) announce(r *request, key string) (*job.Job, error) {
 func parseAnnouncement(body []byte) (service.Announcement, error) {
 	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200}, params being optional`
 	var in announcement
+	if err := misplacedMembers(body); err != nil {
+		return service.Announcement{}, err
+	}
 	if err := strictJSON(body, &in); err != nil {
 		// What is wrong may quote a key of any length.
 		return service.Announcement{}, job.Errorf(job.Invalid, "the JSON body is not an announcement of an image (%.80s); %s", err, want)

@@ -53,6 +53,9 @@ func (a *api) take(r *request) (*job.Job, error) {
 		return nil, err
 	}
 	if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType == "application/json" {
+		if err := misplacedQuery(r.URL.Query(), false); err != nil {
+			return nil, err
+		}
 		return a.announce(r, key)
 	}
 	in, err := decode(r.Request, a.MaxImageBytes)

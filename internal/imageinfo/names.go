@@ -2,6 +2,7 @@ package imageinfo
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -186,7 +187,27 @@ func Refusal(head []byte, accepts func(contentType string) bool) string {
 	case k != nil:
 		return fmt.Sprintf("the file is %s, not an image: %s", k.name, k.why)
 	}
+	if of := encoded(head); of != "" {
+		return "the body is " + of + " in base64; send the bytes as they are"
+	}
 	return "the body is not an image, going by its content; " + send
+}
+
+// encoded names the image whose base64, alone or in a data URL, a file begins with.
+func encoded(head []byte) string {
+	if bytes.HasPrefix(head, []byte("data:image/")) {
+		_, head, _ = bytes.Cut(head[:min(len(head), 100)], []byte(","))
+	}
+	head = head[:min(len(head), 64)]
+	raw := make([]byte, 48)
+	n, _ := base64.StdEncoding.Decode(raw, head[:len(head)/4*4])
+	t := Detect(raw[:n])
+	for _, f := range followed {
+		if f.contentType == t {
+			return "an image (" + f.name + ")"
+		}
+	}
+	return ""
 }
 
 // isTGA goes by every field of a Targa header, since the format has no signature at its

@@ -149,7 +149,7 @@ func mixed(t *testing.T, n int) sample {
 		s.name, err = "bmp", bmp.Encode(&buf, m)
 	case 7:
 		s.name = "webp"
-		file("../processor/imaging/embedded/testdata/reference/lossy.webp")
+		file("../processor/imaging/imagingtest/testdata/reference/lossy.webp")
 	case 8:
 		s.name = "gray jpeg"
 		gray := image.NewGray(m.Bounds())

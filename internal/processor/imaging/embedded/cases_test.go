@@ -8,6 +8,11 @@ import (
 	"claimcheck.example/internal/processor/imaging/imagingtest"
 )
 
+func TestEngine(t *testing.T) {
+	t.Parallel()
+	imagingtest.Suite(t, func(limits imaging.Limits) imaging.Engine { return embedded.New(limits) })
+}
+
 func TestCases(t *testing.T) {
 	t.Parallel()
 	imagingtest.Cases(t, embedded.New(imaging.Limits{}), map[string]string{
@@ -18,4 +23,10 @@ func TestCases(t *testing.T) {
 		"66-group3-2d.tif":               "TIFF (Group 3 fax with options)",
 		"66-group3-eol-aligned.tif":      "TIFF (Group 3 fax with options)",
 	})
+}
+
+// TestCMYK: without a profile engine CMYK becomes RGB as in ImageMagick.
+func TestCMYK(t *testing.T) {
+	t.Parallel()
+	imagingtest.Reference(t, builtin(imaging.Limits{}), "cmyk.jpg", `{"ops": [{"fit": {"width": 72}}], "format": "png"}`, "cmyk", 1, 4)
 }

@@ -31,7 +31,7 @@ func asGIF(t *testing.T, m image.Image) *image.Paletted {
 // palette makes, seen from afar, as dithering is made for, and from near by.
 func TestGIFOfAPhotograph(t *testing.T) {
 	t.Parallel()
-	scene, err := png.Decode(bytes.NewReader(processortest.ReadFile(t, "testdata/reference/scene.png")))
+	scene, err := png.Decode(bytes.NewReader(processortest.ReadFile(t, "../imagingtest/testdata/reference/scene.png")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +56,8 @@ func TestGIFOfAPhotograph(t *testing.T) {
 	}
 	own := asGIF(t, scene)
 	for name, look := range map[string]func(image.Image) image.Image{"near": func(m image.Image) image.Image { return m }, "afar": afar} {
-		got, most := distance(t, look(own), look(scene))
-		want, _ := distance(t, look(plan9), look(scene))
+		got, most := imagingtest.Distance(t, look(own), look(scene))
+		want, _ := imagingtest.Distance(t, look(plan9), look(scene))
 		t.Logf("%s: mean difference %.2f, 99th percentile %.2f; of a fixed palette %.2f", name, got, most, want)
 		if got > want/2 {
 			t.Errorf("%s: mean difference %.2f, want at most half of a fixed palette's %.2f", name, got, want)

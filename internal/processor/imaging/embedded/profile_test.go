@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
-	"hash/crc32"
 	"image"
 	"image/color"
 	"slices"
@@ -43,7 +42,7 @@ func withProfile(t *testing.T, file, icc []byte) []byte {
 		t.Fatal(err)
 	}
 	const header = 8 + 25
-	return bytes.Join([][]byte{file[:header], pngChunk(z.String()), file[header:]}, nil)
+	return bytes.Join([][]byte{file[:header], imagingtest.PNGChunk(z.String()), file[header:]}, nil)
 }
 
 // grayAlpha is a PNG of 8 x 8 pixels, gray 0x40 and half transparent, each of two bytes.
@@ -60,14 +59,7 @@ func grayAlpha(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	header := "IHDR\x00\x00\x00\x08\x00\x00\x00\x08\x08\x04\x00\x00\x00"
-	return slices.Concat([]byte("\x89PNG\r\n\x1a\n"), pngChunk(header), pngChunk("IDAT"+z.String()), pngChunk("IEND"))
-}
-
-// pngChunk frames a kind and its data.
-func pngChunk(content string) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(content)-4))
-	b = append(b, content...)
-	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE([]byte(content)))
+	return slices.Concat([]byte("\x89PNG\r\n\x1a\n"), imagingtest.PNGChunk(header), imagingtest.PNGChunk("IDAT"+z.String()), imagingtest.PNGChunk("IEND"))
 }
 
 // TestProfilesOfOtherColours keeps no profile that is not for the colours of the result.
@@ -88,8 +80,8 @@ func TestProfilesOfOtherColours(t *testing.T) {
 		kept         bool
 		shade        uint8 // of the result, where a conversion is to be seen
 	}{
-		{"CMYK", processortest.ReadFile(t, "testdata/reference/cmyk.jpg"), "CMYK", `{"keep": ["icc"]}`, "ICC_PROFILE", false, 0},
-		{"CMYK, not asked for", processortest.ReadFile(t, "testdata/reference/cmyk.jpg"), "CMYK", ``, "ICC_PROFILE", false, 0},
+		{"CMYK", processortest.ReadFile(t, "../imagingtest/testdata/reference/cmyk.jpg"), "CMYK", `{"keep": ["icc"]}`, "ICC_PROFILE", false, 0},
+		{"CMYK, not asked for", processortest.ReadFile(t, "../imagingtest/testdata/reference/cmyk.jpg"), "CMYK", ``, "ICC_PROFILE", false, 0},
 		{"Lab of RGB", imagingtest.JPEG(t, veiled), "Lab ", `{"keep": ["icc"]}`, "ICC_PROFILE", false, 0},
 		{"gray of RGB", imagingtest.PNG(t, veiled), "GRAY", `{"keep": ["icc"]}`, "iCCP", false, 0x40},
 		{"gray of gray", imagingtest.PNG(t, gray), "GRAY", `{"keep": ["icc"]}`, "iCCP", true, 0x40},

@@ -5,7 +5,7 @@ set -eu
 im=convert-im6.q16
 
 # What is processed.
-$im ../../../../../imageinfo/testdata/rainier.jpg -auto-orient -resize 144x192 -strip scene.png
+$im rainier.jpg -auto-orient -resize 144x192 -strip scene.png
 $im scene.png -quality 92 scene.jpg
 $im scene.png -colorspace CMYK -quality 92 cmyk.jpg
 $im scene.png -depth 16 -evaluate multiply 0.11 -resize 72x96 deep.png
@@ -18,7 +18,7 @@ vips copy scene.png 'lossy.webp[Q=85]'
 vips copy alpha.png 'lossy-alpha.webp[Q=85]'
 
 # What should come of it.
-$im ../../../../../imageinfo/testdata/rainier.jpg -auto-orient -resize 90x90 -strip want-fit.png
+$im rainier.jpg -auto-orient -resize 90x90 -strip want-fit.png
 $im scene.png -resize '60x60^' -gravity center -extent 60x60 want-fill.png
 $im scene.png -crop 100x80+20+30 +repage -rotate 90 -flop want-crop-rotate-flip.png
 $im scene.png -filter Lanczos -resize '100x50!' want-resize.png

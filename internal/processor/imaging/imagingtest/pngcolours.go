@@ -1,8 +1,9 @@
-package embedded_test
+package imagingtest
 
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/png"
@@ -10,9 +11,15 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
-	"claimcheck.example/internal/processor/imaging/imagingtest"
 	"claimcheck.example/internal/processor/processortest"
 )
+
+// PNGChunk frames a kind and its data.
+func PNGChunk(content string) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(content)-4))
+	b = append(b, content...)
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE([]byte(content)))
+}
 
 func numbers(kind string, values ...uint32) string {
 	b := []byte(kind)
@@ -22,10 +29,10 @@ func numbers(kind string, values ...uint32) string {
 	return string(b)
 }
 
-// TestPNGSaysItsColours looks at the chunks that say what the samples of a PNG mean, and
+// pngColours looks at the chunks that say what the samples of a PNG mean, and
 // at which of them counts. The shades of Display P3 are those of the CSS colour module's
 // conversion.
-func TestPNGSaysItsColours(t *testing.T) {
+func pngColours(t *testing.T, engine newEngine) {
 	t.Parallel()
 	m := image.NewNRGBA(image.Rect(0, 0, 4, 4))
 	for i := range 16 {
@@ -57,17 +64,17 @@ func TestPNGSaysItsColours(t *testing.T) {
 		{"linear by cICP", []string{linear}, inLinear},
 		{"cICP of a kind that is not known", []string{"cICP\x63\x63\x00\x01", gamma(100000)}, inLinear},
 	}
-	data := imagingtest.PNG(t, m)
+	data := PNG(t, m)
 	const header = 8 + 25
 	with := func(chunks []string) []byte {
 		file := bytes.Clone(data[:header])
 		for _, c := range chunks {
-			file = append(file, pngChunk(c)...)
+			file = append(file, PNGChunk(c)...)
 		}
 		return append(file, data[header:]...)
 	}
 	for _, tt := range tests {
-		_, body, err := processortest.Run(t, builtin(imaging.Limits{}), with(tt.chunks), "")
+		_, body, err := processortest.Run(t, engine(imaging.Limits{}), with(tt.chunks), "")
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
@@ -82,7 +89,7 @@ func TestPNGSaysItsColours(t *testing.T) {
 		}
 	}
 	for name, chunk := range map[string]string{"PQ": "cICP\x09\x10\x00\x01", "HLG": "cICP\x09\x12\x00\x01"} {
-		if _, _, err := processortest.Run(t, builtin(imaging.Limits{}), with([]string{chunk}), ""); job.KindOf(err) != job.Unsupported {
+		if _, _, err := processortest.Run(t, engine(imaging.Limits{}), with([]string{chunk}), ""); job.KindOf(err) != job.Unsupported {
 			t.Errorf("%s: got %v, want it refused", name, err)
 		}
 	}

@@ -35,11 +35,16 @@ func Inspect(data []byte, plan Plan, limits Limits) (imageinfo.Info, error) {
 	if err != nil {
 		return imageinfo.Info{}, Refusal(err)
 	}
+	return info, Bearable(info, plan)
+}
+
+// Bearable refuses an image that would cost too much with the plan.
+func Bearable(info imageinfo.Info, plan Plan) error {
 	w, h := info.Width, info.Height
 	if info.Orientation > 4 { // it lies on its side
 		w, h = h, w
 	}
-	return info, plan.Bearable(w, h)
+	return plan.Bearable(w, h)
 }
 
 // Refusal words what package imageinfo found.

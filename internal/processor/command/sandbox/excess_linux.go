@@ -14,8 +14,7 @@ import (
 )
 
 // Exceeded is an error when the processes of a run have together taken more than they may
-// have, which the kernel bounds for each alone. Dir is the folder that they write to, empty
-// when they have none.
+// have, which the kernel bounds for each alone.
 func (l Limits) Exceeded(leader int, dir string) error {
 	all := family(leader)
 	if len(all) > l.Processes {
@@ -33,9 +32,6 @@ func (l Limits) Exceeded(leader int, dir string) error {
 	}
 	if memory > l.Memory {
 		return excess("the processor took more memory than it may", "%d bytes of memory in %d processes, of %d", memory, len(all), l.Memory)
-	}
-	if dir == "" {
-		return nil
 	}
 	if disk := l.diskUse(dir); disk > l.Disk {
 		return excess("the processor wrote more to its folder than it may", "at least %d bytes in its folder, of %d", disk, l.Disk)

@@ -237,3 +237,28 @@ func WebPWithProfile(file, icc []byte, width, height int, alpha bool) []byte {
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-8))
 	return b
 }
+
+// WebPWithoutMetadata removes EXIF and XMP from a WebP file, in its own memory: libvips 8.14
+// writes EXIF that it was asked to leave out.
+func WebPWithoutMetadata(file []byte) []byte {
+	if len(file) < 12 {
+		return file
+	}
+	const exif, xmp = 0x08, 0x04 // of VP8X's flags
+	out := file[:12]
+	for kind, body := range WebPChunks(file[12:]) {
+		if kind == "EXIF" || kind == "XMP " {
+			continue
+		}
+		if kind == "VP8X" && len(body) > 0 {
+			body[0] &^= exif | xmp
+		}
+		out = append(out, kind...)
+		out = binary.LittleEndian.AppendUint32(out, uint32(len(body)))
+		if out = append(out, body...); len(body)%2 == 1 {
+			out = append(out, 0)
+		}
+	}
+	binary.LittleEndian.PutUint32(out[4:], uint32(len(out)-8))
+	return out
+}

@@ -1,0 +1,62 @@
+//go:build vips && linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"claimcheck.example/internal/imageinfo"
+	"claimcheck.example/internal/job"
+)
+
+// damaged is the sentence for a file that its decoder cannot make sense of.
+const damaged = "the image is damaged or cut off"
+
+// ours are the parts of libvips' messages that come of encoders and of memory, not of the
+// image.
+var ours = []string{"save", "VipsTarget", "out of memory", "vips2", "imaging:"}
+
+// unknown are the parts of libraries' messages about files that are sound and of a kind that
+// the library does not know.
+var unknown = []string{"Unsupported", "unsupported", "not supported", "not configured", "not implemented", "Compression scheme"}
+
+// failure gives an error of libvips its kind and its sentence. Others have theirs.
+func (t *task) failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	if t.jpeg != nil && t.jpeg.err != nil { // why libjpeg got no more
+		return t.jpeg.err
+	}
+	if e, ok := errors.AsType[*job.Error](err); ok {
+		return e
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n") // an encoder's follows from its decoder's
+	contains := func(parts []string) bool {
+		for _, part := range parts {
+			if strings.Contains(first, part) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case contains(ours):
+		return err
+	case contains(unknown):
+		return job.Wrap(job.Unsupported, err, fmt.Sprintf("the image is %s of a kind that the vips engine does not know; save it as PNG or JPEG and submit that", named(t.info.ContentType)))
+	}
+	return job.Wrap(job.Invalid, err, damaged)
+}
+
+// named is a media type as one says it.
+func named(contentType string) string {
+	names := map[string]string{imageinfo.JPEG: "a JPEG", imageinfo.PNG: "a PNG", imageinfo.GIF: "a GIF", imageinfo.WebP: "a WebP",
+		imageinfo.TIFF: "a TIFF", imageinfo.BMP: "a BMP", imageinfo.AVIF: "an AVIF", imageinfo.JXL: "a JPEG XL"}
+	if name, ok := names[contentType]; ok {
+		return name
+	}
+	return "a HEIC"
+}

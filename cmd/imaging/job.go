@@ -1,0 +1,203 @@
+//go:build vips && linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+
+	"claimcheck.example/internal/imageinfo"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/imaging"
+	"claimcheck.example/internal/processor/imaging/metadata"
+	"claimcheck.example/internal/processor/imaging/vips"
+)
+
+// loaders are libvips' loaders, by what package imageinfo says the file is. A BMP is read
+// by Go: libvips would ask ImageMagick.
+var loaders = map[string]string{
+	imageinfo.JPEG: "jpeg",
+	imageinfo.PNG:  "png",
+	imageinfo.GIF:  "gif",
+	imageinfo.WebP: "webp",
+	imageinfo.TIFF: "tiff",
+	imageinfo.HEIC: "heif",
+	imageinfo.HEIF: "heif",
+	imageinfo.AVIF: "heif",
+	imageinfo.JXL:  "jxl",
+
+	"image/heic-sequence": "heif",
+	"image/heif-sequence": "heif",
+}
+
+// task is one job.
+type task struct {
+	arena
+	request  vips.Request
+	image    io.Reader
+	progress func(fraction float64, note string)
+
+	plan imaging.Plan
+	info imageinfo.Info
+	meta metadata.Metadata
+	jpeg *jpegStream // nil for other formats
+	file mapping     // of other formats
+	// profile is what the result keeps, nil when nothing.
+	profile []byte
+}
+
+// run carries the job out. Begin is called once, before the first byte of the result.
+func (t *task) run(begin func(vips.Outcome) error, w io.Writer) error {
+	defer t.close()
+	var err error
+	if t.plan, err = imaging.Parse(t.request.Params, t.request.Limits); err != nil {
+		return err
+	}
+	t.progress(0, "reading")
+	c, err := t.open()
+	if err != nil {
+		return t.failure(err)
+	}
+	for i, op := range t.plan.Ops {
+		t.progress(0.1*float64(i)/float64(len(t.plan.Ops)), op.Name())
+		if err := op.Apply(context.Background(), c, t.request.Limits); err != nil {
+			return t.failure(err)
+		}
+	}
+	if err := t.save(c, begin, w); err != nil {
+		return t.failure(err)
+	}
+	return t.failure(t.complete())
+}
+
+func (t *task) close() {
+	t.free()
+	t.file.unmap()
+}
+
+// open reads as much of the image as it takes to know its size.
+func (t *task) open() (*canvas, error) {
+	head := bufio.NewReaderSize(t.image, 64<<10)
+	start, err := head.Peek(imageinfo.HeadSize)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("read input: %w", err)
+	}
+	if imageinfo.Detect(start) == imageinfo.JPEG {
+		return t.openJPEG(head)
+	}
+	if t.file, err = readFile(head, t.request); err != nil {
+		return nil, err
+	}
+	data := t.file.data
+	if t.info, err = imaging.Inspect(data, t.plan, t.request.Limits); err != nil {
+		return nil, err
+	}
+	if t.info.ContentType == imageinfo.PNG && !t.info.Complete { // libpng finds rows enough where the rest is missing
+		return nil, job.Errorf(job.Invalid, damaged)
+	}
+	t.meta = metadata.Read(t.info.ContentType, data)
+	if t.info.ContentType == imageinfo.BMP {
+		m, err := t.bitmap(data)
+		if err != nil {
+			return nil, err
+		}
+		return t.canvas(m)
+	}
+	format, ok := loaders[t.info.ContentType]
+	if !ok || !has(loader(format)) {
+		return nil, job.Errorf(job.Unsupported, "the vips engine does not take %s", t.info.ContentType)
+	}
+	m, err := t.load(format, input{data: data}, 1, 1, false)
+	if err != nil {
+		return nil, err
+	}
+	return t.canvas(m)
+}
+
+// openJPEG reads the header. The rest is read while it is decoded.
+func (t *task) openJPEG(r io.Reader) (*canvas, error) {
+	t.jpeg = newJPEGStream(r, t.request.Limits)
+	head, err := t.jpeg.readHead()
+	if err != nil {
+		return nil, err
+	}
+	t.info = t.jpeg.scan.Info()
+	t.meta = metadata.Read(imageinfo.JPEG, head)
+	if err := imaging.Bearable(t.info, t.plan); err != nil {
+		return nil, err
+	}
+	in := t.stream(t.jpeg)
+	m, err := t.load("jpeg", in, 1, 1, false)
+	if err != nil {
+		return nil, err
+	}
+	c, err := t.canvas(m)
+	if err != nil {
+		return nil, err
+	}
+	c.reload = func(reduction float64) (image, float64, error) {
+		// Half of the reduction at least is left to the filter, which is sharper than the
+		// mean of a block.
+		shrink := 1
+		for shrink < 8 && reduction >= float64(4*shrink) {
+			shrink *= 2
+		}
+		if shrink == 1 {
+			return image{}, 1, nil
+		}
+		m, err := t.load("jpeg", in, shrink, 1, false)
+		return m, float64(shrink), err
+	}
+	return c, nil
+}
+
+// canvas returns the picture of one frame.
+func (t *task) canvas(m image) (*canvas, error) {
+	m, err := t.plain(m)
+	if err != nil {
+		return nil, err
+	}
+	m, manage, err := t.managed(m)
+	if err != nil {
+		return nil, err
+	}
+	c := &canvas{a: &t.arena, frames: []image{m}, turn: orientations[t.info.Orientation], streams: true, manage: manage}
+	c.colourful = t.profile != nil && m.rgb()
+	return c, nil
+}
+
+// plain brings what few pictures are, such as CIELAB and floating point, to the few kinds
+// that the operations know: gray, colours and CMYK, in 8 or 16 bits.
+func (t *task) plain(m image) (image, error) {
+	var err error
+	if !m.plain() || !m.gray() && !m.rgb() && !m.cmyk() {
+		if m, err = t.colours(m, false, false); err != nil {
+			return m, err
+		}
+	}
+	most := 4 // colours, or CMYK, and alpha
+	switch {
+	case m.gray():
+		most = 2
+	case m.cmyk():
+		most = 5
+	}
+	if m.bands() > most {
+		m, err = t.bandsOf(m, 0, most)
+	}
+	return m, err
+}
+
+// complete says whether a JPEG was whole, once it has been decoded: libjpeg fills what is
+// missing with gray, and warns.
+func (t *task) complete() error {
+	if t.jpeg == nil {
+		return nil
+	}
+	if text := warnings(); t.jpeg.damaged(text) {
+		return job.Wrap(job.Invalid, fmt.Errorf("libjpeg warns: %s", text), damaged)
+	}
+	return nil
+}

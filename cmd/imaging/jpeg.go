@@ -1,0 +1,151 @@
+//go:build vips && linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+
+	"claimcheck.example/internal/imageinfo"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/imaging"
+)
+
+// jpegStream is a JPEG file that is decoded while it arrives.
+type jpegStream struct {
+	in   *bufio.Reader
+	scan *imageinfo.Scanner // sees what is read
+	left int64              // bytes that may still come
+	max  int64
+	err  error // that reading has ended with, other than io.EOF
+
+	pending []byte // read already, not yet handed out
+	ended   bool
+}
+
+func newJPEGStream(r io.Reader, limits imaging.Limits) *jpegStream {
+	s := &jpegStream{scan: imageinfo.NewScanner(limits.MaxPixels), left: limits.MaxInputBytes, max: limits.MaxInputBytes}
+	s.in = bufio.NewReaderSize(&inspected{s, r}, 64<<10)
+	return s
+}
+
+// inspected is the file as it comes, under the limits and the scanner's eyes.
+type inspected struct {
+	s *jpegStream
+	r io.Reader
+}
+
+func (i *inspected) Read(p []byte) (int, error) {
+	n, err := i.r.Read(p)
+	if i.s.left -= int64(n); i.s.left < 0 {
+		return 0, job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that is processed", i.s.max)
+	}
+	if _, serr := i.s.scan.Write(p[:n]); serr != nil {
+		return 0, imaging.Refusal(serr)
+	}
+	if err == io.EOF {
+		if serr := i.s.scan.Close(); serr != nil {
+			return 0, imaging.Refusal(serr)
+		}
+	}
+	return n, err
+}
+
+// maxHead bounds what may come before the first scan of a JPEG: profile, thumbnails,
+// notes of the camera.
+const maxHead = 32 << 20
+
+// readHead reads up to the first scan, and keeps it for libjpeg.
+func (s *jpegStream) readHead() ([]byte, error) {
+	// Of a file that is shorter than its detection takes, the scanner knows nothing before
+	// the end.
+	if _, err := s.in.Peek(imageinfo.HeadSize); err != nil && err != io.EOF {
+		return nil, err
+	}
+	var head bytes.Buffer
+	take := func(n int) error {
+		if head.Len()+n > maxHead {
+			return job.Errorf(job.Invalid, "the image has more than %d bytes of metadata", maxHead)
+		}
+		_, err := io.CopyN(&head, s.in, int64(n))
+		return err
+	}
+	next := func() (byte, error) {
+		if err := take(1); err != nil {
+			return 0, err
+		}
+		return head.Bytes()[head.Len()-1], nil
+	}
+	err := func() error {
+		if err := take(2); err != nil { // SOI
+			return err
+		}
+		for {
+			b, err := next()
+			if err != nil {
+				return err
+			}
+			if b != 0xff {
+				continue
+			}
+			for b == 0xff {
+				if b, err = next(); err != nil {
+					return err
+				}
+			}
+			if b == 0x00 || b == 0x01 || 0xd0 <= b && b <= 0xd9 { // without a length
+				continue
+			}
+			if err := take(2); err != nil {
+				return err
+			}
+			n := int(binary.BigEndian.Uint16(head.Bytes()[head.Len()-2:]))
+			if err := take(max(n-2, 0)); err != nil {
+				return err
+			}
+			if b == 0xda {
+				return nil
+			}
+		}
+	}()
+	s.pending = head.Bytes()
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	return s.pending, nil
+}
+
+// Read implements io.Reader. Behind the file comes one more end marker: libjpeg takes a
+// missing one for a picture that is cut off, and so sees only what is missing of the
+// picture.
+func (s *jpegStream) Read(p []byte) (n int, err error) {
+	if len(s.pending) > 0 {
+		n = copy(p, s.pending)
+		s.pending = s.pending[n:]
+		return n, nil
+	}
+	if s.ended || s.err != nil {
+		return 0, io.EOF
+	}
+	n, err = s.in.Read(p)
+	switch {
+	case n > 0:
+		return n, nil
+	case err == io.EOF:
+		s.ended = true
+		s.pending = []byte{0xff, 0xd9}
+		return s.Read(p)
+	}
+	s.err = fmt.Errorf("read input: %w", err)
+	return 0, err
+}
+
+// damaged says what libjpeg's warnings about the decoded picture mean. Of a file that has
+// its end, stray bytes between markers do no harm.
+func (s *jpegStream) damaged(warnings string) bool {
+	return warnings != "" && (!s.scan.Info().Complete || strings.Contains(warnings, "premature end"))
+}

@@ -1,0 +1,114 @@
+//go:build vips && linux
+
+package main
+
+import (
+	"bytes"
+	"io"
+
+	"claimcheck.example/internal/imageinfo"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/imaging"
+	"claimcheck.example/internal/processor/imaging/metadata"
+	"claimcheck.example/internal/processor/imaging/vips"
+)
+
+// save makes the pixels, and the result of them.
+func (t *task) save(c *canvas, begin func(vips.Outcome) error, w io.Writer) error {
+	if err := c.finish(); err != nil {
+		return err
+	}
+	m := c.frames[0]
+	alpha := m.alpha()
+	if alpha && t.plan.Format == "" && t.info.ContentType != imageinfo.PNG && t.info.ContentType != imageinfo.GIF {
+		// Whether there are transparent pixels decides about the format.
+		var err error
+		if m, err = t.memory(m); err != nil {
+			return err
+		}
+		if alpha, err = t.transparent(m); err != nil {
+			return err
+		}
+	}
+	width, height := m.width(), m.height()
+	f, err := t.plan.ResultFormat(t.info.ContentType, alpha, width, height)
+	if err != nil {
+		return err
+	}
+	if m, err = t.fitted(m, f, alpha); err != nil {
+		return err
+	}
+	if err := begin(vips.Outcome{ContentType: f.ContentType, Width: width, Height: height}); err != nil {
+		return err
+	}
+	out := &bounded{w: w, left: t.request.Limits.MaxOutputBytes}
+	how := saving{format: f.Name, quality: t.plan.Quality, lossless: t.plan.Lossless}
+	if how.quality == 0 {
+		how.quality = f.Quality
+	}
+	var body io.Writer = out
+	var webp bytes.Buffer
+	switch keep := t.keep(); f.Name {
+	case "jpeg":
+		const start = 2 // the marker
+		body = &metadata.Inserter{W: out, Left: start, Blob: keep.JPEGSegments()}
+	case "png":
+		const header = 8 + 25 // the signature and IHDR
+		body = &metadata.Inserter{W: out, Left: header, Blob: keep.PNGChunks()}
+	case "webp":
+		how.profile = keep.ICC != nil
+		body = &webp
+	default:
+		how.profile = f.Keep.ICC && keep.ICC != nil
+	}
+	err = t.arena.save(m, how, body, func(percent int) {
+		t.progress(0.1+0.9*float64(percent)/100, "encoding")
+	})
+	if err == nil && webp.Len() > 0 {
+		_, err = out.Write(metadata.WebPWithoutMetadata(webp.Bytes()))
+	}
+	if out.err != nil {
+		return out.err
+	}
+	return err
+}
+
+// fitted brings the picture to what a file of the format can hold.
+func (t *task) fitted(m image, f imaging.Format, alpha bool) (image, error) {
+	var err error
+	switch {
+	case m.alpha() && !f.Alpha:
+		m, err = t.onWhite(m)
+	case m.alpha() && !alpha:
+		m, err = t.bandsOf(m, 0, m.bands()-1)
+	}
+	if err == nil && m.deep() && f.Name != "png" && f.Name != "tiff" {
+		m, err = t.colours(m, m.gray(), false)
+	}
+	return m, err
+}
+
+// keep is what the plan keeps of the file.
+func (t *task) keep() metadata.Metadata {
+	m := metadata.Metadata{ICC: t.profile}
+	if t.plan.Keep.EXIF && t.meta.EXIF != nil {
+		m.EXIF = metadata.UprightEXIF(t.meta.EXIF)
+	}
+	return m
+}
+
+// bounded refuses results that are too large, and remembers why writing has failed.
+type bounded struct {
+	w    io.Writer
+	left int64 // bytes
+	err  error
+}
+
+func (b *bounded) Write(p []byte) (n int, err error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		b.err = job.Errorf(job.TooLarge, "the result has more bytes than this service hands out; ask for a smaller picture or another format")
+		return 0, b.err
+	}
+	n, b.err = b.w.Write(p)
+	return n, b.err
+}

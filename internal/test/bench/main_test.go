@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/program"
 )
 
 func TestMain(m *testing.M) {
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 // the figures that it promises. How fast things are is no test's business.
 func TestEveryKindOfRow(t *testing.T) {
 	t.Parallel()
+	program.Need(t, "cat") // a processor that costs next to nothing
 	o := options{
 		round: 20 * time.Millisecond, rounds: 1, json: true, root: "../../..",
 		only: regexp.MustCompile("^(submit 20 KB, 16|status, 1 |output 2 MB, 1 |submit to|claim to|exec to)"),

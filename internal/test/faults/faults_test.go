@@ -27,6 +27,7 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/httpapi/apitest"
+	"claimcheck.example/internal/test/program"
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +45,7 @@ type system struct {
 // keep the tests short.
 func start(t *testing.T) *system {
 	t.Helper()
+	program.Need(t, "cat")
 	env := awstest.Start(t)
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 	proxy := func(name, upstream string) *toxiproxy.Proxy {

@@ -54,8 +54,11 @@ func Need(tb testing.TB, name string) (path string) {
 	if !ok {
 		tb.Fatalf("package program does not know how to ask %s who it is", name)
 	}
-	first, _, _ := strings.Cut(name, " ")
-	for _, candidate := range []string{first, "/usr/bin/" + first} {
+	candidates := []string{name}
+	if first, _, ok := strings.Cut(name, " with "); ok { // the system's has Debian's packages, whichever comes first
+		candidates = []string{first, "/usr/bin/" + first}
+	}
+	for _, candidate := range candidates {
 		path, err := exec.LookPath(candidate)
 		if err != nil {
 			continue

@@ -49,9 +49,9 @@ func (p *Process) API() (*API, error) {
 		return nil, err
 	}
 	a := &API{viewer: newViewer(c, log), log: log}
-	var witness job.Previewer
+	var previewer job.Previewer
 	if a.viewer != nil {
-		witness = a.viewer
+		previewer = a.viewer
 	}
 	limits := quota.New(c.RateLimit.SubmitsPerMinute, c.RateLimit.BytesPerDay, time.Now)
 	draining := make(chan struct{})
@@ -59,7 +59,7 @@ func (p *Process) API() (*API, error) {
 	service := service.New(service.Config{
 		Draining: draining, Crowded: b.memory.Crowded,
 		Store: b.store(), Presigner: b.objects, Ledger: b.documents, Queue: b.queue, Monitor: monitor, Rules: rules,
-		Inspector: inspector{}, Witness: witness, Quota: limits, Now: time.Now, Logger: log,
+		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,
 			Uploads: c.MaxUploads, Waiters: c.MaxWaiters, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service"
 )
 
 const (
@@ -28,43 +29,35 @@ const (
 	formOverhead = 128 << 10
 )
 
-// submission is a submit as its transport wraps it: the image, and what is known once
-// the image has been read.
-type submission struct {
-	size  int64 // in bytes, where it is announced; else 0
-	image io.Reader
-	rest  func() (json.RawMessage, error)
-}
-
 // decode finds the image in a request without reading more than what comes before it.
 // max is the most that an image may weigh, in bytes.
-func decode(r *http.Request, max int64) (submission, error) {
+func decode(r *http.Request, max int64) (service.Submission, error) {
 	if enc := strings.Join(r.Header.Values("Content-Encoding"), ", "); enc != "" && enc != "identity" {
-		return submission{}, job.Errorf(job.Unsupported, "bodies with Content-Encoding %.40q are not taken; send the image as it is", enc)
+		return service.Submission{}, job.Errorf(job.Unsupported, "bodies with Content-Encoding %.40q are not taken; send the image as it is", enc)
 	}
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Header.Get("Content-Type") == "" {
 		mediaType, err = "application/octet-stream", nil
 	}
 	if err != nil {
-		return submission{}, job.Wrap(job.Invalid, err, "the Content-Type header is malformed")
+		return service.Submission{}, job.Wrap(job.Invalid, err, "the Content-Type header is malformed")
 	}
 	switch {
 	case mediaType == "multipart/form-data":
 		if r.ContentLength > max+formOverhead {
-			return submission{}, tooLarge(max)
+			return service.Submission{}, tooLarge(max)
 		}
 		if err := misplacedQuery(r.URL.Query(), false); err != nil {
-			return submission{}, err
+			return service.Submission{}, err
 		}
 		return decodeForm(r.Body, params["boundary"])
 	case mediaType == "application/octet-stream", len(mediaType) > 6 && mediaType[:6] == "image/":
 		if r.ContentLength > max {
-			return submission{}, tooLarge(max)
+			return service.Submission{}, tooLarge(max)
 		}
 		return decodeBare(r)
 	}
-	return submission{}, job.Errorf(job.Unsupported,
+	return service.Submission{}, job.Errorf(job.Unsupported,
 		"bodies of type %.80q are not taken; send multipart/form-data with a file field named image, or the bare image with Content-Type image/*", mediaType)
 }
 
@@ -73,25 +66,25 @@ func tooLarge(max int64) error {
 }
 
 // decodeBare takes the body as the image and the query's params.
-func decodeBare(r *http.Request) (submission, error) {
+func decodeBare(r *http.Request) (service.Submission, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return submission{}, job.Wrap(job.Invalid, err, "the query string is malformed")
+		return service.Submission{}, job.Wrap(job.Invalid, err, "the query string is malformed")
 	}
 	if err := misplacedQuery(q, true); err != nil {
-		return submission{}, err
+		return service.Submission{}, err
 	}
 	raw := q["params"]
 	if len(raw) > 1 {
-		return submission{}, job.Errorf(job.Invalid, "params is given twice")
+		return service.Submission{}, job.Errorf(job.Invalid, "params is given twice")
 	}
 	var params json.RawMessage
 	if len(raw) == 1 {
 		if params, err = checkParams([]byte(raw[0])); err != nil {
-			return submission{}, err
+			return service.Submission{}, err
 		}
 	}
-	return submission{max(r.ContentLength, 0), r.Body, func() (json.RawMessage, error) { return params, nil }}, nil
+	return service.Submission{Size: max(r.ContentLength, 0), Image: r.Body, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
 }
 
 // form reads one multipart form front to back.
@@ -116,9 +109,9 @@ func (f *form) noImage(otherwise string) error {
 }
 
 // decodeForm reads the fields in front of the image.
-func decodeForm(body io.Reader, boundary string) (submission, error) {
+func decodeForm(body io.Reader, boundary string) (service.Submission, error) {
 	if boundary == "" || len(boundary) > 70 {
-		return submission{}, job.Errorf(job.Invalid, "the multipart form names no valid boundary in its Content-Type")
+		return service.Submission{}, job.Errorf(job.Invalid, "the multipart form names no valid boundary in its Content-Type")
 	}
 	frame := &frame{r: body, left: formOverhead}
 	f := &form{body: body, frame: frame, parts: multipart.NewReader(frame, boundary)}
@@ -128,17 +121,17 @@ func decodeForm(body io.Reader, boundary string) (submission, error) {
 	for {
 		p, name, err := f.next()
 		if err == io.EOF {
-			return submission{}, f.noImage("the form has no field named image; send the file as in: curl -F image=@picture.jpg")
+			return service.Submission{}, f.noImage("the form has no field named image; send the file as in: curl -F image=@picture.jpg")
 		}
 		if err != nil {
-			return submission{}, err
+			return service.Submission{}, err
 		}
 		if name == "image" {
 			f.image, frame.image = true, true
-			return submission{0, formReader{p}, f.rest}, nil
+			return service.Submission{Image: formReader{p}, Rest: f.rest}, nil
 		}
 		if err := f.field(p, name); err != nil {
-			return submission{}, err
+			return service.Submission{}, err
 		}
 	}
 }

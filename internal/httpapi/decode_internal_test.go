@@ -32,7 +32,7 @@ func FuzzDecode(f *testing.F) {
 			wantWorded(t, err)
 			return
 		}
-		n, err := io.Copy(io.Discard, in.image)
+		n, err := io.Copy(io.Discard, in.Image)
 		if err != nil {
 			wantWorded(t, err)
 			return
@@ -40,7 +40,7 @@ func FuzzDecode(f *testing.F) {
 		if n > int64(len(body)) {
 			t.Errorf("%d bytes of image in a body of %d", n, len(body))
 		}
-		params, err := in.rest()
+		params, err := in.Rest()
 		if err != nil {
 			wantWorded(t, err)
 			return
@@ -76,10 +76,10 @@ func TestFormsFrameIsBounded(t *testing.T) {
 			r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
 			in, err := decode(r, 100<<20)
 			if err == nil {
-				if n, err := io.Copy(io.Discard, in.image); err != nil || n != 6<<20 {
+				if n, err := io.Copy(io.Discard, in.Image); err != nil || n != 6<<20 {
 					t.Fatalf("image is %d bytes, %v", n, err)
 				}
-				_, err = in.rest()
+				_, err = in.Rest()
 			}
 			if job.KindOf(err) != job.Invalid {
 				t.Errorf("error is %v", err)
@@ -126,8 +126,8 @@ func FuzzAnnouncement(f *testing.F) {
 			wantWorded(t, err)
 			return
 		}
-		if len(in.Params) > 0 && in.Params[0] != '{' {
-			t.Errorf("params are %q", in.Params)
+		if params, err := in.Rest(); err != nil || len(params) > 0 && params[0] != '{' {
+			t.Errorf("params are %q, %v", params, err)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -37,39 +36,37 @@ type announcement struct {
 // maxAnnouncement bounds such a body, in bytes.
 const maxAnnouncement = maxParams + 4<<10
 
-// announce reads a submit with a JSON body: the image will be uploaded directly.
-func (a *api) announce(r *request, key string) (*job.Job, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnnouncement+1))
+// readAnnouncement reads a submit with a JSON body: the image will be uploaded directly.
+func readAnnouncement(from io.Reader) (service.Submission, error) {
+	body, err := io.ReadAll(io.LimitReader(from, maxAnnouncement+1))
 	if err != nil {
-		return nil, formError(err)
+		return service.Submission{}, formError(err)
 	}
 	if len(body) > maxAnnouncement {
-		return nil, job.Errorf(job.Invalid, "the JSON body has more than %d bytes; it announces an image and does not carry it", maxAnnouncement)
+		return service.Submission{}, job.Errorf(job.Invalid, "the JSON body has more than %d bytes; it announces an image and does not carry it", maxAnnouncement)
 	}
-	in, err := parseAnnouncement(body)
-	if err != nil {
-		return nil, err
-	}
-	in.Key = key
-	return a.Service.Announce(r.Context(), r.who, in)
+	return parseAnnouncement(body)
 }
 
-func parseAnnouncement(body []byte) (service.Announcement, error) {
+func parseAnnouncement(body []byte) (service.Submission, error) {
 	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200}, params being optional`
 	var in announcement
 	if err := misplacedMembers(body); err != nil {
-		return service.Announcement{}, err
+		return service.Submission{}, err
 	}
 	if err := strictJSON(body, &in); err != nil {
 		// What is wrong may quote a key of any length.
-		return service.Announcement{}, job.Errorf(job.Invalid, "the JSON body is not an announcement of an image (%.80s); %s", err, want)
+		return service.Submission{}, job.Errorf(job.Invalid, "the JSON body is not an announcement of an image (%.80s); %s", err, want)
 	}
 	params := in.Params
 	if string(params) == "null" {
 		params = nil
 	}
 	params, err := checkParams(params)
-	return service.Announcement{ContentType: imageinfo.MediaType(in.ContentType), SizeBytes: in.SizeBytes, Params: params}, err
+	if err != nil {
+		return service.Submission{}, err
+	}
+	return service.Submission{ContentType: imageinfo.MediaType(in.ContentType), Size: in.SizeBytes, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
 }
 
 // commit answers POST /jobs/{job_id}/commit: the image has been uploaded.
@@ -99,9 +96,5 @@ func (a *api) aboutJob(r *request, j *job.Job, err error) error {
 	if j == nil {
 		return err
 	}
-	e := &jobError{err: err, id: j.ID, location: a.statusURL(r.Request, j.ID)}
-	if offer, ok := errors.AsType[*service.OfferError](err); ok {
-		e.upload = viewUpload(offer.Job.Upload)
-	}
-	return e
+	return &jobError{err: err, id: j.ID, location: a.statusURL(r.Request, j.ID), upload: viewUpload(j.Upload)}
 }

@@ -21,12 +21,16 @@ type receipt struct {
 
 // submit answers POST /jobs.
 func (a *api) submit(w http.ResponseWriter, r *request) error {
-	j, err := a.take(r)
+	out, err := a.take(r)
 	a.tellQuota(w.Header(), r.who.Owner())
+	if err == nil {
+		err = out.Err
+	}
 	if err != nil {
 		a.Observer.Refused(r.Context(), job.KindOf(err))
-		return a.aboutJob(r, j, err)
+		return a.aboutJob(r, out.Job, err)
 	}
+	j := out.Job
 	a.Observer.Accepted(r.Context(), j)
 	if d := preferredWait(r.Header); d > 0 && j.Upload == nil {
 		a.awaitSubmitted(w, r, j, d)
@@ -36,35 +40,39 @@ func (a *api) submit(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// take reads the submit, in whichever of its three forms it comes. The job beside an
-// error is one that the client shall know of.
-func (a *api) take(r *request) (*job.Job, error) {
+// take reads the submit, in whichever of its three forms it comes.
+func (a *api) take(r *request) (service.Outcome, error) {
+	in, err := a.decodeSubmit(r)
+	if err != nil {
+		return service.Outcome{}, err
+	}
+	return a.Service.Submit(r.Context(), r.who, in)
+}
+
+func (a *api) decodeSubmit(r *request) (in service.Submission, err error) {
 	key, err := idempotencyKey(r.Header)
 	if err != nil {
-		return nil, err
+		return in, err
 	}
 	if r.ContentLength == 0 {
-		return nil, job.Errorf(job.Invalid, "the body is empty; send an image, as in: curl -F image=@picture.jpg")
+		return in, job.Errorf(job.Invalid, "the body is empty; send an image, as in: curl -F image=@picture.jpg")
 	}
 	if len(r.Header.Values("Content-Type")) > 1 {
-		return nil, job.Errorf(job.Invalid, "the request has more than one Content-Type")
+		return in, job.Errorf(job.Invalid, "the request has more than one Content-Type")
 	}
 	if err := checkDigest(r.Request); err != nil {
-		return nil, err
+		return in, err
 	}
 	if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType == "application/json" {
 		if err := misplacedQuery(r.URL.Query(), false); err != nil {
-			return nil, err
+			return in, err
 		}
-		return a.announce(r, key)
+		in, err = readAnnouncement(r.Body)
+	} else {
+		in, err = decode(r.Request, a.MaxImageBytes)
 	}
-	in, err := decode(r.Request, a.MaxImageBytes)
-	if err != nil {
-		return nil, err
-	}
-	return a.Service.Submit(r.Context(), r.who, service.Submission{
-		Size: in.size, Body: max(r.ContentLength, 0), Held: r.body.hold, Image: in.image, Rest: in.rest, Key: key, Trace: a.Trace(r.Context()),
-	})
+	in.Body, in.Held, in.Key, in.Trace = max(r.ContentLength, 0), r.body.hold, key, a.Trace(r.Context())
+	return in, err
 }
 
 // tellQuota says what limits hold and what is left of them.

@@ -60,6 +60,3 @@ func (s *Service) remove(ctx context.Context, from authz.Remover, j *job.Job) (e
 	}
 	return from.Documents.Erase(ctx, j.ID, j.Version)
 }
-
-// errBeingDeleted refuses a key whose job's deletion did not come to its end.
-var errBeingDeleted = job.Errorf(job.Conflict, "the job of this Idempotency-Key is being deleted; DELETE it again, or use a new key")

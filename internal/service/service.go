@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -39,7 +38,7 @@ type Config struct {
 	Monitor   job.Monitor
 	Rules     job.Rules
 	Inspector job.Inspector
-	Witness   job.Previewer // nil: nobody looks
+	Previewer job.Previewer // nil: no previews
 	Quota     job.Quota     // nil: no limits
 	Limits    Limits
 	// Crowded reports whether there is no room for a body of so many bytes soon; nil: there
@@ -61,7 +60,7 @@ type Service struct {
 	queue     job.Queue
 	rules     job.Rules
 	inspector job.Inspector
-	witness   job.Previewer
+	previewer job.Previewer
 	quota     job.Quota
 	limits    Limits
 	waiters   chan struct{} // one element for each caller who waits
@@ -74,8 +73,8 @@ type Service struct {
 
 // NewService returns a service made of c.
 func New(c Config) *Service {
-	if c.Witness == nil {
-		c.Witness = blind{}
+	if c.Previewer == nil {
+		c.Previewer = blind{}
 	}
 	if c.Quota == nil {
 		c.Quota = unlimited{}
@@ -85,7 +84,7 @@ func New(c Config) *Service {
 	}
 	return &Service{
 		authz:     authz.New(authz.Config{Store: c.Store, Ledger: c.Ledger, Monitor: c.Monitor, Now: c.Now}),
-		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, witness: c.Witness, quota: c.Quota,
+		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
 		limits: c.Limits, uploads: make(chan struct{}, c.Limits.Uploads), waiters: make(chan struct{}, c.Limits.Waiters), crowded: c.Crowded, draining: c.Draining, now: c.Now, log: c.Logger,
 	}
 }
@@ -107,44 +106,6 @@ func (s *Service) Ready(ctx context.Context) error {
 	return errors.Join(s.authz.Ready(ctx), <-queue)
 }
 
-// Status returns the job as the caller may see it. A job that can no longer end by
-// itself is told as failed, whatever its document says.
-func (s *Service) Status(ctx context.Context, who job.Caller, id job.ID) (*job.Job, error) {
-	j, err := s.authz.Status(ctx, who, id)
-	if err != nil {
-		return nil, err
-	}
-	return s.seen(ctx, j)
+func (s *Service) send(ctx context.Context, j *job.Job, trace map[string]string) error {
+	return s.queue.Send(ctx, job.Message{JobID: j.ID, Owner: j.Owner, Trace: trace})
 }
-
-// seen is the job as its status shows it.
-func (s *Service) seen(ctx context.Context, j *job.Job) (_ *job.Job, err error) {
-	j = s.effective(j)
-	j.Upload, err = s.upload(ctx, j)
-	return j, err
-}
-
-// Output returns the result of a completed job, or the part of it that choose asks for
-// once it has seen the job; the caller closes Body. When the job exists but there is no
-// output (yet), the error is NotFound and the job is returned beside it.
-func (s *Service) Output(ctx context.Context, who job.Caller, id job.ID, choose func(*job.Job) job.OpenOptions) (*job.Job, *job.Content, error) {
-	j, open, err := s.authz.Output(ctx, who, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	j = s.effective(j)
-	switch j.Status {
-	case job.Completed:
-	case job.Failed:
-		return j, nil, job.Errorf(job.NotFound, "job %s failed and has no output: %s", id, j.Message)
-	default:
-		return j, nil, job.Errorf(job.NotFound, "job %s is %s and has no output yet; ask its status until it is completed", id, j.Status)
-	}
-	c, err := open(ctx, choose(j))
-	if job.KindOf(err) == job.NotFound {
-		return j, nil, job.Wrap(job.NotFound, err, fmt.Sprintf("the output of job %s is gone; outputs are kept for a limited time", id))
-	}
-	return j, c, err
-}
-
-func (s *Service) effective(j *job.Job) *job.Job { return j.Effective(s.now(), s.limits.Retention) }

@@ -1,13 +1,11 @@
 package service
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"claimcheck.example/internal/job"
@@ -16,6 +14,12 @@ import (
 
 // Submission is one image on its way in.
 type Submission struct {
+	// Image is the image, read to its end or to the first error, which comes back as
+	// the client's own when it has a Kind, else as Invalid. Nil announces an image that
+	// the client will upload directly.
+	Image io.Reader
+	// ContentType is the media type of an announced image.
+	ContentType string
 	// Size is the image's length in bytes where it was announced; zero when unknown.
 	Size int64
 	// Body is the length of what the image comes in, such as a form, in bytes where it was
@@ -23,9 +27,6 @@ type Submission struct {
 	Body int64
 	// Held is called when the image begins to take up much memory; may be nil.
 	Held func()
-	// Image is the image, read to its end or to the first error, which comes back as
-	// the client's own when it has a Kind, else as Invalid.
-	Image io.Reader
 	// Rest is called once the image has been read to its end and before anything is
 	// stored; it returns the params that came after (or before) it. Nil: no params.
 	Rest func() (params json.RawMessage, err error)
@@ -35,256 +36,320 @@ type Submission struct {
 	Trace map[string]string
 }
 
-// errNotAccepted is what a client is told whose job a backend's failure refused.
-const errNotAccepted = "the job was not accepted: a backend of this service failed; submit it again later"
+// Result says what became of a submission that was no mistake of the client's.
+type Result uint8
 
-// Submit accepts an image as a job of the caller.
+const (
+	// Accepted: image, document and message are durable. An announced job awaits its
+	// upload instead and has no message yet.
+	Accepted Result = iota
+	// Repeated: the key names this job already, and it was the same submission.
+	Repeated
+	// Offered: the image is too large for a submit, but not for a job. The job awaits its
+	// direct upload.
+	Offered
+	// NotAccepted: a backend failed. The job's identifier names a document that says
+	// failed, wherever storage could still take it.
+	NotAccepted
+)
+
+// Outcome is what became of a submission.
+type Outcome struct {
+	Result Result
+	Job    *job.Job
+	// Err says to the client why the image is only Offered, or NotAccepted; else nil.
+	Err error
+}
+
+const (
+	sayNotAccepted = "the job was not accepted: a backend of this service failed; submit it again later"
+	sayKeyReused   = "this Idempotency-Key was used before with another image or other parameters; use a new key for a new job"
+)
+
+// Submit accepts an image, or the announcement of one, as a job of the caller.
 //
 // It writes nothing until the body has been read to its end and is known to be good.
-// Then the last bytes of the input and the document are stored side by side, then the
-// message is sent; when it returns without error all three are durable. From the last
-// byte on it runs to its end even when ctx is cancelled, within Limits.Settle.
+// Then the last bytes of the image and the document are stored, then the message is sent.
+// From the last byte on it runs to its end even when ctx is cancelled, within
+// Limits.Settle.
 //
-// The client's own mistakes (Invalid, TooLarge, Unsupported, Mismatch, Timeout) and
-// refusals (Denied, Exhausted) leave nothing behind. An image that is too large for a
-// submit, but not for a job, comes back as an [*OfferError]: a pending job and where to
-// upload the image to. When a backend fails, the
-// returned job is not nil beside the error: its identifier names a document that says
-// failed, wherever the store could still take it.
-func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (*job.Job, error) {
+// An error is the client's own mistake (Invalid, TooLarge, Unsupported, Mismatch, Timeout)
+// or a refusal (Denied, Exhausted, and Conflict for a key whose job is being deleted). It
+// leaves nothing behind.
+func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Outcome, error) {
 	to, err := s.authz.Submit(ctx, who)
 	if err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
-	if err := s.admit(in); err != nil {
-		return nil, err
-	}
-	defer s.release()
-	j := &job.Job{Status: job.Pending, Owner: who.Owner(), CreatedAt: s.now().UTC().Truncate(time.Millisecond)}
-	earlier, err := s.named(ctx, to, j, in.Key)
-	switch {
-	case err != nil:
-		return j, err
-	case earlier == nil: // only what is new is booked
-		if err := s.quota.Submit(j.Owner); err != nil {
-			return nil, err
+	u := &submit{s: s, to: to, in: in, job: &job.Job{Status: job.Pending, Owner: who.Owner()}}
+	if in.Image == nil {
+		if err := u.announce(); err != nil {
+			return Outcome{}, err
 		}
-	case !s.awaitsUpload(earlier):
-		return s.repeat(ctx, to, earlier, in)
+	} else {
+		if err := s.admit(in); err != nil {
+			return Outcome{}, err
+		}
+		defer s.release()
+		u.preview = s.previewer.Watch()
 	}
-	u := &upload{s: s, to: to, job: j, announced: earlier, view: s.witness.Watch()}
 	defer u.close()
-	if err := u.receive(ctx, in); err != nil {
-		switch {
-		case errors.Is(err, errOverInline):
-			return u.offer(ctx, in)
-		case !s.ours(err):
-			return nil, err
-		}
-		return u.refuse(ctx, err)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle*2/3)
-	defer cancel()
-	accepted, err := u.settle(ctx, in)
-	if err == nil && u.view != nil {
-		u.view.Accepted(accepted)
-	}
-	return accepted, err
+	return u.run(ctx)
 }
 
-// admit takes one of the places for uploads, release gives it back. Exhausted when all
-// are taken or there is no room for the body: then nothing is read, asked for or booked.
-// What will be offered a direct upload takes up no room.
-func (s *Service) admit(in Submission) error {
-	if in.Size > s.limits.InlineBytes || !s.crowded(in.Body) {
-		select {
-		case s.uploads <- struct{}{}:
-			return nil
-		default:
-		}
-	}
-	return &job.Error{Kind: job.Exhausted, Message: "too many uploads at once; try again shortly", RetryAfter: time.Second + rand.N(3*time.Second)}
+// submit is one submission between its first byte and its answer. Its steps are those of
+// run, in this order, for all images: plain ones, those under an idempotency key, and those
+// that are announced or offered a direct upload. A job without a key has an identifier that
+// no other job has, so it is one under a key that needs no look-up.
+type submit struct {
+	s       *Service
+	to      authz.Writer
+	in      Submission
+	job     *job.Job   // what is to be stored
+	earlier *job.Job   // what the key names already; nil for nothing
+	staged  job.Staged // the image; nil when it comes by a direct upload, or is not stored
+	stored  bool       // staged is in storage
+	over    bool       // the image is too large for a submit itself
+	preview job.Preview
 }
 
-func (s *Service) release() { <-s.uploads }
-
-// ours tells a backend's failure from the client's mistake or departure.
-func (s *Service) ours(err error) bool {
-	switch job.KindOf(err) {
-	case job.Unknown, job.Unavailable, job.Misconfigured, job.Corrupt, job.Conflict, job.NotFound:
-		return true
-	}
-	return false
-}
-
-// upload is one submit between its first byte and its answer.
-type upload struct {
-	s         *Service
-	to        authz.Writer
-	job       *job.Job
-	announced *job.Job // what awaits this image under the same key; nil for nothing
-	view      job.Preview
-	staged    job.Staged
-	src       *inflow
-}
-
-func (u *upload) close() {
+func (u *submit) close() {
 	if u.staged != nil {
 		u.staged.Discard()
 	}
-	if u.view != nil {
-		u.view.Close()
+	if u.preview != nil {
+		u.preview.Close()
 	}
 }
 
-// receive reads the submission to its end and judges it. Nothing is visible after it.
-func (u *upload) receive(ctx context.Context, in Submission) error {
-	s, j := u.s, u.job
-	// The head is read in any case: it says what is to be offered.
-	src := &inflow{r: in.Image, max: s.limits.MaxBytes, inline: max(s.limits.InlineBytes, job.HeadSize)}
-	u.src = src
-	head := make([]byte, job.HeadSize)
-	n, err := io.ReadFull(src, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return err
+func (u *submit) run(ctx context.Context) (Outcome, error) {
+	if err := u.lookUp(ctx); err != nil {
+		return u.notAccepted(u.job, err), nil
 	}
-	head = head[:n]
-	if err := s.judge(j, head); err != nil {
-		return err
+	if u.earlier != nil && u.earlier.Deleted {
+		return Outcome{}, errBeingDeleted
 	}
-	if in.Size > s.limits.InlineBytes {
-		return errOverInline
+	if err := u.bookSubmit(); err != nil {
+		return Outcome{}, err
 	}
-	inspection := s.inspector.Inspect(s.limits.MaxPixels)
-	var sink io.Writer = inspection
-	if u.view != nil {
-		sink = io.MultiWriter(inspection, u.view)
-	}
-	body := holder{io.TeeReader(io.MultiReader(bytes.NewReader(head), src), sink), in.Held}
-	u.staged, err = u.to.Objects.Stage(ctx, job.Input, j.ID, j.Input.ContentType, body)
-	if err != nil {
-		return err
-	}
-	media, err := inspection.Finish()
-	if err != nil {
-		return err
-	}
-	media.ContentType = j.Input.ContentType
-	media.SizeBytes = u.staged.Size()
-	media.SHA256 = u.staged.SHA256()
-	j.Input = media
-	if in.Rest != nil {
-		if j.Params, err = in.Rest(); err != nil {
-			return err
+	if err := u.receive(ctx); err != nil {
+		if !failedBackend(err) {
+			return Outcome{}, err
 		}
+		return u.refuse(ctx, err), nil
 	}
-	if err := s.rules.CheckParams(j.Input, j.Params); err != nil {
+	if err := u.bookBytes(); err != nil {
+		return Outcome{}, err
+	}
+	return u.settle(ctx)
+}
+
+// lookUp gives the job its identifier, and finds the job that its key names already. A try
+// that was not accepted is none: the job is written in its place.
+func (u *submit) lookUp(ctx context.Context) error {
+	if u.in.Key == "" {
+		u.job.ID = job.NewID()
+		return nil
+	}
+	u.job.ID = job.KeyedID(u.job.Owner, u.in.Key)
+	earlier, err := u.to.Documents.Load(ctx, u.job.ID)
+	switch {
+	case job.KindOf(err) == job.NotFound:
+		return nil
+	case err != nil:
 		return err
+	case earlier.Unaccepted && !earlier.Deleted:
+		u.job.Version = earlier.Version
+		return nil
 	}
-	return u.book()
+	u.earlier = earlier
+	return nil
 }
 
-// holder is an image as a Holder.
-type holder struct {
-	io.Reader
-	held func()
-}
-
-func (h holder) Hold() {
-	if h.held != nil {
-		h.held()
+// bookSubmit and bookBytes count only what is new.
+func (u *submit) bookSubmit() error {
+	if u.earlier != nil {
+		return nil
 	}
+	return u.s.quota.Submit(u.job.Owner)
 }
 
-// book counts the image for its owner, unless it was when it was announced.
-func (u *upload) book() error {
-	if u.announced != nil {
+func (u *submit) bookBytes() error {
+	if u.earlier != nil {
 		return nil
 	}
 	return u.s.quota.Bytes(u.job.Owner, u.job.Input.SizeBytes)
 }
 
-// judge says from its first bytes whether the image is one to be taken.
-func (s *Service) judge(j *job.Job, head []byte) error {
-	if len(head) == 0 {
-		return job.Errorf(job.Invalid, "the image is empty; send the bytes of an image file")
+// receive reads the submission to its end and judges it. Nothing is visible after it.
+func (u *submit) receive(ctx context.Context) error {
+	switch {
+	case u.in.Image == nil: // nothing to read
+		return nil
+	case u.earlier != nil && !u.s.awaitsUpload(u.earlier):
+		return u.digest()
 	}
-	j.Input.ContentType = s.inspector.Detect(head)
-	if j.Input.ContentType == "" || !s.rules.Accepts(j.Input.ContentType) {
-		return job.Errorf(job.Unsupported, "%s", s.inspector.Refusal(head, s.rules.Accepts))
-	}
-	return nil
+	return u.stage(ctx)
 }
 
-// settle makes the job real: input and document side by side, then the message.
-func (u *upload) settle(ctx context.Context, in Submission) (*job.Job, error) {
-	s, j := u.s, u.job
-	docs := u.to.Documents
-	j.Stamp(s.now())
+// settle makes the job real, or finds the job that another submit under the key has made.
+func (u *submit) settle(ctx context.Context) (Outcome, error) {
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.s.limits.Settle*2/3)
+	defer cancel()
+	j := u.job
+	now := u.s.now()
+	j.Stamp(now)
 	j.CreatedAt = j.UpdatedAt
-	if in.Key != "" {
-		if other, err := u.storeKeyed(ctx, docs, in); other != nil || err != nil {
-			return other, err
-		}
-	} else {
-		stored := make(chan error, 1)
-		go func() {
-			_, err := u.staged.Commit(ctx, job.Condition{})
-			stored <- err
-		}()
-		version, err := docs.Create(ctx, j)
-		if err := errors.Join(err, <-stored); err != nil {
-			return u.refuse(ctx, err)
-		}
-		j.Version = version
+	if u.staged == nil {
+		j.UploadUntil = now.Add(u.s.limits.UploadTTL).UTC().Truncate(time.Second)
 	}
-	if err := s.send(ctx, j, in.Trace); err != nil {
-		return u.refuse(ctx, err)
+	for other := u.earlier; ; {
+		if other != nil {
+			if err := u.compare(other); err != nil {
+				return Outcome{}, err
+			}
+			if u.staged == nil || !u.s.awaitsUpload(other) {
+				return u.repeat(settling, other)
+			}
+			takeOver(j, other)
+		}
+		var err error
+		other, err = u.store(settling)
+		if job.KindOf(err) == job.Mismatch {
+			return Outcome{}, err
+		}
+		if err == nil && other == nil {
+			err = u.publish(settling)
+		}
+		if err != nil {
+			return u.refuse(ctx, err), nil
+		}
+		if other == nil {
+			return u.accepted(), nil
+		}
 	}
-	return j, nil
+}
+
+// store puts image and document into storage. It returns another submit's document when
+// that one was faster.
+//
+// Without a key the two are written side by side. Under a key the image comes first, only
+// if there is none, so that no document ever belongs to another submit's image.
+func (u *submit) store(ctx context.Context) (other *job.Job, err error) {
+	if u.in.Key == "" {
+		image := make(chan error, 1)
+		go func() { image <- u.storeImage(ctx) }()
+		other, err = u.put(ctx)
+		return other, errors.Join(err, <-image)
+	}
+	if err := u.storeImage(ctx); err != nil {
+		return nil, err
+	}
+	return u.put(ctx)
+}
+
+// put writes the document in the place of what it replaces: nothing, a try that was not
+// accepted, or an announcement. When another submit was faster it returns that one's.
+func (u *submit) put(ctx context.Context) (other *job.Job, err error) {
+	write := u.to.Documents.Create
+	if u.job.Version != "" {
+		write = u.to.Documents.Swap
+	}
+	version, err := write(ctx, u.job)
+	switch {
+	case err == nil:
+		u.job.Version = version
+		return nil, nil
+	case job.KindOf(err) == job.Conflict:
+		return u.to.Documents.Load(ctx, u.job.ID)
+	}
+	return nil, err
+}
+
+// publish makes the stored job one that goes on: it sends the message, or signs the request
+// for the upload.
+func (u *submit) publish(ctx context.Context) (err error) {
+	if u.staged != nil {
+		return u.s.send(ctx, u.job, u.in.Trace)
+	}
+	u.job.Upload, err = u.s.upload(ctx, u.job)
+	return err
+}
+
+func (u *submit) accepted() Outcome {
+	if u.preview != nil {
+		u.preview.Accepted(u.job)
+	}
+	return u.answer(Accepted, u.job)
+}
+
+// repeat answers with the job that the key names already.
+func (u *submit) repeat(ctx context.Context, other *job.Job) (Outcome, error) {
+	other, err := u.s.resend(ctx, u.to.Documents, other, u.in.Trace)
+	if errors.Is(err, errBeingDeleted) {
+		return Outcome{}, err
+	}
+	if err == nil {
+		other.Upload, err = u.s.upload(ctx, other)
+	}
+	if err != nil {
+		return u.notAccepted(other, err), nil
+	}
+	return u.answer(Repeated, other), nil
+}
+
+// answer is the outcome of a job that is in order. An image that was too large for the
+// submit is not in it, but offered a direct upload.
+func (u *submit) answer(r Result, j *job.Job) Outcome {
+	if u.over && j.Upload != nil {
+		return Outcome{Offered, j, job.Errorf(job.TooLarge,
+			"the image has more than %d bytes, the most that a submit itself carries here; PUT it to the upload's url with its headers, then POST to the job's location with /commit behind it", u.s.limits.InlineBytes)}
+	}
+	return Outcome{r, j, nil}
+}
+
+func (u *submit) notAccepted(j *job.Job, cause error) Outcome {
+	return Outcome{NotAccepted, j, job.Wrap(job.KindOf(cause), cause, sayNotAccepted)}
 }
 
 // refuse records that a backend's failure kept the job from being accepted. When it
 // turns out that a worker has the job already, the job is accepted after all.
-func (u *upload) refuse(ctx context.Context, cause error) (*job.Job, error) {
-	s := u.s
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle/3)
+func (u *submit) refuse(ctx context.Context, cause error) Outcome {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.s.limits.Settle/3)
 	defer cancel()
-	refusal := job.Wrap(job.KindOf(cause), cause, errNotAccepted)
-	j, err := s.failUnaccepted(ctx, u.to.Documents, u.job)
+	j, err := u.failUnaccepted(ctx)
 	if err != nil {
-		refusal.Err = fmt.Errorf("%w; and the document could not be marked as failed: %w", cause, err)
-		return u.job, refusal
+		return u.notAccepted(u.job, fmt.Errorf("%w; and the document could not be marked as failed: %w", cause, err))
 	}
 	if !j.Unaccepted && !j.Deleted && j.Status != job.Pending && sameSubmission(j, u.job) {
-		return j, nil
+		return u.answer(Accepted, j)
 	}
-	return j, refusal
+	return u.notAccepted(j, cause)
 }
 
 // failUnaccepted brings the document of a job that could not be accepted to failed,
 // whether or not an earlier write of it arrived, and returns what is stored in the end: a
 // document that somebody else wrote, when a worker was faster or another submit under the
-// same key, which may have been told that it is accepted.
-func (s *Service) failUnaccepted(ctx context.Context, docs job.Documents, j *job.Job) (*job.Job, error) {
+// same key, which may have been answered with an acceptance.
+func (u *submit) failUnaccepted(ctx context.Context) (*job.Job, error) {
+	j := u.job
 	for {
 		failed := *j
-		failed.Status, failed.Message, failed.UploadUntil, failed.Unaccepted = job.Failed, errNotAccepted, time.Time{}, true
-		failed.Stamp(s.now())
-		var err error
+		failed.Status, failed.Message, failed.UploadUntil, failed.Unaccepted = job.Failed, sayNotAccepted, time.Time{}, true
+		failed.Stamp(u.s.now())
+		write := u.to.Documents.Swap
 		if failed.Version == "" {
-			failed.CreatedAt = failed.UpdatedAt
-			failed.Version, err = docs.Create(ctx, &failed)
-		} else {
-			failed.Version, err = docs.Swap(ctx, &failed)
+			write, failed.CreatedAt = u.to.Documents.Create, failed.UpdatedAt
 		}
+		version, err := write(ctx, &failed)
 		if err == nil {
+			failed.Version = version
 			return &failed, nil
 		}
 		if job.KindOf(err) != job.Conflict {
 			return nil, err
 		}
-		stored, err := docs.Load(ctx, j.ID)
+		stored, err := u.to.Documents.Load(ctx, j.ID)
 		if err != nil || stored.Revision != j.Revision {
 			return stored, err
 		}
@@ -292,84 +357,11 @@ func (s *Service) failUnaccepted(ctx context.Context, docs job.Documents, j *job
 	}
 }
 
-// errOverInline is an image that is too large for a submit itself.
-var errOverInline = errors.New("image is over the inline limit")
-
-// OfferError says that an image is too large for a submit but not for a job, which
-// awaits its upload. Its kind is TooLarge.
-type OfferError struct {
-	Job *job.Job // with its Upload
-	err *job.Error
-}
-
-func (e *OfferError) Error() string { return e.err.Error() }
-func (e *OfferError) Unwrap() error { return e.err }
-
-// offer makes a job of an image that is too large for the submit. When its size was not
-// announced, the rest of the body is counted.
-func (u *upload) offer(ctx context.Context, in Submission) (*job.Job, error) {
-	s, j := u.s, u.job
-	if j.Input.SizeBytes = in.Size; in.Size == 0 {
-		u.src.inline = s.limits.MaxBytes // nothing more is kept of it
-		if _, err := io.Copy(io.Discard, u.src); err != nil {
-			return nil, err
-		}
-		j.Input.SizeBytes = u.src.n
+// failedBackend tells a backend's failure from the client's mistake or departure.
+func failedBackend(err error) bool {
+	switch job.KindOf(err) {
+	case job.Unknown, job.Unavailable, job.Misconfigured, job.Corrupt, job.Conflict, job.NotFound:
+		return true
 	}
-	if j.Input.SizeBytes > s.limits.MaxBytes {
-		return nil, s.tooLarge()
-	}
-	if in.Rest != nil {
-		var err error
-		if j.Params, err = in.Rest(); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.rules.CheckParams(j.Input, j.Params); err != nil {
-		return nil, err
-	}
-	if err := u.book(); err != nil {
-		return nil, err
-	}
-	var err error
-	if u.announced != nil {
-		j, err = s.announced(ctx, u.announced, j)
-	} else {
-		j, err = s.announce(ctx, u.to, j)
-	}
-	if err != nil {
-		return j, err
-	}
-	return s.offered(j)
-}
-
-// offered words the offer of an upload; a job that awaits none (any more) is returned.
-func (s *Service) offered(j *job.Job) (*job.Job, error) {
-	if j.Upload == nil {
-		return j, nil
-	}
-	return j, &OfferError{j, job.Errorf(job.TooLarge,
-		"the image has more than %d bytes, the most that a submit itself carries here; PUT it to the upload's url with its headers, then POST to the job's location with /commit behind it", s.limits.InlineBytes)}
-}
-
-// inflow bounds an upload and words its reader's errors.
-type inflow struct {
-	r           io.Reader
-	n           int64
-	max, inline int64
-}
-
-func (f *inflow) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	f.n += int64(n)
-	if f.n > f.max {
-		return 0, job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", f.max)
-	}
-	if f.n > f.inline {
-		return 0, errOverInline
-	}
-	if err != nil && err != io.EOF && job.KindOf(err) == job.Unknown {
-		err = job.Wrap(job.Invalid, err, "the body broke off before its end; send it again")
-	}
-	return n, err
+	return false
 }

@@ -44,7 +44,7 @@ func TestRepeatsTakeAPlaceLikeEverybody(t *testing.T) {
 	quota := &counting{}
 	s := newSystemWith(t, func(c *service.Config) { c.Limits.Uploads, c.Quota = 1, quota })
 	submit := func(in service.Submission) error {
-		_, err := s.service.Submit(t.Context(), alice, in)
+		_, err := s.post(t.Context(), alice, in)
 		return err
 	}
 	if err := submit(keyed("k", submission("IMG one").Image)); err != nil {

@@ -30,7 +30,7 @@ func (s *system) uploaded(t *testing.T, id job.ID, contentType, image string) {
 
 func (s *system) announce(t *testing.T, image string) *job.Job {
 	t.Helper()
-	j, err := s.service.Announce(t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: int64(len(image)), Params: json.RawMessage(`{"a":1}`)})
+	j, err := s.postAnnouncement(t, announcement{ContentType: "image/png", SizeBytes: int64(len(image)), Params: json.RawMessage(`{"a":1}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,14 +199,17 @@ func TestOverTheInlineLimitAnUploadIsOffered(t *testing.T) {
 				s := newSystem(t)
 				var id job.ID
 				for range 1 + len(key)/3 { // under a key the offer can be had again
-					j, err := s.service.Submit(t.Context(), alice, service.Submission{
+					out, err := s.service.Submit(t.Context(), alice, service.Submission{
 						Size: size, Image: strings.NewReader(image), Key: key,
 						Rest: func() (json.RawMessage, error) { return json.RawMessage(`{"a":1}`), nil },
 					})
-					wantKind(t, err, job.TooLarge)
-					offer, ok := errors.AsType[*service.OfferError](err)
-					if !ok || offer.Job.Upload == nil || offer.Job.Upload.Headers["Content-Type"] != "image/png" {
-						t.Fatalf("error is %v", err)
+					if err != nil {
+						t.Fatal(err)
+					}
+					wantKind(t, out.Err, job.TooLarge)
+					j := out.Job
+					if out.Result != service.Offered || j.Upload == nil || j.Upload.Headers["Content-Type"] != "image/png" {
+						t.Fatalf("outcome is %+v", out)
 					}
 					if id != "" && j.ID != id {
 						t.Error("another job")
@@ -226,9 +229,9 @@ func TestOverTheInlineLimitAnUploadIsOffered(t *testing.T) {
 		}
 	}
 	s := newSystem(t)
-	_, err := s.service.Submit(t.Context(), alice, submission("IMG"+strings.Repeat("x", 1<<20)))
+	out, err := s.service.Submit(t.Context(), alice, submission("IMG"+strings.Repeat("x", 1<<20)))
 	wantKind(t, err, job.TooLarge)
-	if _, ok := errors.AsType[*service.OfferError](err); ok || s.store.Documents() != 0 {
+	if out.Job != nil || s.store.Documents() != 0 {
 		t.Error("an image that no job may weigh is offered an upload")
 	}
 }
@@ -237,14 +240,14 @@ func TestAnnouncementsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	for name, tt := range map[string]struct {
-		in   service.Announcement
+		in   announcement
 		kind job.Kind
 	}{
-		"no size":    {service.Announcement{ContentType: "image/png"}, job.Invalid},
-		"too large":  {service.Announcement{ContentType: "image/png", SizeBytes: 1<<20 + 1}, job.TooLarge},
-		"bad params": {service.Announcement{ContentType: "image/png", SizeBytes: 1, Params: json.RawMessage(`{"bad":1}`)}, job.Invalid},
+		"no size":    {announcement{ContentType: "image/png"}, job.Invalid},
+		"too large":  {announcement{ContentType: "image/png", SizeBytes: 1<<20 + 1}, job.TooLarge},
+		"bad params": {announcement{ContentType: "image/png", SizeBytes: 1, Params: json.RawMessage(`{"bad":1}`)}, job.Invalid},
 	} {
-		_, err := s.service.Announce(t.Context(), alice, tt.in)
+		_, err := s.postAnnouncement(t, tt.in)
 		if job.KindOf(err) != tt.kind {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -262,10 +265,10 @@ func TestAnnouncedWhileTheImageIsRead(t *testing.T) {
 	in := submission("IMG of a bear")
 	in.Key = "k"
 	in.Rest = func() (json.RawMessage, error) {
-		_, err := s.service.Announce(t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: int64(len("IMG of a bear")), Key: "k"})
+		_, err := s.postAnnouncement(t, announcement{ContentType: "image/png", SizeBytes: int64(len("IMG of a bear")), Key: "k"})
 		return nil, err
 	}
-	j, err := s.service.Submit(t.Context(), alice, in)
+	j, err := s.post(t.Context(), alice, in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +302,7 @@ func TestRefusedAnnouncementsAreNotBooked(t *testing.T) {
 	t.Parallel()
 	q := &booked{full: true}
 	s := newSystemWith(t, func(c *service.Config) { c.Quota = q })
-	_, err := s.service.Announce(t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: 100})
+	_, err := s.postAnnouncement(t, announcement{ContentType: "image/png", SizeBytes: 100})
 	wantKind(t, err, job.Exhausted)
 	if q.bytes != 0 {
 		t.Errorf("%d bytes of a refused announcement are booked", q.bytes)
@@ -356,14 +359,14 @@ func TestRepeatIsBookedOnce(t *testing.T) {
 	t.Parallel()
 	image := "IMG" + strings.Repeat("x", 1<<19) // larger than a submit may be
 	submit := func(s *system) error {
-		_, err := s.service.Submit(t.Context(), alice, service.Submission{Image: strings.NewReader(image), Key: "k"})
-		if _, ok := errors.AsType[*service.OfferError](err); ok {
-			return nil
+		out, err := s.service.Submit(t.Context(), alice, service.Submission{Image: strings.NewReader(image), Key: "k"})
+		if out.Result == service.NotAccepted {
+			return out.Err
 		}
 		return err
 	}
 	announce := func(s *system) error {
-		_, err := s.service.Announce(t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: int64(len(image)), Key: "k"})
+		_, err := s.postAnnouncement(t, announcement{ContentType: "image/png", SizeBytes: int64(len(image)), Key: "k"})
 		return err
 	}
 	roomy := func(c *service.Config) { c.Limits.InlineBytes = c.Limits.MaxBytes }

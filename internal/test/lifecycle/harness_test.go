@@ -107,9 +107,30 @@ func submission(image string) service.Submission {
 	return service.Submission{Image: strings.NewReader(image)}
 }
 
+// post submits, and returns the job beside why it is not accepted, if it is not.
+func (s *system) post(ctx context.Context, who job.Caller, in service.Submission) (*job.Job, error) {
+	out, err := s.service.Submit(ctx, who, in)
+	return out.Job, errors.Join(err, out.Err)
+}
+
+// announcement is an image that will be uploaded directly.
+type announcement struct {
+	ContentType string
+	SizeBytes   int64
+	Params      json.RawMessage
+	Key         string
+}
+
+func (s *system) postAnnouncement(t *testing.T, a announcement) (*job.Job, error) {
+	t.Helper()
+	return s.post(t.Context(), alice, service.Submission{
+		ContentType: a.ContentType, Size: a.SizeBytes, Key: a.Key, Rest: func() (json.RawMessage, error) { return a.Params, nil },
+	})
+}
+
 func (s *system) submit(t *testing.T, image string) *job.Job {
 	t.Helper()
-	j, err := s.service.Submit(t.Context(), alice, submission(image))
+	j, err := s.post(t.Context(), alice, submission(image))
 	if err != nil {
 		t.Fatalf("submit: %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
-	"claimcheck.example/internal/service"
 )
 
 // TestWhatIsAcceptedStaysAccepted has two requests for one job overlap, of which the one
@@ -18,13 +17,13 @@ func TestWhatIsAcceptedStaysAccepted(t *testing.T) {
 	submit := func(t *testing.T, s *system, _ job.ID) (*job.Job, error) {
 		in := submission("IMG one")
 		in.Key = "k"
-		return s.service.Submit(t.Context(), alice, in)
+		return s.post(t.Context(), alice, in)
 	}
 	commit := func(t *testing.T, s *system, id job.ID) (*job.Job, error) {
 		return s.service.Commit(t.Context(), alice, id, nil)
 	}
 	announced := func(t *testing.T, s *system) job.ID {
-		j, err := s.service.Announce(t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: 7, Key: "k"})
+		j, err := s.postAnnouncement(t, announcement{ContentType: "image/png", SizeBytes: 7, Key: "k"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +88,7 @@ func TestRepeatOfWhatWasGivenUp(t *testing.T) {
 		s := newSystem(t)
 		in := submission("IMG one")
 		in.Key = "k"
-		j, err := s.service.Submit(t.Context(), alice, in)
+		j, err := s.post(t.Context(), alice, in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +101,7 @@ func TestRepeatOfWhatWasGivenUp(t *testing.T) {
 		}
 		in = submission("IMG one")
 		in.Key = "k"
-		again, err := s.service.Submit(t.Context(), alice, in)
+		again, err := s.post(t.Context(), alice, in)
 		if err != nil || again.ID != j.ID || again.Status != job.Pending {
 			t.Errorf("repeated: %+v, %v", again, err)
 		}

@@ -8,7 +8,6 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/redrive"
-	"claimcheck.example/internal/service"
 )
 
 // TestWhatANewerReleaseWroteStays has another release add to the documents of a job that
@@ -27,12 +26,12 @@ func TestWhatANewerReleaseWroteStays(t *testing.T) {
 	}
 	submitted := s.submit(t, "IMG one")
 	add(submitted.ID)
-	announced, err := s.service.Announce(t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: 7, Key: "k"})
+	announced, err := s.postAnnouncement(t, announcement{ContentType: "image/png", SizeBytes: 7, Key: "k"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	add(announced.ID)
-	if _, err := s.service.Submit(t.Context(), alice, keyed("k", strings.NewReader("IMG two"))); err != nil {
+	if _, err := s.post(t.Context(), alice, keyed("k", strings.NewReader("IMG two"))); err != nil {
 		t.Fatal(err)
 	}
 	lost := s.submit(t, "IMG three")

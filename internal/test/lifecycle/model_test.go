@@ -95,7 +95,7 @@ func (m *model) submit(rt *rapid.T) {
 		in = submission(fmt.Sprintf("IMG key %d", key)) // one image for each key
 		in.Key = fmt.Sprint("key ", key)
 	}
-	j, err := m.s.service.Submit(m.t.Context(), alice, in)
+	j, err := m.s.post(m.t.Context(), alice, in)
 	if err != nil {
 		return
 	}
@@ -121,7 +121,7 @@ func (m *model) imageOf(in service.Submission) string {
 func (m *model) announce(*rapid.T) {
 	m.n++
 	image := fmt.Sprintf("IMG %04d", m.n)
-	j, err := m.s.service.Announce(m.t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: int64(len(image))})
+	j, err := m.s.postAnnouncement(m.t, announcement{ContentType: "image/png", SizeBytes: int64(len(image))})
 	if err != nil {
 		return
 	}

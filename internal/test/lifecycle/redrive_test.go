@@ -9,7 +9,6 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
 	"claimcheck.example/internal/redrive"
-	"claimcheck.example/internal/service"
 	"claimcheck.example/internal/worker"
 )
 
@@ -143,14 +142,14 @@ func TestWhatIsNotPutBack(t *testing.T) {
 		}, redrive.NotThere, redrive.NotThere},
 		"never accepted": {func(s *system, t *testing.T) job.ID {
 			s.queue.Inject(jobtest.Fault{Op: jobtest.OpSend, Call: 1})
-			j, err := s.service.Submit(t.Context(), alice, submission("IMG one"))
+			j, err := s.post(t.Context(), alice, submission("IMG one"))
 			if err == nil {
 				t.Fatal("no error")
 			}
 			return j.ID
 		}, redrive.NeverAccepted, redrive.NeverAccepted},
 		"never uploaded": {func(s *system, t *testing.T) job.ID {
-			j, err := s.service.Announce(t.Context(), alice, service.Announcement{ContentType: "image/png", SizeBytes: 7})
+			j, err := s.postAnnouncement(t, announcement{ContentType: "image/png", SizeBytes: 7})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -56,7 +56,7 @@ func TestClientsMistakeLeavesNothingBehind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSystem(t)
-			j, err := s.service.Submit(t.Context(), alice, tt.in)
+			j, err := s.post(t.Context(), alice, tt.in)
 			wantKind(t, err, tt.kind)
 			if j != nil {
 				t.Errorf("a job is told: %+v", j)
@@ -72,7 +72,7 @@ func TestDeniedSubmitReadsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.monitor.deny = func(q job.Access) (bool, bool) { return q.Action == job.ActionSubmit, true }
-	_, err := s.service.Submit(t.Context(), alice, service.Submission{Image: iotest.ErrReader(errors.New("was read"))})
+	_, err := s.post(t.Context(), alice, service.Submission{Image: iotest.ErrReader(errors.New("was read"))})
 	wantKind(t, err, job.Denied)
 }
 
@@ -83,7 +83,7 @@ func TestTooManyUploadsAreToldBeforeTheirBodiesAreRead(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 64 {
 		r, w := io.Pipe()
-		wg.Go(func() { s.service.Submit(t.Context(), alice, service.Submission{Image: r}) })
+		wg.Go(func() { s.post(t.Context(), alice, service.Submission{Image: r}) })
 		go func() {
 			w.Write([]byte("IMG"))
 			started <- struct{}{}
@@ -94,7 +94,7 @@ func TestTooManyUploadsAreToldBeforeTheirBodiesAreRead(t *testing.T) {
 	for range 64 {
 		<-started
 	}
-	_, err := s.service.Submit(t.Context(), alice, service.Submission{Image: iotest.ErrReader(errors.New("was read"))})
+	_, err := s.post(t.Context(), alice, service.Submission{Image: iotest.ErrReader(errors.New("was read"))})
 	wantKind(t, err, job.Exhausted)
 	if e, _ := errors.AsType[*job.Error](err); e.RetryAfter <= 0 {
 		t.Error("it is not told when to come back")
@@ -109,18 +109,18 @@ func TestTooManyUploadsAreToldBeforeTheirBodiesAreRead(t *testing.T) {
 func TestCrowd(t *testing.T) {
 	t.Parallel()
 	s := newSystemWith(t, func(c *service.Config) { c.Crowded = func(bytes int64) bool { return bytes > 1000 } })
-	_, err := s.service.Submit(t.Context(), alice, service.Submission{Body: 1001, Image: iotest.ErrReader(errors.New("was read"))})
+	_, err := s.post(t.Context(), alice, service.Submission{Body: 1001, Image: iotest.ErrReader(errors.New("was read"))})
 	wantKind(t, err, job.Exhausted)
 	if e, _ := errors.AsType[*job.Error](err); e.RetryAfter <= 0 {
 		t.Error("it is not told when to come back")
 	}
-	if _, err := s.service.Submit(t.Context(), alice, service.Submission{Body: 1000, Image: strings.NewReader("IMG")}); err != nil {
+	if _, err := s.post(t.Context(), alice, service.Submission{Body: 1000, Image: strings.NewReader("IMG")}); err != nil {
 		t.Error(err)
 	}
 	// What is offered a direct upload wants no room.
-	_, err = s.service.Submit(t.Context(), alice, service.Submission{Body: 1 << 19, Size: 1 << 19, Image: strings.NewReader("IMG")})
-	if _, ok := errors.AsType[*service.OfferError](err); !ok {
-		t.Errorf("an image over the inline limit is told %v, want an offer", err)
+	out, err := s.service.Submit(t.Context(), alice, service.Submission{Body: 1 << 19, Size: 1 << 19, Image: strings.NewReader("IMG")})
+	if err != nil || out.Result != service.Offered {
+		t.Errorf("an image over the inline limit comes to %+v, %v, want an offer", out, err)
 	}
 }
 
@@ -161,7 +161,7 @@ func failSubmit(t *testing.T, key string, fault jobtest.Fault, also jobtest.Op) 
 	}
 	in := submission("IMG one")
 	in.Key = key
-	j, err := s.service.Submit(t.Context(), alice, in)
+	j, err := s.post(t.Context(), alice, in)
 	for _, m := range mend {
 		m()
 	}
@@ -193,7 +193,7 @@ func failSubmit(t *testing.T, key string, fault jobtest.Fault, also jobtest.Op) 
 	// The client does what it was told: it submits again under the same key.
 	in = submission("IMG one")
 	in.Key = key
-	again, err := s.service.Submit(t.Context(), alice, in)
+	again, err := s.post(t.Context(), alice, in)
 	if err != nil || again.ID != j.ID {
 		t.Fatalf("repeat gives %v, %v; want job %s", again, err, j.ID)
 	}
@@ -210,7 +210,7 @@ func TestSubmitRunsToItsEndWhenTheClientLeaves(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	ctx, leave := context.WithCancel(t.Context())
-	j, err := s.service.Submit(ctx, alice, service.Submission{
+	j, err := s.post(ctx, alice, service.Submission{
 		Image: strings.NewReader("IMG"),
 		Rest:  func() (json.RawMessage, error) { leave(); return nil, nil },
 	})
@@ -233,7 +233,7 @@ func TestClientThatLeavesHalfWayLeavesNothing(t *testing.T) {
 		leave()
 		w.CloseWithError(context.Canceled)
 	}()
-	_, err := s.service.Submit(ctx, alice, service.Submission{Image: r})
+	_, err := s.post(ctx, alice, service.Submission{Image: r})
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -246,7 +246,7 @@ func TestKeyNamesOneJobForEver(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	submit := func(who job.Caller, key, image, params string) (*job.Job, error) {
-		return s.service.Submit(t.Context(), who, service.Submission{
+		return s.post(t.Context(), who, service.Submission{
 			Image: strings.NewReader(image), Key: key,
 			Rest: func() (json.RawMessage, error) {
 				if params == "" {
@@ -293,7 +293,7 @@ func TestConcurrentSubmitsUnderOneKeyMakeOneJob(t *testing.T) {
 		wg.Go(func() {
 			in := submission("IMG one")
 			in.Key = "k"
-			j, err := s.service.Submit(t.Context(), alice, in)
+			j, err := s.post(t.Context(), alice, in)
 			if err != nil {
 				t.Error(err)
 				return
@@ -324,7 +324,7 @@ func TestConcurrentSubmitsOfDifferentImagesUnderOneKey(t *testing.T) {
 			wg.Go(func() {
 				in := submission(images[i])
 				in.Key = "k"
-				_, won[i] = s.service.Submit(t.Context(), alice, in)
+				_, won[i] = s.post(t.Context(), alice, in)
 			})
 		}
 		wg.Wait()
@@ -343,20 +343,21 @@ func TestConcurrentSubmitsOfDifferentImagesUnderOneKey(t *testing.T) {
 	}
 }
 
-func TestWitnessSeesWhatWasAccepted(t *testing.T) {
+func TestPreviewerSeesWhatWasAccepted(t *testing.T) {
 	t.Parallel()
 	var seen view
 	s := newSystem(t)
 	service := service.New(service.Config{
-		Store: s.store, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Witness: &seen, Now: s.runner.Now, Logger: s.runner.Logger,
+		Store: s.store, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Previewer: &seen, Now: s.runner.Now, Logger: s.runner.Logger,
 		Limits: service.Limits{MaxBytes: 1 << 20, InlineBytes: 1 << 20, MaxPixels: 1000, Uploads: 1, Retention: 1, Settle: 1e9},
 	})
-	j, err := service.Submit(t.Context(), alice, submission("IMG one"))
+	out, err := service.Submit(t.Context(), alice, submission("IMG one"))
+	j := out.Job
 	if err != nil {
 		t.Fatal(err)
 	}
 	if seen.String() != "IMG one" || seen.accepted != j.ID || seen.closed != 1 {
-		t.Errorf("witness saw %q, %v, %d", seen.String(), seen.accepted, seen.closed)
+		t.Errorf("the previewer saw %q, %v, %d", seen.String(), seen.accepted, seen.closed)
 	}
 }
 

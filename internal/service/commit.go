@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,118 +10,6 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/service/authz"
 )
-
-// Announcement is an image that a client wants to upload by itself.
-type Announcement struct {
-	ContentType string
-	SizeBytes   int64
-	Params      json.RawMessage
-	Key         string // idempotency key; empty for none
-}
-
-// Announce makes a job whose image the client will put into storage by itself, and
-// [Service.Commit] afterwards. The job stays pending with its upload until then, and is
-// told as failed when the upload expires first.
-func (s *Service) Announce(ctx context.Context, who job.Caller, in Announcement) (*job.Job, error) {
-	to, err := s.authz.Submit(ctx, who)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case in.SizeBytes <= 0:
-		return nil, job.Errorf(job.Invalid, "size_bytes is missing; say how many bytes the image has")
-	case in.SizeBytes > s.limits.MaxBytes:
-		return nil, s.tooLarge()
-	case !s.rules.Accepts(in.ContentType):
-		return nil, job.Errorf(job.Unsupported, "this service does not process %.80q; say as content_type which kind of image it is", in.ContentType)
-	}
-	j := &job.Job{
-		Status: job.Pending, Owner: who.Owner(), Params: in.Params,
-		Input: job.Media{ContentType: in.ContentType, SizeBytes: in.SizeBytes},
-	}
-	if err := s.rules.CheckParams(j.Input, j.Params); err != nil {
-		return nil, err
-	}
-	earlier, err := s.named(ctx, to, j, in.Key)
-	switch {
-	case err != nil:
-		return j, err
-	case earlier != nil:
-		return s.announced(ctx, earlier, j)
-	}
-	if err := s.quota.Submit(j.Owner); err != nil {
-		return nil, err
-	}
-	if err := s.quota.Bytes(j.Owner, in.SizeBytes); err != nil {
-		return nil, err
-	}
-	return s.announce(ctx, to, j)
-}
-
-// announce stores the document of a job that awaits its upload. When a backend fails,
-// the returned job is not nil beside the error.
-func (s *Service) announce(ctx context.Context, to authz.Writer, j *job.Job) (*job.Job, error) {
-	docs := to.Documents
-	now := s.now()
-	j.Stamp(now)
-	j.CreatedAt, j.UploadUntil = j.UpdatedAt, now.Add(s.limits.UploadTTL).UTC().Truncate(time.Second)
-	var err error
-	if j.Version == "" {
-		j.Version, err = docs.Create(ctx, j)
-	} else { // it stands there as failed: a try that was not accepted
-		j.Version, err = docs.Swap(ctx, j)
-	}
-	if job.KindOf(err) == job.Conflict { // another one under the same key was faster
-		earlier, lerr := docs.Load(ctx, j.ID)
-		if lerr == nil {
-			return s.announced(ctx, earlier, j)
-		}
-		err = lerr
-	}
-	if err == nil {
-		j.Upload, err = s.upload(ctx, j)
-	}
-	if err != nil {
-		return j, job.Wrap(job.KindOf(err), err, errNotAccepted)
-	}
-	return j, nil
-}
-
-// announced answers an announcement of j whose key names a job already.
-func (s *Service) announced(ctx context.Context, earlier, j *job.Job) (*job.Job, error) {
-	switch {
-	case earlier.Deleted:
-		return nil, errBeingDeleted
-	case !sameSubmission(earlier, j):
-		return nil, job.Errorf(job.Mismatch, errKeyReused)
-	case earlier.Unaccepted:
-		return earlier, job.Errorf(job.Unavailable, errNotAccepted)
-	}
-	j = s.effective(earlier)
-	var err error
-	if j.Upload, err = s.upload(ctx, j); err != nil {
-		return j, job.Wrap(job.KindOf(err), err, errNotAccepted)
-	}
-	return j, nil
-}
-
-// upload returns the request with which the job's image can still be put into storage,
-// or nil when the job awaits none (any more).
-func (s *Service) upload(ctx context.Context, j *job.Job) (*job.Upload, error) {
-	left := j.UploadUntil.Sub(s.now())
-	if j.UploadUntil.IsZero() || left <= 0 || j.Status != job.Pending {
-		return nil, nil
-	}
-	u, err := s.presigner.PresignInput(ctx, j.ID, j.Input.ContentType, j.Input.SizeBytes, left)
-	if err != nil {
-		return nil, err
-	}
-	if u.ExpiresAt.After(j.UploadUntil) {
-		u.ExpiresAt = j.UploadUntil
-	}
-	u.ExpiresAt = u.ExpiresAt.UTC().Truncate(time.Second)
-	return u, nil
-}
 
 // Commit takes the image that was uploaded for an announced job: it is looked at, not
 // read as a whole, and the job is queued. It may be repeated. An image that must not be
@@ -138,7 +25,7 @@ func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	case j.Status != job.Pending:
 		return s.effective(j), nil // committed before, or over
 	case j.UploadUntil.IsZero():
-		return s.again(ctx, docs, j, trace)
+		return s.commitAgain(ctx, docs, j, trace)
 	case s.now().After(j.UploadUntil):
 		return nil, job.Errorf(job.Conflict, "the time for this upload is over; submit the image again")
 	}
@@ -168,8 +55,13 @@ func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	return j, nil
 }
 
-func (s *Service) send(ctx context.Context, j *job.Job, trace map[string]string) error {
-	return s.queue.Send(ctx, job.Message{JobID: j.ID, Owner: j.Owner, Trace: trace})
+// commitAgain repeats the commit of a job that is queued already.
+func (s *Service) commitAgain(ctx context.Context, docs job.Documents, j *job.Job, trace map[string]string) (*job.Job, error) {
+	j, err := s.resend(ctx, docs, j, trace)
+	if err != nil && !errors.Is(err, errBeingDeleted) {
+		err = job.Wrap(job.KindOf(err), err, sayNotAccepted)
+	}
+	return j, err
 }
 
 // inspectStored looks at an uploaded image through a ranged read, or a few.
@@ -188,12 +80,12 @@ func (s *Service) inspectStored(ctx context.Context, objects job.Objects, j *job
 		return job.Media{}, job.Errorf(job.Invalid, "%d bytes were uploaded of an image that was announced with %d; submit it again", r.total, j.Input.SizeBytes)
 	}
 	head = head[:n]
-	found := job.Job{}
-	if err := s.judge(&found, head); err != nil {
+	contentType, err := s.judge(head)
+	if err != nil {
 		return job.Media{}, err
 	}
-	if found.Input.ContentType != j.Input.ContentType {
-		return job.Media{}, job.Errorf(job.Unsupported, "the image is %s, not %s as announced", found.Input.ContentType, j.Input.ContentType)
+	if contentType != j.Input.ContentType {
+		return job.Media{}, job.Errorf(job.Unsupported, "the image is %s, not %s as announced", contentType, j.Input.ContentType)
 	}
 	media, err := s.inspector.InspectAt(r, r.total, s.limits.MaxPixels)
 	if r.failed != nil {
@@ -219,10 +111,6 @@ func (s *Service) reject(ctx context.Context, to authz.Writer, j *job.Job, why e
 		return err
 	}
 	return why
-}
-
-func (s *Service) tooLarge() error {
-	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", s.limits.MaxBytes)
 }
 
 const (

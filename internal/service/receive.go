@@ -1,0 +1,187 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// admit takes one of the places for uploads, release gives it back. Exhausted when all
+// are taken or there is no room for the body: then nothing is read, asked for or booked.
+// What will be offered a direct upload takes up no room.
+func (s *Service) admit(in Submission) error {
+	if in.Size > s.limits.InlineBytes || !s.crowded(in.Body) {
+		select {
+		case s.uploads <- struct{}{}:
+			return nil
+		default:
+		}
+	}
+	return &job.Error{Kind: job.Exhausted, Message: "too many uploads at once; try again shortly", RetryAfter: time.Second + rand.N(3*time.Second)}
+}
+
+func (s *Service) release() { <-s.uploads }
+
+// announce checks an image that will be uploaded directly.
+func (u *submit) announce() error {
+	switch in := u.in; {
+	case in.Size <= 0:
+		return job.Errorf(job.Invalid, "size_bytes is missing; say how many bytes the image has")
+	case in.Size > u.s.limits.MaxBytes:
+		return u.s.tooLarge()
+	case !u.s.rules.Accepts(in.ContentType):
+		return job.Errorf(job.Unsupported, "this service does not process %.80q; say as content_type which kind of image it is", in.ContentType)
+	}
+	u.job.Input = job.Media{ContentType: u.in.ContentType, SizeBytes: u.in.Size}
+	return u.takeParams()
+}
+
+// takeParams reads what comes with the image, and asks whether the processor can do it.
+func (u *submit) takeParams() (err error) {
+	if u.in.Rest != nil {
+		if u.job.Params, err = u.in.Rest(); err != nil {
+			return err
+		}
+	}
+	return u.s.rules.CheckParams(u.job.Input, u.job.Params)
+}
+
+// digest reads an image only to compare it with the one that its key names already.
+func (u *submit) digest() (err error) {
+	sum := newDigest()
+	src := &boundedImage{r: u.in.Image, max: u.s.limits.MaxBytes, inline: u.s.limits.MaxBytes}
+	n, err := io.Copy(io.Discard, io.TeeReader(src, sum))
+	if err != nil {
+		return err
+	}
+	u.job.Input.SizeBytes, u.job.Input.SHA256 = n, sum.hex()
+	if u.in.Rest != nil {
+		u.job.Params, err = u.in.Rest()
+	}
+	return err
+}
+
+// stage reads and judges an image, and makes it ready to be stored. One that is too large
+// for the submit is only counted.
+func (u *submit) stage(ctx context.Context) error {
+	s, j := u.s, u.job
+	// The head is read in any case: it says what is to be offered.
+	src := &boundedImage{r: u.in.Image, max: s.limits.MaxBytes, inline: max(s.limits.InlineBytes, job.HeadSize)}
+	head := make([]byte, job.HeadSize)
+	n, err := io.ReadFull(src, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	head = head[:n]
+	if j.Input.ContentType, err = s.judge(head); err != nil {
+		return err
+	}
+	if u.in.Size > s.limits.InlineBytes {
+		err = errOverInline
+	} else {
+		err = u.stageWhole(ctx, io.MultiReader(bytes.NewReader(head), src))
+	}
+	if errors.Is(err, errOverInline) {
+		u.over = true
+		err = u.countRest(src)
+	}
+	if err != nil {
+		return err
+	}
+	return u.takeParams()
+}
+
+func (u *submit) stageWhole(ctx context.Context, image io.Reader) error {
+	inspection := u.s.inspector.Inspect(u.s.limits.MaxPixels)
+	var sink io.Writer = inspection
+	if u.preview != nil {
+		sink = io.MultiWriter(inspection, u.preview)
+	}
+	staged, err := u.to.Objects.Stage(ctx, job.Input, u.job.ID, u.job.Input.ContentType, holder{io.TeeReader(image, sink), u.in.Held})
+	if err != nil {
+		return err
+	}
+	u.staged = staged
+	media, err := inspection.Finish()
+	if err != nil {
+		return err
+	}
+	media.ContentType, media.SizeBytes, media.SHA256 = u.job.Input.ContentType, staged.Size(), staged.SHA256()
+	u.job.Input = media
+	return nil
+}
+
+// countRest finds out how large an image is that is offered a direct upload.
+func (u *submit) countRest(src *boundedImage) error {
+	n := u.in.Size
+	if n == 0 {
+		src.inline = src.max // nothing more is kept of it
+		if _, err := io.Copy(io.Discard, src); err != nil {
+			return err
+		}
+		n = src.n
+	}
+	if n > u.s.limits.MaxBytes {
+		return u.s.tooLarge()
+	}
+	u.job.Input.SizeBytes = n
+	return nil
+}
+
+// holder is an image as a job.Holder.
+type holder struct {
+	io.Reader
+	held func()
+}
+
+func (h holder) Hold() {
+	if h.held != nil {
+		h.held()
+	}
+}
+
+// judge returns the media type of an image by its first bytes, or why it is refused.
+func (s *Service) judge(head []byte) (contentType string, err error) {
+	if len(head) == 0 {
+		return "", job.Errorf(job.Invalid, "the image is empty; send the bytes of an image file")
+	}
+	contentType = s.inspector.Detect(head)
+	if contentType == "" || !s.rules.Accepts(contentType) {
+		return "", job.Errorf(job.Unsupported, "%s", s.inspector.Refusal(head, s.rules.Accepts))
+	}
+	return contentType, nil
+}
+
+func (s *Service) tooLarge() error {
+	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", s.limits.MaxBytes)
+}
+
+// errOverInline is an image that is too large for a submit itself.
+var errOverInline = errors.New("image is over the inline limit")
+
+// boundedImage bounds an image and words its reader's errors.
+type boundedImage struct {
+	r           io.Reader
+	n           int64
+	max, inline int64
+}
+
+func (b *boundedImage) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.n += int64(n)
+	if b.n > b.max {
+		return 0, job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", b.max)
+	}
+	if b.n > b.inline {
+		return 0, errOverInline
+	}
+	if err != nil && err != io.EOF && job.KindOf(err) == job.Unknown {
+		err = job.Wrap(job.Invalid, err, "the body broke off before its end; send it again")
+	}
+	return n, err
+}

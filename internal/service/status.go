@@ -1,0 +1,69 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// Status returns the job as the caller may see it. A job that can no longer end by
+// itself is told as failed, whatever its document says.
+func (s *Service) Status(ctx context.Context, who job.Caller, id job.ID) (*job.Job, error) {
+	j, err := s.authz.Status(ctx, who, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.seen(ctx, j)
+}
+
+// seen is the job as its status shows it.
+func (s *Service) seen(ctx context.Context, j *job.Job) (_ *job.Job, err error) {
+	j = s.effective(j)
+	j.Upload, err = s.upload(ctx, j)
+	return j, err
+}
+
+// Output returns the result of a completed job, or the part of it that choose asks for
+// once it has seen the job; the caller closes Body. When the job exists but there is no
+// output (yet), the error is NotFound and the job is returned beside it.
+func (s *Service) Output(ctx context.Context, who job.Caller, id job.ID, choose func(*job.Job) job.OpenOptions) (*job.Job, *job.Content, error) {
+	j, open, err := s.authz.Output(ctx, who, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	j = s.effective(j)
+	switch j.Status {
+	case job.Completed:
+	case job.Failed:
+		return j, nil, job.Errorf(job.NotFound, "job %s failed and has no output: %s", id, j.Message)
+	default:
+		return j, nil, job.Errorf(job.NotFound, "job %s is %s and has no output yet; ask its status until it is completed", id, j.Status)
+	}
+	c, err := open(ctx, choose(j))
+	if job.KindOf(err) == job.NotFound {
+		return j, nil, job.Wrap(job.NotFound, err, fmt.Sprintf("the output of job %s is gone; outputs are kept for a limited time", id))
+	}
+	return j, c, err
+}
+
+func (s *Service) effective(j *job.Job) *job.Job { return j.Effective(s.now(), s.limits.Retention) }
+
+// upload returns the request with which the job's image can still be put into storage,
+// or nil when the job awaits none (any more).
+func (s *Service) upload(ctx context.Context, j *job.Job) (*job.Upload, error) {
+	left := j.UploadUntil.Sub(s.now())
+	if j.UploadUntil.IsZero() || left <= 0 || j.Status != job.Pending {
+		return nil, nil
+	}
+	u, err := s.presigner.PresignInput(ctx, j.ID, j.Input.ContentType, j.Input.SizeBytes, left)
+	if err != nil {
+		return nil, err
+	}
+	if u.ExpiresAt.After(j.UploadUntil) {
+		u.ExpiresAt = j.UploadUntil
+	}
+	u.ExpiresAt = u.ExpiresAt.UTC().Truncate(time.Second)
+	return u, nil
+}

@@ -81,6 +81,9 @@ type Options struct {
 	// Proxies is how many proxies stand before the service that can be relied on to append
 	// to X-Forwarded-For whom they were asked by, and that nobody can get around.
 	Proxies int
+	// Accepts reports whether the service takes images of a media type, for people to read
+	// on the page; nil: it takes all that are known.
+	Accepts func(contentType string) bool
 	// Quota tells clients of their limits; nil: there are none to tell of.
 	Quota Quota
 	// Observer hears what became of submits; nil: nobody listens.
@@ -168,7 +171,7 @@ func New(o Options) (h http.Handler, patterns []string) {
 	}
 	a.IdleTimeout = cmp.Or(a.IdleTimeout, 30*time.Second)
 	a.AuthHeader = cmp.Or(a.AuthHeader, "Authorization")
-	a.thePage = sync.OnceValue(func() document { return newPage(a.AuthHeader) })
+	a.thePage = sync.OnceValue(func() document { return newPage(a.AuthHeader, a.Accepts) })
 	a.routes = a.table()
 	mux := http.NewServeMux()
 	for _, rt := range a.routes {

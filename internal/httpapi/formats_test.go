@@ -112,3 +112,22 @@ func TestFilesAreRefusedByName(t *testing.T) {
 	}
 	wantNothing(t, s)
 }
+
+// TestPageNamesTheFormats compares what the page says and its chooser offers with what
+// the service takes.
+func TestPageNamesTheFormats(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ processor, formats, types string }{
+		{"PROCESSOR=image", "JPEG, PNG, GIF, WebP, TIFF or BMP", "image/jpeg,.jpg,.jpeg,image/png,.png,image/gif,.gif,image/webp,.webp,image/tiff,.tif,.tiff,image/bmp,.bmp"},
+		{anyFormat, "JPEG, PNG, GIF, WebP, TIFF, BMP, HEIC, AVIF or JPEG XL", "image/bmp,.bmp,image/heic,.heic,.heif,image/avif,.avif,image/jxl,.jxl"},
+	}
+	for _, tt := range tests {
+		page := string(apptest.Get(t, apptest.Start(t, tt.processor).URL).Bytes)
+		if !strings.Contains(page, "<p id=\"takes\" class=\"quiet\">"+tt.formats+", as many as you like.</p>") {
+			t.Errorf("%s: the page does not say %q", tt.processor, tt.formats)
+		}
+		if !strings.Contains(page, tt.types+"\" multiple") {
+			t.Errorf("%s: the chooser does not offer %q", tt.processor, tt.types)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
 )
 
@@ -64,10 +65,15 @@ var pageFolder = sync.OnceValue(func() map[string]document {
 // newPage returns the page with its style and program within: one request fetches it, and
 // hashes allow just these two to take effect. By 'self' any output of a job would be
 // allowed as well, and those are strangers' bytes.
-func newPage(authHeader string) document {
+func newPage(authHeader string, accepts func(contentType string) bool) document {
+	if accepts == nil {
+		accepts = func(string) bool { return true }
+	}
+	formats, types := imageinfo.Taken(accepts)
 	style := string(pageFile("page.css"))
 	script := string(bytes.Join([][]byte{pageFile("talk.js"), pageFile("card.js"), pageFile("page.js")}, []byte("\n")))
-	body := strings.NewReplacer("{{style}}", style, "{{script}}", script, "{{auth-header}}", html.EscapeString(authHeader)).Replace(string(pageFile("index.html")))
+	body := strings.NewReplacer("{{style}}", style, "{{script}}", script, "{{auth-header}}", html.EscapeString(authHeader),
+		"{{formats}}", html.EscapeString(formats), "{{types}}", html.EscapeString(types)).Replace(string(pageFile("index.html")))
 	policy := strings.Join([]string{
 		"default-src 'none'",
 		"script-src " + hashSource(script),

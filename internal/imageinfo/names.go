@@ -15,17 +15,18 @@ import (
 // under which software knows them.
 var followed = []struct {
 	contentType, name string
+	extensions        []string // of file names
 	aliases           []string
 }{
-	{JPEG, "JPEG", []string{"image/jpg", "image/jpe", "image/jfif", "image/pjpeg", "image/x-jpeg", "image/x-jpg"}},
-	{PNG, "PNG", []string{"image/x-png", "image/apng", "image/vnd.mozilla.apng"}},
-	{GIF, "GIF", []string{"image/x-gif"}},
-	{WebP, "WebP", []string{"image/x-webp"}},
-	{TIFF, "TIFF", []string{"image/tif", "image/x-tif", "image/x-tiff"}},
-	{BMP, "BMP", []string{"image/x-bmp", "image/x-ms-bmp", "image/ms-bmp", "image/x-windows-bmp"}},
-	{HEIC, "HEIC", []string{HEIF, "image/heic-sequence", "image/heif-sequence", "image/x-heic", "image/x-heif"}},
-	{AVIF, "AVIF", []string{"image/avif-sequence", "image/x-avif"}},
-	{JXL, "JPEG XL", []string{"image/x-jxl"}},
+	{JPEG, "JPEG", []string{".jpg", ".jpeg"}, []string{"image/jpg", "image/jpe", "image/jfif", "image/pjpeg", "image/x-jpeg", "image/x-jpg"}},
+	{PNG, "PNG", []string{".png"}, []string{"image/x-png", "image/apng", "image/vnd.mozilla.apng"}},
+	{GIF, "GIF", []string{".gif"}, []string{"image/x-gif"}},
+	{WebP, "WebP", []string{".webp"}, []string{"image/x-webp"}},
+	{TIFF, "TIFF", []string{".tif", ".tiff"}, []string{"image/tif", "image/x-tif", "image/x-tiff"}},
+	{BMP, "BMP", []string{".bmp"}, []string{"image/x-bmp", "image/x-ms-bmp", "image/ms-bmp", "image/x-windows-bmp"}},
+	{HEIC, "HEIC", []string{".heic", ".heif"}, []string{HEIF, "image/heic-sequence", "image/heif-sequence", "image/x-heic", "image/x-heif"}},
+	{AVIF, "AVIF", []string{".avif"}, []string{"image/avif-sequence", "image/x-avif"}},
+	{JXL, "JPEG XL", []string{".jxl"}, []string{"image/x-jxl"}},
 }
 
 // MediaType returns the name that Detect has for the image format that a client names:
@@ -150,16 +151,34 @@ func kindOf(contentType string) *kind {
 	return nil
 }
 
+// Taken lists the formats that a service takes which accepts images of certain types
+// only: by name, as in "JPEG, PNG or GIF", and as the value of an HTML input's accept
+// attribute, with extensions of file names for systems that do not know the types.
+func Taken(accepts func(contentType string) bool) (names, attribute string) {
+	var all, types []string
+	for _, f := range followed {
+		if accepts(f.contentType) {
+			all = append(all, f.name)
+			types = append(append(types, f.contentType), f.extensions...)
+		}
+	}
+	attribute = strings.Join(types, ",")
+	switch n := len(all); n {
+	case 0:
+		return "", ""
+	case 1:
+		return all[0], attribute
+	default:
+		return strings.Join(all[:n-1], ", ") + " or " + all[n-1], attribute
+	}
+}
+
 // Refusal words why the file that begins with head is not taken by a service that
 // accepts images of certain types only.
 func Refusal(head []byte, accepts func(contentType string) bool) string {
 	head = head[:min(len(head), HeadSize)]
-	var taken []string
 	contentType, article := Detect(head), ""
 	for _, f := range followed {
-		if accepts(f.contentType) {
-			taken = append(taken, f.name)
-		}
 		if f.contentType == contentType {
 			article = "a " + f.name + " image"
 			if strings.HasPrefix(f.name, "AV") {
@@ -168,11 +187,8 @@ func Refusal(head []byte, accepts func(contentType string) bool) string {
 		}
 	}
 	send := "send an image of another format"
-	if n := len(taken); n > 0 {
-		send = "send a " + strings.Join(taken[:n-1], ", ") + " or " + taken[n-1] + " file"
-		if n == 1 {
-			send = "send a " + taken[0] + " file"
-		}
+	if taken, _ := Taken(accepts); taken != "" {
+		send = "send a " + taken + " file"
 	}
 	if article != "" {
 		return fmt.Sprintf("the file is %s, which this service does not process; %s", article, send)

@@ -97,6 +97,10 @@ func TestRefusalsNameTheFile(t *testing.T) {
 			t.Errorf("%s: got %q, want it to begin with %q", tt.name, got, tt.want)
 		}
 	}
+	if names, attribute := imageinfo.Taken(six); names != "JPEG, PNG, GIF, WebP, TIFF or BMP" ||
+		attribute != "image/jpeg,.jpg,.jpeg,image/png,.png,image/gif,.gif,image/webp,.webp,image/tiff,.tif,.tiff,image/bmp,.bmp" {
+		t.Errorf("taken are %q, for a browser %q", names, attribute)
+	}
 	jpeg := func(contentType string) bool { return contentType == imageinfo.JPEG }
 	if got, want := imageinfo.Refusal([]byte("x"), jpeg), "the body is not an image, going by its content; send a JPEG file"; got != want {
 		t.Errorf("one format: got %q, want %q", got, want)

@@ -32,7 +32,6 @@ type heif struct {
 	entries uint32 // associations still to be read
 	wide    bool   // items have 32 bits
 	long    bool   // property indices have 15 bits
-	rest    int64  // where the next association begins
 
 	track struct {
 		pictures      bool

@@ -17,6 +17,7 @@ import (
 	"github.com/creack/pty"
 
 	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/test/overlap"
 	"claimcheck.example/internal/test/program"
 )
 
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(overlap.Run(m))
 }
 
 // screen is a terminal as far as the command needs one: carriage return, erased lines,

@@ -26,6 +26,7 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/overlap"
 )
 
 var thousand = flag.Bool("thousand", false, "send a thousand images through each processor, not sixty")
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == asProgram {
 		beProgram()
 	}
-	os.Exit(m.Run())
+	os.Exit(overlap.Run(m))
 }
 
 // beProgram turns the image on standard input by a quarter, bills its pixels as units, and

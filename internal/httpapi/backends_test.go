@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,7 +11,10 @@ import (
 	"time"
 
 	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/test/overlap"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 // TestEachCallFailsInEachWay fails each call of a submit, a status and an output in each
 // way in which S3 and SQS fail, for as long as it lasts. Answers are good or an honest

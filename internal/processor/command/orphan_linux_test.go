@@ -15,6 +15,8 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/command"
+	"claimcheck.example/internal/test/leftover"
+	"claimcheck.example/internal/test/overlap"
 	"claimcheck.example/internal/test/program"
 )
 
@@ -26,7 +28,7 @@ func TestMain(m *testing.M) {
 		beWorker(line)
 	}
 	// A folder that only this process's runs have theirs in.
-	dir, err := os.MkdirTemp("", "claimcheck-processor-test-")
+	dir, remove, err := leftover.Dir("claimcheck-processor-test-")
 	if err == nil {
 		err = os.Setenv("TMPDIR", dir)
 	}
@@ -34,8 +36,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	code := m.Run()
-	if err := os.RemoveAll(dir); err != nil {
+	code := overlap.Run(m)
+	if err := remove(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

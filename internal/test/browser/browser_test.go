@@ -18,8 +18,11 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"claimcheck.example/internal/test/leftover"
+	"claimcheck.example/internal/test/overlap"
 	"claimcheck.example/internal/test/program"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 // shared is the one browser that a process has, while tests use it.
 var shared struct {

@@ -15,7 +15,7 @@ import (
 	"claimcheck.example/internal/test/process"
 )
 
-var duration = flag.Duration("chaos.for", 12*time.Second, "how long the chaos lasts")
+var duration = flag.Duration("chaos.for", 7*time.Second, "how long the chaos lasts")
 
 func TestMain(m *testing.M) {
 	process.RunBackend()
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
 	err := run(t.Context(), options{
-		duration: *duration, killEvery: 2 * time.Second, faultEvery: 2 * time.Second,
+		duration: *duration, killEvery: 1500 * time.Millisecond, faultEvery: 1500 * time.Millisecond,
 		clients: 4, workers: 2, seed: uint64(time.Now().UnixNano()), root: "../../..",
 	}, t.Output())
 	if err != nil {

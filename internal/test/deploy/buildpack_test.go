@@ -19,9 +19,12 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/overlap"
 	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/service"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 // What Google's buildpack does with a Go function, and so what is held here, is told by
 // its source: github.com/GoogleCloudPlatform/buildpacks, cmd/go/functions_framework.

@@ -17,9 +17,12 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/overlap"
 	"claimcheck.example/internal/test/program"
 	"claimcheck.example/internal/test/service"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 func readPage(t *testing.T, name string) string {
 	t.Helper()

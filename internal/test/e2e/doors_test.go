@@ -17,8 +17,11 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/overlap"
 	"claimcheck.example/internal/test/service"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 // TestDoorsCarryTheSameJob drives a whole job through each process that serves the API.
 func TestDoorsCarryTheSameJob(t *testing.T) {

@@ -18,6 +18,7 @@ check: ## format, modules, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these files"; exit 1; }
 	go mod tidy -diff
 	go vet ./...
+	if pkg-config --exists vips; then go vet -tags vips ./cmd/imaging; fi
 	go tool staticcheck ./...
 
 .PHONY: test
@@ -39,6 +40,10 @@ browser: ## tests of the page in chromium
 .PHONY: bench
 bench: ## benchmarks; BENCH=regexp BENCHTIME=2s, by default each once
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) ./...
+
+.PHONY: imaging
+imaging: ## bin/imaging, the vips engine; it needs gcc, pkg-config and libvips-dev
+	CGO_ENABLED=1 go build -trimpath -tags vips -o bin/imaging ./cmd/imaging
 
 .PHONY: chaos
 chaos: ## kill processes and break the network under load; FOR=10m, by default 1m

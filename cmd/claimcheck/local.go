@@ -127,6 +127,9 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*
 		environ = append(environ, "ALLOW_ANONYMOUS=true")
 	}
 	environ = append(environ, os.Environ()...)
+	if err := findEngine(); err != nil {
+		return err
+	}
 	c, err := config.Load(config.Server, environ)
 	if err != nil {
 		return err
@@ -152,6 +155,18 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*
 	}
 	ready(c)
 	return group.Wait()
+}
+
+// findEngine adds the folder to PATH into which make imaging puts the vips engine.
+func findEngine() error {
+	bin, err := filepath.Abs("bin")
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(filepath.Join(bin, "imaging")); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return os.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 // welcome is the one screen that a newcomer acts on.

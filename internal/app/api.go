@@ -36,7 +36,15 @@ type API struct {
 func (p *Process) API() (*API, error) {
 	c, tel, b := p.Config, p.Telemetry, p.backends
 	log := tel.Log
-	rules, err := newProcessor(c, log)
+	can := submitted(c)
+	if p.role == RoleLocal && c.Processor == "image" { // the worker is here
+		e, err := p.engine()
+		if err != nil {
+			return nil, err
+		}
+		can = e.Describe().Capabilities
+	}
+	rules, err := newProcessor(c, log, nil, &can)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +113,9 @@ func newViewer(c *config.Config, log *slog.Logger) *preview.Viewer {
 	return preview.New(o)
 }
 
-// newProcessor returns what PROCESSOR names.
-func newProcessor(c *config.Config, log *slog.Logger) (processor.Processor, error) {
+// newProcessor returns what PROCESSOR names. The engine and what it can do are for the
+// built-in one.
+func newProcessor(c *config.Config, log *slog.Logger, engine imaging.Engine, can *imaging.Capabilities) (processor.Processor, error) {
 	var env []string
 	for _, name := range append([]string{"PATH"}, c.ProcessorEnv...) {
 		if v, ok := os.LookupEnv(name); ok {
@@ -114,7 +123,7 @@ func newProcessor(c *config.Config, log *slog.Logger) (processor.Processor, erro
 		}
 	}
 	p, err := processor.New(c.Processor, processor.Options{
-		Image:   imaging.Limits{MaxPixels: c.MaxImagePixels, MaxInputBytes: int64(c.MaxImageBytes), MaxOutputBytes: int64(c.MaxOutputBytes)},
+		Image: imageLimits(c), Engine: engine, Accepts: can,
 		Timeout: c.ProcessTimeout, MaxMemory: int64(c.ProcessorMemory), Env: env, Logger: log,
 	})
 	if err != nil {

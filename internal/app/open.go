@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"sync"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/processor/imaging"
 )
 
 // Role is what a process is for. Its telemetry bears the name.
@@ -25,6 +27,9 @@ type Process struct {
 	Config    *config.Config
 	Telemetry *Telemetry
 	backends  *backends
+	role      Role
+	engine    func() (imaging.Engine, error) // of the worker
+	closers   []func() error
 }
 
 // Open starts a process: it bounds the memory, opens the telemetry and chooses the backends
@@ -35,7 +40,7 @@ func Open(ctx context.Context, c *config.Config, role Role) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := open(c, tel, func() (aws.Config, error) { return LoadAWS(ctx, tel.Log) })
+	p, err := open(c, tel, role, func() (aws.Config, error) { return LoadAWS(ctx, tel.Log) })
 	if err != nil {
 		tel.Close()
 		return nil, err
@@ -45,19 +50,35 @@ func Open(ctx context.Context, c *config.Config, role Role) (*Process, error) {
 
 // New returns a process over the given AWS settings and telemetry.
 func New(c *config.Config, cfg aws.Config, tel *Telemetry) (*Process, error) {
-	return open(c, tel, func() (aws.Config, error) { return cfg, nil })
+	return open(c, tel, RoleServer, func() (aws.Config, error) { return cfg, nil })
 }
 
-func open(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (*Process, error) {
+func open(c *config.Config, tel *Telemetry, role Role, load func() (aws.Config, error)) (*Process, error) {
 	b, err := openBackends(c, tel, load)
 	if err != nil {
 		return nil, err
 	}
-	return &Process{Config: c, Telemetry: tel, backends: b}, nil
+	p := &Process{Config: c, Telemetry: tel, backends: b, role: role}
+	p.engine = sync.OnceValues(func() (imaging.Engine, error) {
+		e, closeEngine, err := openEngine(c, tel.Log)
+		if closeEngine != nil {
+			p.closers = append(p.closers, closeEngine)
+		}
+		return e, err
+	})
+	return p, nil
 }
 
-// Close sends what the telemetry still has, within a bounded time.
-func (p *Process) Close() { p.Telemetry.Close() }
+// Close ends what the process has started and sends what the telemetry still has, within
+// a bounded time.
+func (p *Process) Close() {
+	for _, f := range p.closers {
+		if err := f(); err != nil {
+			p.Telemetry.Log.Warn("close", "error", err)
+		}
+	}
+	p.Telemetry.Close()
+}
 
 // started logs that the process has started, with the configuration in force.
 func (p *Process) started(what string, attrs ...any) {

@@ -18,7 +18,15 @@ import (
 func (p *Process) Worker() (*worker.Worker, error) {
 	c, tel, b := p.Config, p.Telemetry, p.backends
 	log := tel.Log
-	pr, err := newProcessor(c, log)
+	var engine imaging.Engine
+	if c.Processor == "image" {
+		e, err := p.engine()
+		if err != nil {
+			return nil, err
+		}
+		engine = e
+	}
+	pr, err := newProcessor(c, log, engine, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,8 @@ type Config struct {
 
 	Processor    string   `env:"PROCESSOR" envDefault:"image"`
 	ProcessorEnv []string `env:"PROCESSOR_ENV"`
+	// Imaging chooses the engine of the built-in processor: auto, vips or embedded.
+	Imaging string `env:"IMAGING" envDefault:"auto"`
 	// ProcessorMemory bounds the address space of each process of a command.
 	ProcessorMemory Bytes         `env:"PROCESSOR_MEMORY" envDefault:"4GiB"`
 	MaxOutputBytes  Bytes         `env:"MAX_OUTPUT_BYTES" envDefault:"256MiB"`
@@ -192,6 +194,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	wrong(c.WorkerPixels >= 0, "WORKER_PIXELS: %d is negative", c.WorkerPixels)
 	wrong(c.ProcessTimeout >= time.Second && c.ProcessTimeout <= 11*time.Hour, "PROCESS_TIMEOUT: %s is out of range (1s to 11h)", c.ProcessTimeout)
 	wrong(c.Lease >= 3*time.Second && c.Lease <= 12*time.Hour, "LEASE: %s is out of range (3s to 12h)", c.Lease)
+	wrong(slices.Contains([]string{"auto", "vips", "embedded"}, c.Imaging), "IMAGING: %q is not one of auto, vips, embedded", c.Imaging)
 	wrong(c.ProcessorMemory > 0, "PROCESSOR_MEMORY must not be zero")
 	wrong(c.MaxOutputBytes > 0, "MAX_OUTPUT_BYTES must not be zero")
 	wrong(c.Grace >= 0, "SHUTDOWN_GRACE: %s is negative", c.Grace)

@@ -2,6 +2,7 @@ package vips
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -61,8 +62,10 @@ const (
 	startTime = 30 * time.Second
 )
 
-// Find returns the path of the program: name itself when it has a folder, else beside the
-// program that runs, else in PATH.
+// ErrNotFound is the error of Find when there is no such program.
+var ErrNotFound = errors.New("there is no program imaging, neither beside this one nor in PATH")
+
+// Find returns the path of the program: beside self, the program that runs, else in PATH.
 func Find(self string) (string, error) {
 	const name = "imaging"
 	if self != "" {
@@ -72,7 +75,7 @@ func Find(self string) (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("vips engine: %w", err)
+		return "", fmt.Errorf("vips engine: %w", ErrNotFound)
 	}
 	return filepath.Abs(path)
 }

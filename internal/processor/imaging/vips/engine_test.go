@@ -19,7 +19,6 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/processor/imaging/vips"
-	"claimcheck.example/internal/processor/imaging/vips/vipstest"
 )
 
 // stranger is a program that speaks the protocol and misbehaves as it is asked to.
@@ -36,7 +35,6 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
-	vipstest.Clean()
 	os.Exit(code)
 }
 

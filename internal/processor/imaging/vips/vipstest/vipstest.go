@@ -10,20 +10,40 @@ import (
 	"testing"
 )
 
-// built is the program, once for each test binary.
-var built = sync.OnceValues(func() (path string, err error) {
-	dir, err := os.MkdirTemp("", "claimcheck-imaging-")
-	if err != nil {
-		return "", err
+// shared is the program, which tests that run at once have in common.
+var shared struct {
+	sync.Mutex
+	users int
+	path  string
+}
+
+func acquire(tb testing.TB) string {
+	tb.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.users == 0 {
+		dir, err := os.MkdirTemp("", "claimcheck-imaging-")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		shared.path = filepath.Join(dir, "imaging")
+		cmd := exec.Command("go", "build", "-tags", "vips", "-o", shared.path, "claimcheck.example/cmd/imaging")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			os.RemoveAll(dir)
+			tb.Fatalf("build cmd/imaging: %v: %s", err, out)
+		}
 	}
-	path = filepath.Join(dir, "imaging")
-	cmd := exec.Command("go", "build", "-tags", "vips", "-o", path, "claimcheck.example/cmd/imaging")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return string(out), err
-	}
-	return path, nil
-})
+	shared.users++
+	tb.Cleanup(func() {
+		shared.Lock()
+		defer shared.Unlock()
+		if shared.users--; shared.users == 0 {
+			os.RemoveAll(filepath.Dir(shared.path))
+		}
+	})
+	return shared.path
+}
 
 // Build returns the path of the program. Where libvips is not there to build it with, the
 // test is skipped; in continuous integration, which installs it, it fails.
@@ -37,16 +57,5 @@ func Build(tb testing.TB) string {
 			tb.Skip("SKIPPED: the vips engine is not tested: libvips 8.14 or newer is not installed (Debian: gcc libc6-dev libvips-dev pkg-config)")
 		}
 	}
-	path, err := built()
-	if err != nil {
-		tb.Fatalf("build cmd/imaging: %v: %s", err, path)
-	}
-	return path
-}
-
-// Clean removes what Build has made: for TestMain, when the tests are over.
-func Clean() {
-	if path, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
+	return acquire(tb)
 }

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"claimcheck.example/internal/app/apptest"
 )
 
@@ -90,12 +88,8 @@ func large(t *testing.T) string {
 // nothing fails the test when something of a job is stored or queued.
 func nothing(t *testing.T, s *apptest.System) {
 	t.Helper()
-	list, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range list.Contents {
-		t.Errorf("%s is left behind", *o.Key)
+	for _, key := range s.Keys(t) {
+		t.Errorf("%s is left behind", key)
 	}
 	if n := s.Count()["SQS SendMessage"]; n > 0 {
 		t.Errorf("%d messages were sent", n)

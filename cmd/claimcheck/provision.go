@@ -24,12 +24,16 @@ type provisionCmd struct {
 	Origin      []string      `env:"CORS_ORIGINS" placeholder:"URL" help:"Origins whose pages may upload to the bucket directly: that of the service's own page, and others of CORS_ORIGINS."`
 	Shorten     bool          `help:"Allow changes that delete data sooner than now."`
 	DryRun      bool          `xor:"how" help:"Show what would change, and change nothing."`
+	Check       bool          `xor:"how" help:"Change no setting, and ask a store and a queue under custom endpoints for their promises again."`
+	Groups      bool          `name:"message-groups" env:"SQS_MESSAGE_GROUPS" default:"true" negatable:"" help:"Ask the queue for message groups; not where messages have none."`
 	Print       bool          `xor:"how" help:"Print the AWS command lines that would change it, and change nothing."`
 }
 
 // Help is what --help says beside the flags.
 func (provisionCmd) Help() string {
 	return `Looks at bucket, queue and dead-letter queue, says what is not as it should be, and mends it. Nothing is deleted or loosened; what others have set stays. It may be repeated.
+
+A store or a queue under a custom endpoint is asked, once and by --check again, for every promise that jobs rest on: conditional writes that race, stale swaps and deletes, checksums, presigned uploads, visibility and redelivery. The finding is kept in the bucket under "proof"; without it server and worker do not start. Prove by the endpoint that they use. AWS itself is not asked.
 
 Exit status: 0, all is as it should be; 3, it is not: of a dry run, that there is something to do; else, that something is left to you or not supported by this backend; 1, something failed.`
 }
@@ -46,7 +50,7 @@ func (c provisionCmd) Run(ctx context.Context, s streams) error {
 	}
 	p, err := app.NewProvisioner(ctx, provision.Wanted{
 		Region: c.Region, Bucket: c.Bucket, Queue: queue, DeadLetter: dead,
-		JobTTLDays: c.TTL, Retention: c.Retention, Visibility: c.Visibility, MaxReceives: c.MaxReceives, Origins: c.Origin, Shorten: c.Shorten,
+		JobTTLDays: c.TTL, Retention: c.Retention, Visibility: c.Visibility, MaxReceives: c.MaxReceives, Origins: c.Origin, Shorten: c.Shorten, Again: c.Check, NoGroups: !c.Groups,
 	})
 	if err != nil {
 		return err
@@ -61,7 +65,11 @@ func (c provisionCmd) Run(ctx context.Context, s streams) error {
 	}
 	if !c.DryRun && plan.Count(provision.Create, provision.Change) > 0 {
 		fmt.Fprintln(s.out)
-		plan.Apply(ctx, func(step *provision.Step) { fmt.Fprintln(s.out, step.Outcome()) })
+		apply := plan.Apply
+		if c.Check {
+			apply = plan.Prove
+		}
+		apply(ctx, func(step *provision.Step) { fmt.Fprintln(s.out, step.Outcome()) })
 	}
 	fmt.Fprintf(s.out, "\n%s\n", plan.Summary())
 	if !c.DryRun && plan.QueueURL() != "" {

@@ -30,16 +30,19 @@ func TestProvision(t *testing.T) {
 		out, err string
 		made     bool
 	}{
-		{[]string{"--dry-run"}, exitDiffers, "3 to create, 4 to change", "", false},
+		{[]string{"--dry-run"}, exitDiffers, "5 to create, 4 to change", "", false},
 		{[]string{"--print"}, exitOK, "aws s3api create-bucket --region us-east-1", "", false},
 		{[]string{"--print", "--dry-run"}, exitUsage, "", "can't be used together", false},
 		{[]string{"--retention", "1s"}, exitError, "", "out of range", false},
-		{nil, exitDiffers, "4 done, 3 not supported here\n\n    export S3_BUCKET=" + env.Bucket + "-new SQS_QUEUE_URL=" + env.QueueURL + "-new\n", "", true},
+		{nil, exitDiffers, "6 done, 3 not supported here\n\n    export S3_BUCKET=" + env.Bucket + "-new SQS_QUEUE_URL=" + env.QueueURL + "-new\n", "", true},
 		{nil, exitDiffers, "nothing to change, 3 not supported here", "", true},
 		{[]string{"--origin", "https://jobs.example.com/", "--dry-run"}, exitError, "", "is no origin", true},
 		{[]string{"--origin", "https://jobs.example.com"}, exitDiffers, "1 done, 3 not supported here", "", true},
 		{[]string{"--origin", "https://jobs.example.com"}, exitDiffers, "nothing to change, 3 not supported here", "", true},
 		{[]string{"--print"}, exitOK, "# nothing to change", "", true},
+		{[]string{"--check"}, exitDiffers, "2 done, 3 not supported here", "", true},
+		{[]string{"--check", "--dry-run"}, exitUsage, "", "can't be used together", true},
+		{[]string{"--check", "--queue", "third", "--dlq", "third-dead"}, exitError, "", "not tried: what it is about could not be created", true},
 		{[]string{"--queue", "other", "--dlq", env.QueueURL + "-new-dead", "--dry-run"}, exitDiffers, "to " + env.Bucket + "-new-dead after 100 receives", "", true},
 	}
 	for _, step := range steps {

@@ -15,6 +15,7 @@ import (
 
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/proof"
 	"claimcheck.example/internal/s3store"
 	"claimcheck.example/internal/sqsqueue"
 )
@@ -28,6 +29,11 @@ type documents interface {
 	// ReadUsageOfAll is ReadUsage of every owner, owner by owner.
 	ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error]
 	Ready(context.Context) error
+}
+
+// prover is a backend for documents that must be proved before it is used.
+type prover interface {
+	Proved(context.Context) error
 }
 
 // objects is everything that a backend for images and results has.
@@ -62,10 +68,9 @@ const bufferWait = 30 * time.Second
 func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (b *backends, err error) {
 	b = &backends{memory: s3store.NewMemory(s3store.MemoryOptions{Small: c.MaxUploads, Wait: bufferWait})}
 	clients := newAWSClients(tel, load)
-	s3Options := s3store.Options{Memory: b.memory}
 	switch scheme, rest := location(c.Documents()); scheme {
 	case "s3":
-		b.documents, err = clients.store(rest, s3Options)
+		b.documents, err = clients.store(rest, s3store.Options{Memory: b.memory, Proof: s3store.ForDocuments})
 	default:
 		err = fmt.Errorf("documents cannot be kept in %s", c.Documents())
 	}
@@ -74,7 +79,7 @@ func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, err
 	}
 	switch scheme, rest := location(c.Objects()); scheme {
 	case "s3":
-		b.objects, err = clients.store(rest, s3Options)
+		b.objects, err = clients.store(rest, s3store.Options{Memory: b.memory, Proof: s3store.ForBytes})
 	default:
 		err = fmt.Errorf("images cannot be kept in %s", c.Objects())
 	}
@@ -83,7 +88,7 @@ func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, err
 	}
 	switch scheme, _ := location(c.Queue()); scheme {
 	case "http", "https":
-		b.queue, err = clients.queue(c.Queue(), sqsqueue.Options{})
+		b.queue, err = clients.queue(c.Queue(), sqsqueue.Options{NoGroups: !c.MessageGroups})
 	default:
 		err = fmt.Errorf("messages cannot be sent to %s", c.Queue())
 	}
@@ -91,6 +96,24 @@ func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, err
 		return nil, err
 	}
 	return b, nil
+}
+
+// proofWait is how long a start waits for the finding of a store under a custom endpoint.
+const proofWait = 5 * time.Second
+
+// proved refuses documents in a store that is not proved. A store that does not answer now
+// is asked again before the first write, which it then refuses.
+func (b *backends) proved(ctx context.Context) error {
+	p, ok := b.documents.(prover)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, proofWait)
+	defer cancel()
+	if err := p.Proved(ctx); errors.Is(err, proof.ErrUnproved) {
+		return err
+	}
+	return nil
 }
 
 // location splits a URL into its scheme and the rest.

@@ -33,14 +33,15 @@ type Process struct {
 }
 
 // Open starts a process: it bounds the memory, opens the telemetry and chooses the backends
-// that the configuration names. It waits for none of them. Close ends it.
+// that the configuration names. It waits for none of them, but for the finding of a store
+// under a custom endpoint, without which it fails. Close ends it.
 func Open(ctx context.Context, c *config.Config, role Role) (*Process, error) {
 	limitMemory(c)
 	tel, err := NewTelemetry(ctx, c, "claimcheck-"+string(role))
 	if err != nil {
 		return nil, err
 	}
-	p, err := open(c, tel, role, func() (aws.Config, error) { return LoadAWS(ctx, tel.Log) })
+	p, err := open(ctx, c, tel, role, func() (aws.Config, error) { return LoadAWS(ctx, tel.Log) })
 	if err != nil {
 		tel.Close()
 		return nil, err
@@ -49,13 +50,16 @@ func Open(ctx context.Context, c *config.Config, role Role) (*Process, error) {
 }
 
 // New returns a process over the given AWS settings and telemetry.
-func New(c *config.Config, cfg aws.Config, tel *Telemetry) (*Process, error) {
-	return open(c, tel, RoleServer, func() (aws.Config, error) { return cfg, nil })
+func New(ctx context.Context, c *config.Config, cfg aws.Config, tel *Telemetry) (*Process, error) {
+	return open(ctx, c, tel, RoleServer, func() (aws.Config, error) { return cfg, nil })
 }
 
-func open(c *config.Config, tel *Telemetry, role Role, load func() (aws.Config, error)) (*Process, error) {
+func open(ctx context.Context, c *config.Config, tel *Telemetry, role Role, load func() (aws.Config, error)) (*Process, error) {
 	b, err := openBackends(c, tel, load)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.proved(ctx); err != nil {
 		return nil, err
 	}
 	p := &Process{Config: c, Telemetry: tel, backends: b, role: role}

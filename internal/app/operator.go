@@ -47,7 +47,7 @@ func NewProvisioner(ctx context.Context, w provision.Wanted) (*provision.Provisi
 	if err != nil {
 		return nil, err
 	}
-	w.Region = cfg.Region
+	w.Region, w.Prove = cfg.Region, true
 	return provision.New(s3.NewFromConfig(cfg, s3store.ClientOptions), sqs.NewFromConfig(cfg, sqsqueue.ClientOptions), w)
 }
 
@@ -62,12 +62,12 @@ type Redriver struct {
 // retention says.
 func NewRedriver(ctx context.Context, bucket, queueURL string, retention time.Duration) (*Redriver, error) {
 	clients := operatorClients(ctx)
-	store, err := clients.store(bucket, s3store.Options{})
+	store, err := clients.store(bucket, s3store.Options{Proof: s3store.ForDocuments})
 	if err != nil {
 		return nil, err
 	}
 	// A short wait, so that the end of the dead letters shows soon.
-	queue, err := clients.queue(queueURL, sqsqueue.Options{Wait: time.Second})
+	queue, err := clients.queue(queueURL, sqsqueue.Options{Wait: time.Second, NoGroups: os.Getenv("SQS_MESSAGE_GROUPS") == "false"})
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func serveFrom(t *testing.T, env *awstest.Env, s3 string, l net.Listener, vars .
 	}
 	cfg := env.Servers.Config()
 	cfg.ConfigSources = []any{endpoints{"S3": s3, "SQS": env.SQSURL}}
-	p, err := app.New(c, cfg, app.Quiet(slog.New(slog.DiscardHandler)))
+	p, err := app.New(t.Context(), c, cfg, app.Quiet(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}

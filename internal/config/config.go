@@ -22,6 +22,7 @@ type Config struct {
 	Port          int        `env:"PORT" envDefault:"8080"`
 	Bucket        string     `env:"S3_BUCKET"`
 	QueueURL      string     `env:"SQS_QUEUE_URL"`
+	MessageGroups bool       `env:"SQS_MESSAGE_GROUPS" envDefault:"true"`
 	LogLevel      slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat     string     `env:"LOG_FORMAT" envDefault:"auto"`
 	PublicURL     URL        `env:"PUBLIC_URL"`

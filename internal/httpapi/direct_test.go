@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"claimcheck.example/internal/app/apptest"
 )
 
@@ -202,9 +200,8 @@ func TestCommitRefusesWhatASubmitWould(t *testing.T) {
 				t.Errorf("output: %s", a.Status)
 			}
 			// The input is gone at once; what is left is the document, which says so.
-			left, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket})
-			if err != nil || len(left.Contents) != 1 || !strings.HasPrefix(*left.Contents[0].Key, "jobs/") {
-				t.Errorf("left are %v, %v", left.Contents, err)
+			if left := s.Keys(t); len(left) != 1 || !strings.HasPrefix(left[0], "jobs/") {
+				t.Errorf("left are %v", left)
 			}
 			if a := apptest.Do(t, http.MethodDelete, location, nil); a.StatusCode != http.StatusNoContent {
 				t.Errorf("delete: %s: %s", a.Status, a.Bytes)

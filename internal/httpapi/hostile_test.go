@@ -34,12 +34,8 @@ import (
 // uploads included.
 func wantNothing(t *testing.T, s *apptest.System) {
 	t.Helper()
-	objects, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range objects.Contents {
-		t.Errorf("object %s is left", *o.Key)
+	for _, key := range s.Keys(t) {
+		t.Errorf("object %s is left", key)
 	}
 	uploads, err := s.S3.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.Bucket})
 	if err != nil {

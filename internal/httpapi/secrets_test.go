@@ -60,7 +60,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		cfg := env.Servers.Config()
 		cfg.ConfigSources = []any{endpoints{"S3": s3URL, "SQS": sqsURL}}
 		tel := app.Quiet(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})))
-		p, err := app.New(c, cfg, tel)
+		p, err := app.New(t.Context(), c, cfg, tel)
 		if err != nil {
 			t.Fatal(err)
 		}

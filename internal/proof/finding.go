@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +31,14 @@ type Finding struct {
 	// Endpoint is the scheme and the host that the proof went through.
 	Endpoint string `json:"endpoint"`
 	// Server is the store's own Server header, for people.
-	Server  string   `json:"server,omitempty"`
-	Results []Result `json:"results"`
-	Dialect Dialect  `json:"dialect"`
+	Server string `json:"server,omitempty"`
+	// WithoutChecksums says that the proof's requests carried none, by
+	// AWS_REQUEST_CHECKSUM_CALCULATION=when_required.
+	WithoutChecksums bool     `json:"without_checksums,omitempty"`
+	Results          []Result `json:"results"`
+	Dialect          Dialect  `json:"dialect"`
+	// Queue is the same of the queue beside the bucket, where it is not AWS's own.
+	Queue *QueueFinding `json:"queue,omitempty"`
 }
 
 // Result is what became of one promise.
@@ -41,6 +47,13 @@ type Result struct {
 	Kept    bool   `json:"kept"`
 	// Saw is what the store did instead; empty when it kept the promise.
 	Saw string `json:"saw,omitempty"`
+}
+
+// QueueFinding is what a proof found of a queue.
+type QueueFinding struct {
+	ProvedAt time.Time `json:"proved_at"`
+	Endpoint string    `json:"endpoint"`
+	Results  []Result  `json:"results"`
 }
 
 // Dialect is what a store does not know of S3's protocol. The zero value is S3's own.
@@ -63,40 +76,53 @@ const (
 	None Multipart = "none"
 )
 
-// Broken returns the results of the promises that the store does not keep.
-func (f *Finding) Broken() []Result {
-	var broken []Result
-	for _, r := range f.Results {
-		if !r.Kept {
-			broken = append(broken, r)
-		}
-	}
-	return broken
+// Broken returns the results of the promises that are not kept.
+func Broken(results []Result) []Result {
+	return slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Kept })
 }
 
-// ErrUnproved says that a store must not hold documents. What wraps it says why and what
-// to run.
-var ErrUnproved = errors.New("it must not hold documents")
+// Advice says of each broken promise what was seen, what it breaks and what can be done.
+func Advice(broken []Result) string {
+	var b strings.Builder
+	for i, r := range broken {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		p := Lookup(r.Promise)
+		fmt.Fprintf(&b, "%s: %s.\n  Without it: %s.\n  To do: %s.", r.Promise, r.Saw, p.Breaks, p.Remedy)
+	}
+	return b.String()
+}
+
+// ErrUnproved is a store that must not hold documents. What wraps it says why, and what to
+// run.
+var ErrUnproved = errors.New("unproved store")
 
 // Run is what an operator does about a missing or outdated finding.
 const Run = "run claimcheck provision with the same S3_BUCKET and AWS_ENDPOINT_URL"
 
-// Check returns nil when the finding says that the store behind client may hold
-// documents, else an error that wraps [ErrUnproved]. written is when the store says that
-// the finding was written: one that was copied here speaks of another store.
-func (f *Finding) Check(endpoint string, written time.Time) error {
+// Check returns nil when the store may hold documents by the finding, else why not and
+// what to run. A nil finding is none. endpoint is the one that is used, by requests that
+// carry no checksums if bare. written is when the store says that the finding was
+// written: a finding that was copied here speaks of another store.
+func (f *Finding) Check(endpoint string, bare bool, written time.Time) error {
 	const skew = 15 * time.Minute // S3 refuses requests from clocks that differ by more
+	if f == nil {
+		return errors.New("it is not proved; " + Run)
+	}
 	scheme, _, _ := strings.Cut(endpoint, ":")
 	provedScheme, _, _ := strings.Cut(f.Endpoint, ":")
-	switch broken := f.Broken(); {
+	switch broken := Broken(f.Results); {
 	case f.Version == 0 || len(f.Results) == 0:
-		return fmt.Errorf("%w: its proof is not readable; %s", ErrUnproved, Run)
+		return fmt.Errorf("its proof is not readable; %s", Run)
 	case f.Version < Version:
-		return fmt.Errorf("%w: its proof of %s is of version %d, this release wants %d; %s", ErrUnproved, f.ProvedAt.Format(time.DateOnly), f.Version, Version, Run)
+		return fmt.Errorf("its proof of %s is of version %d, this release wants %d; %s", f.ProvedAt.Format(time.DateOnly), f.Version, Version, Run)
 	case written.Sub(f.ProvedAt).Abs() > skew:
-		return fmt.Errorf("%w: its proof of %s was copied from another store on %s; %s", ErrUnproved, f.ProvedAt.Format(time.DateOnly), written.Format(time.DateOnly), Run)
+		return fmt.Errorf("its proof of %s was copied from another store on %s; %s", f.ProvedAt.Format(time.DateOnly), written.Format(time.DateOnly), Run)
 	case scheme != provedScheme:
-		return fmt.Errorf("%w: it is proved over %s and used over %s; %s", ErrUnproved, provedScheme, scheme, Run)
+		return fmt.Errorf("it is proved over %s and used over %s; %s", provedScheme, scheme, Run)
+	case f.WithoutChecksums && !bare:
+		return fmt.Errorf("it is proved with AWS_REQUEST_CHECKSUM_CALCULATION=when_required, and used without; set it here too, or %s", Run)
 	case len(broken) > 0:
 		names := make([]string, len(broken))
 		for i, r := range broken {
@@ -139,9 +165,13 @@ func (f *Finding) Save(ctx context.Context, client *s3.Client, bucket string) er
 	if err != nil {
 		return err
 	}
-	_, err = client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &bucket, Key: aws.String(Key), Body: bytes.NewReader(raw), ContentType: aws.String("application/json"), ChecksumCRC32: CRC(raw),
-	})
+	in := &s3.PutObjectInput{
+		Bucket: &bucket, Key: aws.String(Key), Body: bytes.NewReader(raw), ContentLength: aws.Int64(int64(len(raw))), ContentType: aws.String("application/json"),
+	}
+	if !f.WithoutChecksums {
+		in.ChecksumCRC32 = CRC(raw)
+	}
+	_, err = client.PutObject(ctx, in)
 	return err
 }
 

@@ -41,6 +41,9 @@ func (p *Provisioner) bucket(ctx context.Context) []*Step {
 			steps = append(steps, s)
 		}
 	}
+	if s := p.storePromises(ctx, there); s != nil {
+		steps = append(steps, s)
+	}
 	return steps
 }
 

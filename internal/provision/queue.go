@@ -66,6 +66,9 @@ func (p *Provisioner) queues(ctx context.Context) ([]*Step, *queue) {
 				main.atLeast("long poll", attrWait, longPoll), main.encryption(), main.redrive(dead))
 		}
 		steps = append(steps, dead.redriveAllow(ctx, main))
+		if s := p.queuePromises(ctx, main); s != nil {
+			steps = append(steps, s)
+		}
 	}
 	return steps, main
 }

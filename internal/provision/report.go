@@ -37,6 +37,9 @@ func (s *Step) Outcome() string {
 	switch s.State {
 	case Done:
 		line += ": done"
+		if s.Note != "" {
+			line += "; " + s.Note
+		}
 	case Unsupported:
 		line += ": " + s.Note
 	case Failed:

@@ -54,6 +54,8 @@ type Step struct {
 	apply func(context.Context) error
 	// creates says that without this step there is nothing to do the rest of On to.
 	creates bool
+	// proves says that the step asks a backend for its promises, and changes no setting.
+	proves bool
 }
 
 // Pending reports whether applying the plan would do the step.
@@ -98,12 +100,24 @@ var errNotCreated = errors.New("not tried: what it is about could not be created
 // Apply does what is to be done, in order, and calls told after each step it tried. A
 // step that fails keeps only those from being tried that cannot work without it.
 func (p *Plan) Apply(ctx context.Context, told func(*Step)) {
+	p.apply(ctx, told, func(*Step) bool { return true })
+}
+
+// Prove is Apply of the steps alone that ask backends for their promises.
+func (p *Plan) Prove(ctx context.Context, told func(*Step)) {
+	p.apply(ctx, told, func(s *Step) bool { return s.proves })
+}
+
+func (p *Plan) apply(ctx context.Context, told func(*Step), wanted func(*Step) bool) {
 	missing := map[string]bool{}
 	for _, s := range p.Steps {
 		if s.State == Failed && s.creates {
 			missing[s.On] = true
 		}
-		if !s.Pending() {
+		if s.Pending() && !wanted(s) && s.creates {
+			missing[s.On] = true
+		}
+		if !s.Pending() || !wanted(s) {
 			continue
 		}
 		switch {

@@ -32,6 +32,11 @@ type Wanted struct {
 	Origins []string
 	// Shorten allows changes that let data be deleted sooner than it is now.
 	Shorten bool
+	// Prove asks a store and a queue under custom endpoints for their promises, unless
+	// the bucket holds a finding that counts; Again asks all the same.
+	Prove, Again bool
+	// NoGroups leaves message groups out of what is asked of the queue.
+	NoGroups bool
 }
 
 const (

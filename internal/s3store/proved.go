@@ -2,7 +2,6 @@ package s3store
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -38,15 +37,15 @@ func (s *Store) Proved(ctx context.Context) error {
 	if err != nil {
 		return s.translate(caller, "GetObject "+proof.Key, err)
 	}
-	if f == nil {
-		f, err = &proof.Finding{}, fmt.Errorf("%w: it is not proved; %s", proof.ErrUnproved, proof.Run)
-	} else {
-		err = f.Check(s.origin, written)
+	why := f.Check(s.origin, s.bare, written)
+	if why != nil && s.opts.Proof == ForDocuments {
+		return job.Wrap(job.Misconfigured, job.Hint(proof.ErrUnproved, "bucket %q must not hold documents: %s", s.bucket, why), sayMisconfigured)
 	}
-	if err != nil && s.opts.Proof == ForDocuments {
-		return job.Wrap(job.Misconfigured, fmt.Errorf("s3 bucket %q: %w", s.bucket, err), sayMisconfigured)
+	var d proof.Dialect
+	if f != nil {
+		d = f.Dialect
 	}
-	s.found.Store(&f.Dialect)
+	s.found.Store(&d)
 	return nil
 }
 

@@ -22,8 +22,12 @@ import (
 func TestUnproved(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
-	s := s3store.New(newClient(env), env.Bucket, s3store.Options{Proof: s3store.ForDocuments})
 	ctx := t.Context()
+	if _, err := env.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &env.Bucket, Key: aws.String(proof.Key)}); err != nil {
+		t.Fatal(err)
+	}
+	env.ResetCount()
+	s := s3store.New(newClient(env), env.Bucket, s3store.Options{Proof: s3store.ForDocuments})
 	j := jobtest.NewJob()
 	refused := map[string]func() error{
 		"Ready":       func() error { return s.Ready(ctx) },
@@ -44,7 +48,7 @@ func TestUnproved(t *testing.T) {
 	}
 	for name, call := range refused {
 		err := call()
-		if job.KindOf(err) != job.Misconfigured || !errors.Is(err, proof.ErrUnproved) || !strings.Contains(err.Error(), "run claimcheck provision") {
+		if job.KindOf(err) != job.Misconfigured || !errors.Is(err, proof.ErrUnproved) || !strings.Contains(job.AdviceOf(err), "run claimcheck provision") {
 			t.Errorf("%s: got %v; want a refusal that says what to run", name, err)
 		}
 	}

@@ -97,7 +97,7 @@ func (s *System) serve(t *testing.T, c *config.Config, watch func(*middleware.St
 
 func (s *System) process(t *testing.T, c *config.Config, watch func(*middleware.Stack) error) *app.Process {
 	t.Helper()
-	p, err := app.New(c, s.aws(watch), app.Quiet(s.log))
+	p, err := app.New(t.Context(), c, s.aws(watch), app.Quiet(s.log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,12 +29,13 @@ import (
 	"github.com/google/uuid"
 
 	"claimcheck.example/internal/awslocal"
+	"claimcheck.example/internal/proof"
 	"claimcheck.example/internal/test/leftover"
 )
 
 // Env is one test's bucket and queue.
 type Env struct {
-	// Bucket is empty; QueueURL's queue is empty, with the service's default settings.
+	// Bucket has no object but the store's proof; QueueURL's queue is empty, with the service's default settings.
 	Bucket, QueueURL string
 	// S3 and SQS are clients with the SDK's default retries.
 	S3  *s3.Client
@@ -78,6 +79,25 @@ func Start(tb testing.TB) *Env {
 	tallies.Store(name, env.tally)
 	tb.Cleanup(func() { tallies.Delete(name) })
 	return env
+}
+
+// Keys returns the keys of the objects in the bucket, without the store's proof.
+func (e *Env) Keys(tb testing.TB) []string {
+	tb.Helper()
+	var keys []string
+	pages := s3.NewListObjectsV2Paginator(e.S3, &s3.ListObjectsV2Input{Bucket: &e.Bucket})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(tb.Context())
+		if err != nil {
+			tb.Fatalf("awstest: %v", err)
+		}
+		for _, o := range page.Contents {
+			if *o.Key != proof.Key {
+				keys = append(keys, *o.Key)
+			}
+		}
+	}
+	return keys
 }
 
 // Count returns how often each operation was asked for on this environment's bucket

@@ -8,8 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/proof"
 	"claimcheck.example/internal/test/service"
 )
 
@@ -66,6 +70,23 @@ func TestWorkerSaysWhatIsWrong(t *testing.T) {
 			t.Fatalf("log says %s", d.Output())
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestUnprovedStoreStopsTheStart takes the proof out of the bucket: neither server nor
+// worker starts, and both say what to run.
+func TestUnprovedStoreStopsTheStart(t *testing.T) {
+	t.Parallel()
+	env := awstest.Start(t)
+	if _, err := env.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &env.Bucket, Key: aws.String(proof.Key)}); err != nil {
+		t.Fatal(err)
+	}
+	const want = "must not hold documents: it is not proved; run claimcheck provision with the same S3_BUCKET and AWS_ENDPOINT_URL"
+	for _, name := range []string{"server", "worker"} {
+		d := service.Launch(t, env, name)
+		if err := d.Wait(); err == nil || !strings.Contains(d.Output(), want) {
+			t.Errorf("%s ends with %v, log says %s", name, err, d.Output())
+		}
 	}
 }
 

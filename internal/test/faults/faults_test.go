@@ -68,7 +68,7 @@ func start(t *testing.T) *system {
 	// Each service has its endpoint, as AWS_ENDPOINT_URL_S3 and _SQS would set it.
 	cfg.ConfigSources = []any{endpoints{"S3": "http://" + s.s3.Listen, "SQS": "http://" + s.sqs.Listen}}
 	tel := app.Quiet(slog.New(slog.DiscardHandler))
-	p, err := app.New(c, cfg, tel)
+	p, err := app.New(t.Context(), c, cfg, tel)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func TestRedrive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := apptest.Start(t, "PROCESSOR=exec:sh "+script+" "+works)
+	s := apptest.Start(t, "PROCESSOR=exec:sh '"+script+"' '"+works+"'")
 	for _, kv := range s.Servers.Env(s.Bucket, s.QueueURL) {
 		name, value, _ := strings.Cut(kv, "=")
 		t.Setenv(name, value)

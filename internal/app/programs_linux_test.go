@@ -40,7 +40,7 @@ func programs(t *testing.T, vars ...string) (s *apptest.System, submit func(how 
 	if err := os.WriteFile(script, []byte(badPrograms), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s = apptest.Start(t, append([]string{"PROCESSOR=exec:sh " + script + " {how}", "MAX_OUTPUT_BYTES=1MiB", "MAX_IMAGE_BYTES=1MiB", "PROCESSOR_MEMORY=64MiB", "LEASE=60s"}, vars...)...)
+	s = apptest.Start(t, append([]string{"PROCESSOR=exec:sh '" + script + "' {how}", "MAX_OUTPUT_BYTES=1MiB", "MAX_IMAGE_BYTES=1MiB", "PROCESSOR_MEMORY=64MiB", "LEASE=60s"}, vars...)...)
 	image := mixed(t, 0).bytes
 	submit = func(how string) string {
 		t.Helper()
@@ -69,7 +69,8 @@ func programs(t *testing.T, vars ...string) (s *apptest.System, submit func(how 
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, dir := range strings.Fields(string(dirs)) {
+		for dir := range strings.Lines(string(dirs)) {
+			dir = strings.TrimSuffix(dir, "\n")
 			if _, err := os.Lstat(dir); !os.IsNotExist(err) {
 				things = append(things, "folder "+dir)
 			}

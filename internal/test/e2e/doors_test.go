@@ -143,7 +143,7 @@ func TestWorkerHandsBack(t *testing.T) {
 	env := awstest.Start(t)
 	server := service.Open(t, env, "server")
 	flag := t.TempDir() + "/go"
-	slow := fmt.Sprintf("PROCESSOR=exec:sh -c 'while [ ! -e %s ]; do sleep 0.05; done; cat'", flag)
+	slow := fmt.Sprintf("PROCESSOR=exec:sh -c 'while [ ! -e \"%s\" ]; do sleep 0.05; done; cat'", flag)
 	first := service.Open(t, env, "worker", slow, "CONCURRENCY=5", "SHUTDOWN_GRACE=100ms", "LEASE=5m")
 	var locations []string
 	for range 5 {

@@ -43,6 +43,7 @@ func start(cmd *exec.Cmd, env []string, log io.Writer) (*Process, error) {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "AWS_EC2_METADATA_DISABLED=true"}, env...)
 	p := &Process{cmd: cmd, done: make(chan struct{}), tail: &tail{next: log}}
 	cmd.Stdout, cmd.Stderr = p.tail, p.tail
+	cmd.Dir = os.TempDir() // a test's own is the data folder of awstest, which goes before the process may
 	endWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err

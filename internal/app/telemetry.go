@@ -120,6 +120,9 @@ func (t *Telemetry) observeRun(run func(context.Context, job.Delivery) worker.Ou
 			t.metrics.Received(ctx, time.Since(d.SentAt))
 		}
 		out := run(ctx, d)
+		if out.Abandoned {
+			t.metrics.Abandoned(ctx)
+		}
 		if out.Ended {
 			e := telemetry.End{Outcome: string(out.Job.Status), InQueue: out.Job.StartedAt.Sub(out.Job.QueuedAt()), InWork: out.Job.EndedAt.Sub(out.Job.StartedAt)}
 			if out.Job.Output != nil {

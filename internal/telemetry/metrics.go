@@ -16,6 +16,7 @@ type Metrics struct {
 	accepted  metric.Int64Counter
 	refused   metric.Int64Counter
 	ended     metric.Int64Counter
+	abandoned metric.Int64Counter
 	bytesIn   metric.Int64Counter
 	bytesOut  metric.Int64Counter
 	inQueue   metric.Float64Histogram
@@ -52,6 +53,7 @@ func NewMetrics(provider metric.MeterProvider) (*Metrics, error) {
 		accepted:  counter("claimcheck.jobs.accepted", "{job}", "Jobs accepted"),
 		refused:   counter("claimcheck.jobs.refused", "{job}", "Submits that were not accepted, by reason"),
 		ended:     counter("claimcheck.jobs.ended", "{job}", "Jobs that ended, by outcome"),
+		abandoned: counter("claimcheck.worker.abandoned", "{job}", "Attempts whose processor did not return when its time was over"),
 		bytesIn:   counter("claimcheck.images.received", "By", "Bytes of accepted images"),
 		bytesOut:  counter("claimcheck.images.produced", "By", "Bytes of results"),
 		inQueue:   seconds("claimcheck.job.queue.duration", "Time from a job's submit, or from when it was put back, to the claim that ended it", workBuckets),
@@ -91,6 +93,9 @@ func (m *Metrics) Ended(ctx context.Context, e End) {
 	m.inWork.Record(ctx, e.InWork.Seconds(), outcome)
 	m.bytesOut.Add(ctx, e.Bytes)
 }
+
+// Abandoned counts an attempt whose processor did not return when its time was over.
+func (m *Metrics) Abandoned(ctx context.Context) { m.abandoned.Add(ctx, 1) }
 
 // Received tells how long a message just received had been in the queue; zero after a
 // poll that found the queue empty.

@@ -83,6 +83,7 @@ func TestEveryEventIsCounted(t *testing.T) {
 	m.Ended(ctx, telemetry.End{Outcome: "completed", InQueue: 1500 * time.Millisecond, InWork: 250 * time.Millisecond, Bytes: 77})
 	m.Ended(ctx, telemetry.End{Outcome: "completed", InQueue: 500 * time.Millisecond, InWork: 250 * time.Millisecond, Bytes: 3})
 	m.Ended(ctx, telemetry.End{Outcome: "failed", InQueue: time.Minute, InWork: time.Second})
+	m.Abandoned(ctx)
 	m.Received(ctx, 40*time.Second)
 	m.Received(ctx, 3*time.Second)
 	m.Request(ctx, "POST", "/jobs", 202, 125*time.Millisecond)
@@ -96,6 +97,7 @@ func TestEveryEventIsCounted(t *testing.T) {
 		"claimcheck.jobs.refused{reason=denied} {job}":              1,
 		"claimcheck.jobs.ended{outcome=completed} {job}":            2,
 		"claimcheck.jobs.ended{outcome=failed} {job}":               1,
+		"claimcheck.worker.abandoned{} {job}":                       1,
 		"claimcheck.images.produced{} By":                           80,
 		"claimcheck.job.queue.duration{outcome=completed} s":        2,
 		"count of claimcheck.job.queue.duration{outcome=completed}": 2,

@@ -40,6 +40,7 @@ func TestPageTellsOfEveryMetric(t *testing.T) {
 	m.Accepted(ctx, 1)
 	m.Refused(ctx, "denied")
 	m.Ended(ctx, telemetry.End{Outcome: "completed"})
+	m.Abandoned(ctx)
 	m.Received(ctx, time.Second)
 	m.Request(ctx, "GET", "/jobs", 200, time.Second)
 	var all metricdata.ResourceMetrics

@@ -24,6 +24,8 @@ type lease struct {
 	delivery job.Delivery
 	received time.Time     // when the delivery came
 	waited   time.Duration // for room, which is no work
+	// abandoned says that the processor did not return in time.
+	abandoned bool
 
 	mu    sync.Mutex // guards what follows
 	job   job.Job

@@ -34,6 +34,9 @@ type Outcome struct {
 	Job *job.Job
 	// Ended says that this very delivery brought the job to its end.
 	Ended bool
+	// Abandoned says that the processor did not return when its time was over. Its
+	// goroutine may still run.
+	Abandoned bool
 	// Err is the cause for the operator's log; may be nil also for Later.
 	Err error
 }
@@ -82,12 +85,17 @@ type Runner struct{ RunnerConfig }
 // NewRunner returns a runner made of c.
 func NewRunner(c RunnerConfig) *Runner { return &Runner{c} }
 
+// AbandonAfter is how long a processor may take to return once its context has ended.
+// After that the worker goes on without it.
+const AbandonAfter = 10 * time.Second
+
 // finishTimeout bounds each write that ends or hands back a job, also while stopping.
 const finishTimeout = 8 * time.Second
 
 // Run carries out one delivery: claim, process, store the output, complete. When ctx
 // ends with the cause [ErrStopping] the job is handed back. It returns once everything
-// that it started has ended. The caller then tells the queue the verdict.
+// that it started has ended, except a processor that ignores the end of its context for
+// [AbandonAfter]. The caller then tells the queue the verdict.
 func (r *Runner) Run(ctx context.Context, d job.Delivery) Outcome {
 	received := r.Now()
 	out := r.run(ctx, d, received)
@@ -106,7 +114,7 @@ func (r *Runner) hidden(d time.Duration, received time.Time) time.Duration {
 	return min(d, received.Add(longest-min(time.Minute, longest/10)).Sub(r.Now()))
 }
 
-func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) Outcome {
+func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (out Outcome) {
 	if d.Malformed != "" {
 		return Outcome{Verdict: Never, Err: fmt.Errorf("message is not ours: %s", d.Malformed)}
 	}
@@ -115,6 +123,7 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) Ou
 		return out
 	}
 	l := newLease(r, j, d, received)
+	defer func() { out.Abandoned = l.abandoned }()
 	kept, stop := l.keep(ctx)
 	done, err := r.inRoom(kept, l)
 	err = because(kept, err)
@@ -148,19 +157,49 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) Ou
 
 // inRoom works on the job once there is room for it, for as long as a job may take.
 func (r *Runner) inRoom(ctx context.Context, l *lease) (result, error) {
+	leave := func() {}
 	if r.Room != nil {
+		var err error
 		j, begun := l.snapshot(), r.Now()
-		leave, err := r.Room.Enter(ctx, job.Task{ID: j.ID, Input: j.Input, Params: j.Params, Attempt: j.Attempts, Progress: l.progress})
+		leave, err = r.Room.Enter(ctx, job.Task{ID: j.ID, Input: j.Input, Params: j.Params, Attempt: j.Attempts, Progress: l.progress})
 		l.waited = r.Now().Sub(begun)
 		if err != nil {
 			return result{}, err
 		}
-		defer leave()
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.TimeLimit, errTimeLimit)
 	defer cancel()
-	done, err := r.work(ctx, l)
+	done, err := r.supervise(ctx, l, leave)
 	return done, because(ctx, err)
+}
+
+// supervise does the work and returns when it has ended or, if it ignores the end of ctx,
+// [AbandonAfter] later. Work that is abandoned keeps its room until it returns, because it
+// keeps its memory; it can publish nothing, because its context is over.
+func (r *Runner) supervise(ctx context.Context, l *lease, leave func()) (done result, err error) {
+	ended := make(chan struct{})
+	var found result
+	var failed error
+	go func() {
+		defer close(ended)
+		defer leave()
+		found, failed = r.work(ctx, l)
+	}()
+	select {
+	case <-ended:
+		return found, failed
+	case <-ctx.Done():
+	}
+	patience := time.NewTimer(AbandonAfter)
+	defer patience.Stop()
+	select {
+	case <-ended:
+		return found, failed
+	case <-patience.C:
+	}
+	l.abandoned = true
+	r.Logger.ErrorContext(ctx, "the processor does not return; the worker goes on without it", "job_id", l.id, "after", AbandonAfter.String())
+	return result{}, context.Cause(ctx)
 }
 
 // because replaces an error that is only the echo of a context's end by its cause.

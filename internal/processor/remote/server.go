@@ -157,6 +157,10 @@ func refused(resp *http.Response) error {
 		}
 		return job.Wrap(job.Misconfigured, fmt.Errorf("processor answered with Content-Encoding %.40q, though asked for none: have it send its result as it is", coding), noResult)
 	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// The body is the connection itself, whose reads do not end with the context.
+		return job.Wrap(job.Misconfigured, fmt.Errorf("processor answered %d: a result comes with status 200 or 201", resp.StatusCode), noResult)
+	}
 	head, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what there is, for the operator
 	cause := fmt.Errorf("processor answered %d: %q", resp.StatusCode, head)
 	message := fmt.Sprintf("the processor refused the image (status %d)", resp.StatusCode)

@@ -48,6 +48,16 @@ func TestServer(t *testing.T) {
 		{"no content", status(204), job.Misconfigured, 0},
 		{"part", status(206), job.Misconfigured, 0},
 		{"accepted", status(202), job.Misconfigured, 0},
+		{"switches protocols and says nothing", func(w http.ResponseWriter, _ *http.Request) {
+			conn, buf, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: hold\r\n\r\n")
+			io.Copy(io.Discard, buf) // until the client hangs up
+		}, job.Misconfigured, 0},
 		{"coded", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			io.WriteString(w, r.Header.Get("Accept-Encoding")+" is no gzip, but who knows")

@@ -261,6 +261,34 @@ func TestProcessingHasATimeLimit(t *testing.T) {
 	}
 }
 
+// TestProcessorThatDoesNotReturnIsAbandoned holds that the end of its time frees the worker
+// of a processor that ignores it, and that such a processor can publish nothing later.
+func TestProcessorThatDoesNotReturnIsAbandoned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t)
+		let := make(chan struct{})
+		s.processor.do = func(context.Context, job.Task) (*job.Result, error) {
+			<-let
+			return result("late"), nil
+		}
+		j := s.submit(t, "IMG one")
+		begun := time.Now()
+		out := s.runner.Run(t.Context(), s.receive(t))
+		if took := time.Since(begun); took != s.runner.TimeLimit+worker.AbandonAfter || !out.Abandoned {
+			t.Errorf("after %v: abandoned %v", took, out.Abandoned)
+		}
+		if d := s.document(t, j.ID); d.Status != job.Processing || d.Attempts != 1 || time.Now().Before(d.LeaseUntil) || !strings.Contains(d.Message, "longer than 1m") {
+			t.Errorf("%s after %d attempts until %v: %q", d.Status, d.Attempts, d.LeaseUntil, d.Message)
+		}
+		close(let)
+		synctest.Wait()
+		if n := s.store.Objects(job.Output); n != 0 {
+			t.Errorf("%d outputs", n)
+		}
+	})
+}
+
 // TestLeaseIsRenewedWhileTheWorkGoesOn holds that nobody else gets a job that is worked
 // on, also where the queue does not answer.
 func TestLeaseIsRenewedWhileTheWorkGoesOn(t *testing.T) {

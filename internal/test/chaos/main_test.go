@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"claimcheck.example/internal/test/process"
+	"claimcheck.example/internal/test/program"
 )
 
 var duration = flag.Duration("chaos.for", 7*time.Second, "how long the chaos lasts")
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
+	program.Need(t, "sh") // a processor that takes its time
 	err := run(t.Context(), options{
 		duration: *duration, killEvery: 1500 * time.Millisecond, faultEvery: 1500 * time.Millisecond,
 		clients: 4, workers: 2, seed: uint64(time.Now().UnixNano()), root: "../../..",
@@ -36,6 +38,7 @@ func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
 
 // TestTheAuditNotices breaks promises and has the audit find them.
 func TestTheAuditNotices(t *testing.T) {
+	program.Need(t, "sh")
 	o := options{duration: 2 * time.Second, clients: 2, workers: 1, root: "../../.."}
 	s, err := newStage(t.Context(), o, t.TempDir())
 	if err != nil {

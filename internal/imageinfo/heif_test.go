@@ -2,6 +2,7 @@ package imageinfo_test
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"claimcheck.example/internal/imageinfo"
@@ -105,6 +106,7 @@ func TestHEIF(t *testing.T) {
 		{"any brand of HEIF", join(ftyp("mif1", "mif1"), picture), 40, 30, 1},
 		{"a video in a still picture", join(heic, picture, box("moov", track("vide", 40, 30, 100))), 40, 30, 1},
 		{"a sequence", join(ftyp("msf1", "msf1", "hevc"), box("moov", track("pict", 40, 30, 7), track("auxv", 4, 3, 9))), 40, 30, 7},
+		{"two tracks of pictures", join(ftyp("msf1", "msf1", "hevc"), box("moov", track("pict", 40, 30, 7), track("pict", 4, 3, 9))), 40, 30, 7},
 		{"a sequence behind its sound", join(ftyp("hevc", "msf1"), box("moov", track("soun", 0, 0, 9), track("vide", 40, 30, 7))), 40, 30, 7},
 		{"a sequence with a first picture", join(ftyp("heic", "msf1"), picture, box("moov", track("pict", 41, 31, 7))), 40, 30, 7},
 		{"a first picture behind a sequence", join(ftyp("heic", "msf1"), box("moov", track("pict", 41, 31, 7)), picture), 40, 30, 7},
@@ -124,6 +126,15 @@ func TestHEIF(t *testing.T) {
 				t.Errorf("ReadInfo: got %+v, %v, want %+v", got, err, want)
 			}
 		})
+	}
+}
+
+// Without a limit there is no telling how many pixels a sequence has.
+func TestSequenceOfMorePixelsThanCanBeCounted(t *testing.T) {
+	t.Parallel()
+	got, err := scan(join(ftyp("hevc", "msf1"), box("moov", track("pict", 65_535, 65_535, -1))), 0, 100)
+	if err != nil || got.Pixels != math.MaxInt64 || got.Frames != math.MaxUint32 {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

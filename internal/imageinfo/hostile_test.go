@@ -307,6 +307,32 @@ func TestScannerCountsEveryFrame(t *testing.T) {
 	}
 }
 
+// The first frame enlarges the screen, with its offset; the others do not.
+func TestGIFScreenHoldsItsFirstFrame(t *testing.T) {
+	t.Parallel()
+	frame := func(left, top, w, h int) []byte {
+		return join(",", le16(left), le16(top), le16(w), le16(h), 0, 2, 1, 0, 0)
+	}
+	screen := func(w, h int) []byte { return join("GIF89a", le16(w), le16(h), 0, 0, 0) }
+	tests := []struct {
+		name                          string
+		data                          []byte
+		width, height, frames, pixels int
+	}{
+		{"within it", join(screen(16, 10), frame(1, 1, 4, 4), ";"), 16, 10, 1, 160},
+		{"beyond it", join(screen(16, 10), frame(3, 2, 20, 12), ";"), 23, 14, 1, 23 * 14},
+		{"beyond it by its offset alone", join(screen(16, 10), frame(10, 0, 10, 5), ";"), 20, 10, 1, 200},
+		{"without a width", join(screen(0, 10), frame(3, 2, 4, 4), ";"), 7, 10, 1, 70},
+		{"a second frame beyond it", join(screen(16, 10), frame(0, 0, 1, 1), frame(0, 0, 20, 12), ";"), 16, 10, 2, 160 + 240},
+	}
+	for _, tt := range tests {
+		want := imageinfo.Info{ContentType: imageinfo.GIF, Width: tt.width, Height: tt.height, Frames: tt.frames, Pixels: int64(tt.pixels), Complete: true}
+		if got, err := scan(tt.data, limit, 3); err != nil || got != want {
+			t.Errorf("%s: got %+v, %v, want %+v", tt.name, got, err, want)
+		}
+	}
+}
+
 func TestOrientation(t *testing.T) {
 	t.Parallel()
 	for o := range 10 {
@@ -373,6 +399,38 @@ func TestScannerMemory(t *testing.T) {
 	// All that was ever allocated, a buffer's growth included.
 	if got := after.TotalAlloc - before.TotalAlloc; got > 512<<10 {
 		t.Errorf("%d bytes of file took %d bytes of memory", len(data), got)
+	}
+}
+
+// What a scanner keeps of a file is bounded, however many boxes and properties there are.
+func TestScannerKeepsLittle(t *testing.T) {
+	names := bytes.Repeat(be16(1), 255)
+	tests := map[string][]byte{
+		"properties": join(heic, meta(pitm(1), iprp(bytes.Repeat(ispe(10, 10), 32_767), fullBox("ipma", 0, 1, be32(1), be16(1), 255, names)))),
+		"boxes":      join(ftyp("hevc", "msf1"), box("moov", bytes.Repeat(track("soun", 1, 1, 1), 5000)), bytes.Repeat(box("free"), 50_000)),
+		"brands":     join(be32(1<<20), "ftypheic", be32(0), bytes.Repeat([]byte("mif1"), 10_000)),
+		"parts":      jxlBoxes(bytes.Repeat(box("jxlp", be32(0)), 50_000)),
+		"exif":       join(0xff, 0xd8, bytes.Repeat(jpegSegment(0xe1, make([]byte, 65533)), 20), jpegFrame(640, 480)),
+	}
+	for name, data := range tests {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		s := imageinfo.NewScanner(limit)
+		for part := range slices.Chunk(data, 1000) {
+			if _, err := s.Write(part); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 80<<10 {
+			t.Errorf("%s: the scanner keeps %d bytes of %d", name, got, len(data))
+		} else {
+			t.Logf("%s: %d bytes of %d", name, got, len(data))
+		}
+		runtime.KeepAlive(s)
+		runtime.KeepAlive(data)
 	}
 }
 

@@ -41,6 +41,9 @@ func (e *Engine) Process(ctx context.Context, t job.Task, plan imaging.Plan) (*j
 	if err := can.Write(plan); err != nil {
 		return nil, err
 	}
+	if t.Input.SizeBytes > largeFile {
+		runtime.GC() // so that what earlier jobs have left is not held beside this picture
+	}
 	t.Progress(0, "reading")
 	data, err := imaging.ReadFile(ctx, t, e.limits)
 	if err != nil {
@@ -69,6 +72,9 @@ func (e *Engine) Process(ctx context.Context, t job.Task, plan imaging.Plan) (*j
 	t.Progress(0.8, "encoding")
 	return e.encode(ctx, c.picture, plan, info.ContentType)
 }
+
+// largeFile is the size in bytes of a file that is worth a garbage collection.
+const largeFile = 1 << 20
 
 // canvas is the picture that operations change.
 type canvas struct{ *picture }
@@ -109,6 +115,13 @@ func (c *canvas) Gray() error {
 func (c *canvas) Resample(ctx context.Context, w, h int) (err error) {
 	if w == c.w && h == c.h {
 		return nil
+	}
+	if c.planes != nil {
+		p, err := c.resamplePlanes(ctx, w, h)
+		if err == nil {
+			c.picture = p
+		}
+		return err
 	}
 	return c.convolve(ctx, lanczos(c.w, w), lanczos(c.h, h), nil)
 }

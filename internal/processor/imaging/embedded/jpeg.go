@@ -181,6 +181,9 @@ func (f *jpegFile) decodable() error {
 			return unread("JPEG", "unusual sampling of the colours")
 		}
 	}
+	if last := f.components[1]; len(f.components) == 3 && f.isRGB() && (last.h != first.h || last.v != first.v) {
+		return unread("JPEG", "red, green and blue of different sampling")
+	}
 	for _, r := range f.restart {
 		if r.component < 0 {
 			continue
@@ -232,6 +235,9 @@ func (f *jpegFile) header() []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(f.w))
 	b = append(b, byte(len(f.components)))
 	for _, c := range f.components {
+		if len(f.components) == 1 {
+			c.h, c.v = 1, 1 // which is what any others mean then
+		}
 		b = append(b, c.id, c.h<<4|c.v, c.table)
 	}
 	return b

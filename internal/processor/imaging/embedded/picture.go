@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"image"
 	"image/color"
 )
@@ -20,6 +21,9 @@ type picture struct {
 	rx, ry, dx, dy int
 	// tones change the colours of a row, first to last.
 	tones []func(row []float32)
+
+	// planes are what at looks at, where all of it is there.
+	planes *planes
 
 	deep  bool // more than 8 bits a channel
 	gray  bool // red, green and blue are the same everywhere
@@ -118,6 +122,32 @@ func (p *picture) onCanvas(frame, canvas image.Rectangle) *picture {
 	return q
 }
 
+// resamplePlanes returns the picture in another size. Its turns and tones are those of
+// the picture.
+func (p *picture) resamplePlanes(ctx context.Context, w, h int) (*picture, error) {
+	// The part of the planes that the picture looks at, and its new size as they lie.
+	x1, y1 := p.ox+(p.w-1)*p.rx+(p.h-1)*p.dx, p.oy+(p.w-1)*p.ry+(p.h-1)*p.dy
+	r := image.Rect(min(p.ox, x1), min(p.oy, y1), max(p.ox, x1)+1, max(p.oy, y1)+1)
+	across, down := w, h
+	if p.rx == 0 {
+		across, down = h, w
+	}
+	out, err := p.planes.resample(ctx, r, across, down)
+	if err != nil {
+		return nil, err
+	}
+	q := out.picture(p)
+	q.w, q.h, q.rx, q.ry, q.dx, q.dy, q.tones = w, h, p.rx, p.ry, p.dx, p.dy, p.tones
+	// The first pixel lies in the corner from which both steps lead inside.
+	if p.rx+p.dx < 0 {
+		q.ox = across - 1
+	}
+	if p.ry+p.dy < 0 {
+		q.oy = down - 1
+	}
+	return q, nil
+}
+
 // toned returns the picture with one more change of colours.
 func (p *picture) toned(tone func(row []float32)) *picture {
 	q := *p
@@ -135,19 +165,14 @@ func fromImage(m image.Image) *picture {
 	b := m.Bounds()
 	p := newPicture(nil, b.Dx(), b.Dy())
 	p.ox, p.oy = b.Min.X, b.Min.Y
+	p.planes = planesOf(m)
 	switch m := m.(type) {
 	case *image.YCbCr:
+		convert := p.planes.rgb
 		p.at = func(x, y int, px *[4]float32) {
-			yi, ci := m.YOffset(x, y), m.COffset(x, y)
-			r, g, b := color.YCbCrToRGB(m.Y[yi], m.Cb[ci], m.Cr[ci])
-			*px = [4]float32{float32(r) * unit8, float32(g) * unit8, float32(b) * unit8, 1}
-		}
-	case *image.NYCbCrA:
-		p.alpha = true
-		p.at = func(x, y int, px *[4]float32) {
-			yi, ci := m.YOffset(x, y), m.COffset(x, y)
-			r, g, b := color.YCbCrToRGB(m.Y[yi], m.Cb[ci], m.Cr[ci])
-			*px = [4]float32{float32(r) * unit8, float32(g) * unit8, float32(b) * unit8, float32(m.A[m.AOffset(x, y)]) * unit8}
+			cb, cr := chroma(m, x, y)
+			r, g, b := convert(float32(m.Y[m.YOffset(x, y)]), cb, cr)
+			*px = [4]float32{clamp(r * unit8), clamp(g * unit8), clamp(b * unit8), 1}
 		}
 	case *studioImage:
 		p.alpha, p.at = !m.opaque, m.pixel

@@ -30,16 +30,22 @@ func (k kernel) of(w window) []float32 { return k.weights[w.weights : w.weights+
 // zero from radius on. Where the size stays as it is, all pixels away from the edges
 // share their weights.
 func makeKernel(n, m int, radius float64, weight func(distance float64) float64) kernel {
+	return makeKernelOf(n, 0, float64(n), m, radius, weight)
+}
+
+// makeKernelOf is makeKernel where the results are spread over the extent that begins at
+// from, in source pixels.
+func makeKernelOf(n int, from, extent float64, m int, radius float64, weight func(distance float64) float64) kernel {
 	k := kernel{windows: make([]window, m)}
-	step := float64(n) / float64(m)
+	step := extent / float64(m)
 	if n != m {
 		k.weights = make([]float32, 0, m*min(n, int(2*radius)+2))
 	}
 	interior := -1
 	for i := range m {
-		centre := (float64(i)+0.5)*step - 0.5
+		centre := from + (float64(i)+0.5)*step - 0.5
 		first, last := int(math.Ceil(centre-radius)), int(math.Floor(centre+radius))
-		whole := n == m && first >= 0 && last < n
+		whole := step == 1 && from == 0 && first >= 0 && last < n
 		if whole && interior >= 0 {
 			k.windows[i] = window{int32(first), int32(last - first + 1), int32(interior)}
 			continue
@@ -49,23 +55,23 @@ func makeKernel(n, m int, radius float64, weight func(distance float64) float64)
 			first = min(max(int(math.Round(centre)), 0), n-1)
 			last = first
 		}
-		from := len(k.weights)
+		at := len(k.weights)
 		var sum float64
 		for j := first; j <= last; j++ {
 			w := weight(float64(j) - centre)
 			sum += w
 			k.weights = append(k.weights, float32(w))
 		}
-		weights := k.weights[from:]
+		weights := k.weights[at:]
 		if math.Abs(sum) < 1e-9 {
 			weights[0], sum = 1, 1
 		}
 		for j := range weights {
 			weights[j] /= float32(sum)
 		}
-		k.windows[i] = window{int32(first), int32(last - first + 1), int32(from)}
+		k.windows[i] = window{int32(first), int32(last - first + 1), int32(at)}
 		if whole {
-			interior = from
+			interior = at
 		}
 	}
 	return k
@@ -90,8 +96,13 @@ func lanczos(n, m int) kernel {
 	if n == m { // the window is zero at all pixels but the middle one
 		return makeKernel(n, m, 0, func(float64) float64 { return 1 })
 	}
-	scale := max(1, float64(n)/float64(m))
-	return makeKernel(n, m, 3*scale, func(d float64) float64 {
+	return lanczosOf(n, 0, float64(n), m)
+}
+
+// lanczosOf is lanczos of a part.
+func lanczosOf(n int, from, extent float64, m int) kernel {
+	scale := max(1, extent/float64(m))
+	return makeKernelOf(n, from, extent, m, 3*scale, func(d float64) float64 {
 		x := d / scale
 		if x == 0 {
 			return 1

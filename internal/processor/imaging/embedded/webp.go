@@ -8,11 +8,10 @@ import (
 	"image"
 	"io"
 
+	"claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/processor/imaging/metadata"
 	"github.com/HugoSmits86/nativewebp"
 	"golang.org/x/image/webp"
-
-	"claimcheck.example/internal/imageinfo"
 )
 
 // decodeWebP decodes a picture, or an animation's first frame at its place.
@@ -44,19 +43,6 @@ func decodeWebP(ctx context.Context, data []byte, info imageinfo.Info) (image.Im
 	return m, nil
 }
 
-// chroma is interpolated between the four samples around the pixel, as libwebp does.
-func (m *studioImage) chroma(x, y int) (cb, cr float32) {
-	inside := func(p, low, high int) int { return min(max(p, low), high-1) }
-	// An odd pixel lies nearer to the next sample than an even one.
-	x2 := inside(x+2*(x&1)-1, m.Rect.Min.X, m.Rect.Max.X)
-	y2 := inside(y+2*(y&1)-1, m.Rect.Min.Y, m.Rect.Max.Y)
-	a, b, c, d := m.COffset(x, y), m.COffset(x2, y), m.COffset(x, y2), m.COffset(x2, y2)
-	mixed := func(s []uint8) float32 {
-		return (float32(9*int(s[a])+3*int(s[b])+3*int(s[c])+int(s[d]))/16 - 128) * unit8
-	}
-	return mixed(m.Cb), mixed(m.Cr)
-}
-
 // errWebP is a frame that is larger than the picture.
 var errWebP = errors.New("malformed WebP")
 
@@ -68,13 +54,20 @@ type studioImage struct {
 }
 
 func (m *studioImage) pixel(x, y int, px *[4]float32) {
-	luma := (float32(m.Y[m.YOffset(x, y)]) - 16) * (unit8 * 255 / 219)
-	cb, cr := m.chroma(x, y)
+	cb, cr := chroma(&m.YCbCr, x, y)
+	r, g, b := studioRGB(float32(m.Y[m.YOffset(x, y)]), cb, cr)
 	a := float32(1)
 	if !m.opaque {
 		a = float32(m.A[m.AOffset(x, y)]) * unit8
 	}
-	*px = [4]float32{clamp(luma + 1.596027*cr), clamp(luma - 0.391762*cb - 0.812968*cr), clamp(luma + 2.017232*cb), a}
+	*px = [4]float32{clamp(r * unit8), clamp(g * unit8), clamp(b * unit8), a}
+}
+
+// studioRGB makes colours of 0 to 255 of samples of studio video.
+func studioRGB(y, cb, cr float32) (r, g, b float32) {
+	luma := (y - 16) * (255.0 / 219)
+	cb, cr = cb-128, cr-128
+	return luma + 1.596027*cr, luma - 0.391762*cb - 0.812968*cr, luma + 2.017232*cb
 }
 
 // soleFrame makes a file of the picture, or of the first frame of an animation, with

@@ -80,8 +80,8 @@ func Corners() image.Image {
 	return m
 }
 
-// oriented adds an EXIF orientation, and a comment to be stripped, to a JPEG.
-func oriented(data []byte, orientation byte) []byte {
+// Oriented adds an EXIF orientation, and a comment to be stripped, to a JPEG.
+func Oriented(data []byte, orientation byte) []byte {
 	exif := "Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00" + string(orientation) + "\x00\x00\x00\x00\x00\x00"
 	segment := func(code byte, body string) []byte {
 		return append(binary.BigEndian.AppendUint16([]byte{0xff, code}, uint16(len(body)+2)), body...)
@@ -96,7 +96,7 @@ func orientation(t *testing.T, engine newEngine) {
 	const a, b, c, d = 0xff, 0xaa, 0x55, 0x00
 	tests := [9][4]int{1: {a, b, c, d}, 2: {b, a, d, c}, 3: {d, c, b, a}, 4: {c, d, a, b}, 5: {a, c, b, d}, 6: {c, a, d, b}, 7: {d, b, c, a}, 8: {b, d, a, c}}
 	for o := 1; o <= 8; o++ {
-		_, body, err := processortest.Run(t, p, oriented(JPEG(t, Corners()), byte(o)), `{"keep": ["exif"]}`)
+		_, body, err := processortest.Run(t, p, Oriented(JPEG(t, Corners()), byte(o)), `{"keep": ["exif"]}`)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func orientation(t *testing.T, engine newEngine) {
 
 func strips(t *testing.T, engine newEngine) {
 	t.Parallel()
-	_, body, err := processortest.Run(t, engine(imaging.Limits{}), oriented(JPEG(t, Corners()), 6), "")
+	_, body, err := processortest.Run(t, engine(imaging.Limits{}), Oriented(JPEG(t, Corners()), 6), "")
 	if err != nil || bytes.Contains(body, []byte("Exif")) || bytes.Contains(body, []byte("secret")) {
 		t.Errorf("got %v, with metadata %q", err, body[:min(100, len(body))])
 	}

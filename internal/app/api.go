@@ -65,12 +65,12 @@ func (p *Process) API() (*API, error) {
 	draining := make(chan struct{})
 	a.Drain = sync.OnceFunc(func() { close(draining) })
 	service := service.New(service.Config{
-		Draining: draining, Crowded: b.memory.Crowded,
-		Store: b.store(), Presigner: b.objects, Ledger: b.documents, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Draining: draining,
+		Store:    b.store(), Presigner: b.objects, Ledger: b.documents, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,
-			Uploads: c.MaxUploads, Waiters: c.MaxWaiters, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,
+			Waiters: c.MaxWaiters, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,
 		},
 	})
 	var describe func(*http.Request, netip.Addr, int, int64, time.Duration) slog.Attr
@@ -79,7 +79,7 @@ func (p *Process) API() (*API, error) {
 	}
 	handler, routes := httpapi.New(httpapi.Options{
 		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
-		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, Yield: b.memory.Yield, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
+		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
 	})
 	a.Handler = telemetry.Handler(telemetry.HandlerOptions{
 		Providers: tel.providers, Metrics: tel.metrics, Routes: routes, Quiet: []string{"/health", "/ready"},

@@ -15,6 +15,7 @@ import (
 
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/limiter"
 	"claimcheck.example/internal/proof"
 	"claimcheck.example/internal/s3store"
 	"claimcheck.example/internal/sqsqueue"
@@ -56,21 +57,38 @@ type backends struct {
 	documents documents
 	objects   objects
 	queue     queue
-	memory    *s3store.Memory // of uploads to objects
+	limiter   *limiter.Limiter // of the memory of uploads
 }
 
-// bufferWait is how long a large upload that has begun waits for its turn at the buffers,
-// its client held back by the network meanwhile.
-const bufferWait = 30 * time.Second
+const (
+	// smallUpload is the size up to which an upload is a small one.
+	smallUpload = 256 << 10
+	// largeUploads is how many large uploads are read at once, each into a buffer that is
+	// as large as a part.
+	largeUploads = 12
+)
+
+// newLimiter returns the budget of the memory of uploads: a submit waits for its turn as
+// long as its client can wait for an answer.
+func newLimiter(c *config.Config, partBytes int) *limiter.Limiter {
+	return limiter.New(limiter.Options{
+		Small: limiter.Share{Bytes: smallUpload, Uploads: c.MaxUploads, Wait: 5 * time.Second},
+		Large: limiter.Share{Bytes: int64(partBytes), Uploads: min(largeUploads, c.MaxUploads), Wait: 30 * time.Second},
+	})
+}
 
 // openBackends chooses the backends by the locations in c. A new backend is one more case
 // here. It dials nobody, and loads the AWS settings only for what lives on AWS.
 func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (b *backends, err error) {
-	b = &backends{memory: s3store.NewMemory(s3store.MemoryOptions{Small: c.MaxUploads, Wait: bufferWait})}
+	b = &backends{}
+	memory := s3store.NewMemory(s3store.MemoryOptions{
+		Small: c.MaxUploads, Large: largeUploads, SmallBytes: smallUpload, Spare: func() (func(), bool) { return b.limiter.TryAcquire() },
+	})
+	b.limiter = newLimiter(c, memory.PartBytes())
 	clients := newAWSClients(tel, load)
 	switch scheme, rest := location(c.Documents()); scheme {
 	case "s3":
-		b.documents, err = clients.store(rest, s3store.Options{Memory: b.memory, Proof: s3store.ForDocuments})
+		b.documents, err = clients.store(rest, s3store.Options{Memory: memory, Proof: s3store.ForDocuments})
 	default:
 		err = fmt.Errorf("documents cannot be kept in %s", c.Documents())
 	}
@@ -79,7 +97,7 @@ func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, err
 	}
 	switch scheme, rest := location(c.Objects()); scheme {
 	case "s3":
-		b.objects, err = clients.store(rest, s3store.Options{Memory: b.memory, Proof: s3store.ForBytes})
+		b.objects, err = clients.store(rest, s3store.Options{Memory: memory, Proof: s3store.ForBytes})
 	default:
 		err = fmt.Errorf("images cannot be kept in %s", c.Objects())
 	}

@@ -16,7 +16,9 @@ import (
 	"sync"
 	"time"
 
+	"claimcheck.example/internal/httpapi/body"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/limiter"
 	"claimcheck.example/internal/service"
 )
 
@@ -67,9 +69,10 @@ type Options struct {
 	PublicURL *url.URL
 	// MaxImageBytes lets a body that announces more be refused unread.
 	MaxImageBytes int64
-	// Yield is asked whether a body that hardly comes shall give up the memory that it
-	// holds, since others wait for it; nil: it need not.
-	Yield func() bool
+	// InlineBytes is the most that a submit itself may carry; zero: MaxImageBytes.
+	InlineBytes int64
+	// Limiter bounds the memory of uploads; nil: there is no bound.
+	Limiter *limiter.Limiter
 	// IdleTimeout bounds each wait for the next bytes of a body, or for the client to
 	// take the next bytes of an answer; zero: 30 s.
 	IdleTimeout time.Duration
@@ -119,9 +122,9 @@ type handler func(http.ResponseWriter, *request) error
 type request struct {
 	*http.Request
 	who    job.Caller
-	id     string     // request id
-	source netip.Addr // where it came from; may be invalid
-	body   *patient   // which Body is, unless there is none
+	id     string       // request id
+	source netip.Addr   // where it came from; may be invalid
+	body   *body.Reader // which Body is, unless there is none
 	// note collects what the request's log line says beside the usual.
 	note []slog.Attr
 }
@@ -163,12 +166,10 @@ func New(o Options) (h http.Handler, patterns []string) {
 	if a.With == nil {
 		a.With = func(ctx context.Context, _ ...slog.Attr) context.Context { return ctx }
 	}
-	if a.Yield == nil {
-		a.Yield = func() bool { return false }
-	}
 	if a.Trace == nil {
 		a.Trace = func(context.Context) map[string]string { return nil }
 	}
+	a.InlineBytes = cmp.Or(a.InlineBytes, a.MaxImageBytes)
 	a.IdleTimeout = cmp.Or(a.IdleTimeout, 30*time.Second)
 	a.AuthHeader = cmp.Or(a.AuthHeader, "Authorization")
 	a.thePage = sync.OnceValue(func() document { return newPage(a.AuthHeader, a.Accepts) })

@@ -3,9 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -85,36 +83,6 @@ func TestTwoKeysAreNone(t *testing.T) {
 		t.Errorf("answer is %s", resp.Status)
 	}
 	wantNothing(t, s)
-}
-
-// TestMoreUploadsThanPlaces fills the only place for uploads by a sender that takes its
-// time. Others are told to come back, without waiting for their bodies.
-func TestMoreUploadsThanPlaces(t *testing.T) {
-	t.Parallel()
-	s := apptest.Start(t, "MAX_UPLOADS=1")
-	img := small(t)
-	body, sender := io.Pipe()
-	answer := make(chan apptest.Answer, 1)
-	go func() {
-		answer <- apptest.Do(t, http.MethodPost, s.URL+"/jobs", body, "Content-Type", "image/png")
-	}()
-	if _, err := sender.Write(append(bytes.Clone(img), make([]byte, 12<<20)...)); err != nil {
-		t.Fatal(err)
-	}
-	awaitCall(t, s, "S3 UploadPart")
-	endless, stop := io.Pipe() // what it would bring is never asked for
-	defer stop.Close()
-	refused := apptest.Do(t, http.MethodPost, s.URL+"/jobs", io.MultiReader(bytes.NewReader(img), endless), "Content-Type", "image/png")
-	if after, err := strconv.Atoi(refused.Header.Get("Retry-After")); refused.StatusCode != http.StatusTooManyRequests || err != nil || after < 1 || after > 4 || refused.JSON(t)["detail"] == "" {
-		t.Errorf("%s, Retry-After %q: %s", refused.Status, refused.Header.Get("Retry-After"), refused.Bytes)
-	}
-	sender.Close()
-	if a := <-answer; a.StatusCode != http.StatusAccepted {
-		t.Errorf("the first: %s: %s", a.Status, a.Bytes)
-	}
-	if a := s.Submit(t, img); a.StatusCode != http.StatusAccepted {
-		t.Errorf("afterwards: %s: %s", a.Status, a.Bytes)
-	}
 }
 
 // awaitCall returns when S3 or SQS has been asked for an operation.

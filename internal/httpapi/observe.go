@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"claimcheck.example/internal/httpapi/body"
 )
 
 type requestKey struct{}
@@ -28,9 +30,9 @@ func (a *api) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		r := &request{id: uuid.NewString(), source: sourceOf(hr, a.Proxies)}
 		r.Request = hr.WithContext(a.With(context.WithValue(hr.Context(), requestKey{}, r), slog.String("request_id", r.id)))
-		r.body = a.watch(hw, r.Request)
-		defer r.body.release()
-		w := &recorder{ResponseWriter: hw, body: r.body, of: r.Request}
+		r.body = body.New(hw, r.Request, a.IdleTimeout)
+		defer r.body.Stop()
+		w := &recorder{ResponseWriter: hw, body: r.body, of: r.Request, idle: a.IdleTimeout}
 		w.Header().Set("X-Request-Id", r.id)
 		defer func() {
 			if recover() != nil { // its value may hold anything, and is not logged
@@ -108,7 +110,8 @@ func (a *api) logRequest(r *request, w *recorder, took time.Duration) {
 type recorder struct {
 	http.ResponseWriter
 	of     *http.Request
-	body   *patient
+	body   *body.Reader
+	idle   time.Duration // for which the client may take nothing
 	status int
 	bytes  int64
 }
@@ -116,12 +119,12 @@ type recorder struct {
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
-		if !w.body.forgo(w.of) {
+		if !w.body.Drain(w.of) {
 			w.Header().Set("Connection", "close")
 		}
 		// For all of the answer that is not renewed on the way, what net/http has still to
 		// send when the handler is through included.
-		w.body.control.SetWriteDeadline(time.Now().Add(w.body.idle))
+		http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.idle))
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -40,39 +40,68 @@ func (a *api) submit(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// take reads the submit, in whichever of its three forms it comes.
+// take reads the submit, in whichever of its three forms it comes. An image has its room in
+// memory before a byte of it is read.
 func (a *api) take(r *request) (service.Outcome, error) {
-	in, err := a.decodeSubmit(r)
+	key, err := a.checkHeaders(r)
 	if err != nil {
 		return service.Outcome{}, err
 	}
-	return a.Service.Submit(r.Context(), r.who, in)
-}
-
-func (a *api) decodeSubmit(r *request) (in service.Submission, err error) {
-	key, err := idempotencyKey(r.Header)
-	if err != nil {
-		return in, err
-	}
-	if r.ContentLength == 0 {
-		return in, job.Errorf(job.Invalid, "the body is empty; send an image, as in: curl -F image=@picture.jpg")
-	}
-	if len(r.Header.Values("Content-Type")) > 1 {
-		return in, job.Errorf(job.Invalid, "the request has more than one Content-Type")
-	}
-	if err := checkDigest(r.Request); err != nil {
-		return in, err
-	}
-	if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType == "application/json" {
+	var in service.Submission
+	if mediaTypeOf(r.Request) == "application/json" {
 		if err := misplacedQuery(r.URL.Query(), false); err != nil {
-			return in, err
+			return service.Outcome{}, err
 		}
 		in, err = readAnnouncement(r.Body)
 	} else {
+		release, aerr := a.acquire(r)
+		if aerr != nil {
+			return service.Outcome{}, aerr
+		}
+		defer release()
 		in, err = decode(r.Request, a.MaxImageBytes)
 	}
-	in.Body, in.Held, in.Key, in.Trace = max(r.ContentLength, 0), r.body.hold, key, a.Trace(r.Context())
-	return in, err
+	if err != nil {
+		return service.Outcome{}, err
+	}
+	in.Key, in.Trace = key, a.Trace(r.Context())
+	return a.Service.Submit(r.Context(), r.who, in)
+}
+
+// checkHeaders refuses what the headers alone say is wrong, and returns the idempotency key.
+func (a *api) checkHeaders(r *request) (key string, err error) {
+	key, err = idempotencyKey(r.Header)
+	switch {
+	case err != nil:
+		return "", err
+	case r.ContentLength == 0:
+		return "", job.Errorf(job.Invalid, "the body is empty; send an image, as in: curl -F image=@picture.jpg")
+	case len(r.Header.Values("Content-Type")) > 1:
+		return "", job.Errorf(job.Invalid, "the request has more than one Content-Type")
+	case r.ContentLength > a.MaxImageBytes+formOverhead:
+		return "", tooLarge(a.MaxImageBytes)
+	}
+	return key, checkDigest(r.Request)
+}
+
+// acquire waits for the room in memory that the body needs by its announced size. While
+// others wait, a body that hardly comes gives way to them. An image that will be offered a
+// direct upload needs no room.
+func (a *api) acquire(r *request) (release func(), err error) {
+	if a.Limiter == nil || r.ContentLength > a.InlineBytes && mediaTypeOf(r.Request) != "multipart/form-data" {
+		return func() {}, nil
+	}
+	lease, err := a.Limiter.Acquire(r.Context(), r.who.Owner(), max(r.ContentLength, 0))
+	if err != nil {
+		return nil, err
+	}
+	r.body.Hurry(lease.Wanted)
+	return lease.Release, nil
+}
+
+func mediaTypeOf(r *http.Request) string {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return mediaType
 }
 
 // tellQuota says what limits hold and what is left of them.

@@ -42,24 +42,17 @@ const (
 	Output Section = "output" // the result
 )
 
-// Holder is a reader that is told when what it brings begins to take up so much memory
-// that others may have to wait for it.
-type Holder interface {
-	io.Reader
-	Hold()
-}
-
 // Objects keeps the bytes of images, in bounded memory whatever their size. It is
 // strongly consistent like [Documents], and safe for concurrent use.
 //
-// Expected failures have these kinds: NotFound, Conflict, Exhausted (no memory for
-// another upload right now), Unavailable, Misconfigured, Canceled. An error of the
+// Expected failures have these kinds: NotFound, Conflict, Exhausted (too many requests right
+// now), Unavailable, Misconfigured, Canceled. An error of the
 // reader passed to Stage comes back as it is.
 type Objects interface {
 	// Stage reads r to its end and makes everything ready so that one last step,
 	// Commit, makes the object visible as a whole. Until then nothing can be seen. Of
 	// a small object nothing is sent before Commit. The caller ends every Staged by
-	// Commit or Discard. A reader that is a [Holder] is told when it is held.
+	// Commit or Discard.
 	Stage(ctx context.Context, s Section, id ID, contentType string, r io.Reader) (Staged, error)
 
 	// Open returns the object, or the part of it that opts ask for. NotFound when

@@ -19,7 +19,8 @@
 // there before he believes it.
 //
 // Uploads are streamed through buffers of one [Memory] that all stores of a process
-// share, so that memory is bounded whatever the number and the size of the uploads.
+// share: an upload holds one large buffer, whatever its size, and a second one while there
+// is room. How many uploads there are at once is bounded before they begin.
 // Unfinished multipart uploads are aborted; those of a process that died are left to
 // the bucket's AbortIncompleteMultipartUpload lifecycle rule.
 package s3store

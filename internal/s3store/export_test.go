@@ -17,5 +17,9 @@ func ShipLast(ctx context.Context) error {
 
 // InUse returns how many small and large buffers uploads hold at the moment.
 func (m *Memory) InUse() (small, large int) {
-	return len(m.small.slots), len(m.large.slots)
+	for _, b := range []*buffers{m.small, m.large} {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+	}
+	return m.small.used, m.large.used
 }

@@ -94,25 +94,15 @@ type flown struct {
 
 // readAll reads r to its end, and leaves the last part's bytes in u.buf.
 func (u *upload) readAll(ctx context.Context, r io.Reader) error {
-	var err error
-	if u.buf, err = u.memory.small.take(ctx, u.memory.wait); err != nil {
-		return err
-	}
+	u.buf = u.memory.small.take()
 	for {
 		more, err := u.fill(r)
 		if err != nil || !more {
 			return err
 		}
 		if len(u.buf) < u.memory.large.size {
-			if err = u.grow(ctx); err == nil {
-				if h, ok := r.(job.Holder); ok {
-					h.Hold()
-				}
-			}
-		} else {
-			err = u.ship(ctx)
-		}
-		if err != nil {
+			u.grow()
+		} else if err := u.ship(ctx); err != nil {
 			return err
 		}
 		u.take(copy(u.buf[u.n:], u.peek[:]))
@@ -162,15 +152,11 @@ func (u *upload) take(n int) {
 }
 
 // grow moves what was read so far from a small buffer into a large one.
-func (u *upload) grow(ctx context.Context) error {
-	large, err := u.memory.large.take(ctx, u.memory.wait)
-	if err != nil {
-		return err
-	}
+func (u *upload) grow() {
+	large := u.memory.large.take()
 	copy(large, u.buf[:u.n])
 	u.memory.give(u.buf)
 	u.buf = large
-	return nil
 }
 
 // ship sends the full buffer as the next part, and leaves an empty one in its place.
@@ -190,7 +176,7 @@ func (u *upload) ship(ctx context.Context) error {
 	}
 	full, crc := u.buf, u.crc
 	u.n, u.crc = 0, 0
-	next, ok := u.memory.large.tryTake()
+	next, done, ok := u.memory.spare()
 	if !ok {
 		part, err := u.sendPart(ctx, number, full, crc)
 		if err == nil {
@@ -204,6 +190,7 @@ func (u *upload) ship(ctx context.Context) error {
 	go func() {
 		part, err := u.sendPart(ctx, number, full, crc)
 		u.memory.give(full)
+		done()
 		flight <- flown{part, err}
 	}()
 	return nil

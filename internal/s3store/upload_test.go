@@ -140,7 +140,7 @@ func TestNothingIsLeft(t *testing.T) {
 func TestFewBuffers(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
-	memory := s3store.NewMemory(s3store.MemoryOptions{Small: 2, SmallBytes: 1000, Large: 1, Wait: time.Minute})
+	memory := s3store.NewMemory(s3store.MemoryOptions{Small: 2, SmallBytes: 1000, Large: 1})
 	s := s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: memory})
 	var group sync.WaitGroup
 	for i := range 8 {
@@ -158,56 +158,6 @@ func TestFewBuffers(t *testing.T) {
 	}
 	group.Wait()
 	wantUnused(t, memory)
-}
-
-func TestExhausted(t *testing.T) {
-	t.Parallel()
-	env := awstest.Start(t)
-	memory := s3store.NewMemory(s3store.MemoryOptions{Small: 2, SmallBytes: 1000, Large: 1, Wait: 20 * time.Millisecond})
-	s := s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: memory})
-	stage := func(ctx context.Context, size int64) (job.Staged, error) {
-		return s.Stage(ctx, job.Input, job.NewID(), "image/png", jobtest.Bytes(1, size))
-	}
-	hold := func(size int64) job.Staged {
-		t.Helper()
-		g, err := stage(t.Context(), size)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(g.Discard)
-		return g
-	}
-	large := hold(1001)
-	_, err := stage(t.Context(), 1001)
-	wantExhausted(t, err)
-	hold(1)
-	small := hold(1)
-	_, err = stage(t.Context(), 1)
-	wantExhausted(t, err)
-
-	small.Discard()
-	hold(1)
-	large.Discard()
-	if got, want := env.Count(), map[string]int{}; !maps.Equal(got, want) {
-		t.Errorf("S3 was asked for %v, want nothing", got)
-	}
-
-	patient := s3store.NewMemory(s3store.MemoryOptions{Small: 1, Wait: time.Hour})
-	s = s3store.New(newClient(env), env.Bucket, s3store.Options{Memory: patient})
-	hold(1)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err = stage(ctx, 1)
-	wantKind(t, err, job.Canceled)
-}
-
-func wantExhausted(t *testing.T, err error) {
-	t.Helper()
-	wantKind(t, err, job.Exhausted)
-	e, _ := errors.AsType[*job.Error](err)
-	if e.RetryAfter < time.Second || e.RetryAfter > time.Minute {
-		t.Errorf("got RetryAfter %v, want some seconds", e.RetryAfter)
-	}
 }
 
 // TestStageLazyReaders stages what comes byte by byte, or not at all.
@@ -322,15 +272,12 @@ func TestGivenUp(t *testing.T) {
 			s := faulty(env, w, s3store.Options{Memory: memory, PartTimeout: time.Hour, AbortTimeout: time.Hour})
 			ended := make(chan error, 1)
 			go func() {
-				body := &told{Reader: io.MultiReader(jobtest.Bytes(1, part+1), calling(func() {
+				body := io.MultiReader(jobtest.Bytes(1, part+1), calling(func() {
 					<-sent
 					stop(tt.cause)
 					<-ctx.Done()
-				}), failing{errors.New("the client hung up")})}
+				}), failing{errors.New("the client hung up")})
 				_, err := s.Stage(ctx, job.Input, job.NewID(), "image/png", body)
-				if body.held != 1 {
-					t.Errorf("the reader was told %d times that it is held", body.held)
-				}
 				ended <- err
 			}()
 			<-ctx.Done()
@@ -351,14 +298,6 @@ func TestGivenUp(t *testing.T) {
 		})
 	}
 }
-
-// told counts how often it is told that it is held.
-type told struct {
-	io.Reader
-	held int
-}
-
-func (r *told) Hold() { r.held++ }
 
 // TestStuckPart breaks off while a part is being sent that S3 does not take: nobody
 // waits for it for long.

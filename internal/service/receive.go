@@ -5,27 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
-	"time"
 
 	"claimcheck.example/internal/job"
 )
-
-// admit takes one of the places for uploads, release gives it back. Exhausted when all
-// are taken or there is no room for the body: then nothing is read, asked for or booked.
-// What will be offered a direct upload takes up no room.
-func (s *Service) admit(in Submission) error {
-	if in.Size > s.limits.InlineBytes || !s.crowded(in.Body) {
-		select {
-		case s.uploads <- struct{}{}:
-			return nil
-		default:
-		}
-	}
-	return &job.Error{Kind: job.Exhausted, Message: "too many uploads at once; try again shortly", RetryAfter: time.Second + rand.N(3*time.Second)}
-}
-
-func (s *Service) release() { <-s.uploads }
 
 // announce checks an image that will be uploaded directly.
 func (u *submit) announce() error {
@@ -102,7 +84,7 @@ func (u *submit) stageWhole(ctx context.Context, image io.Reader) error {
 	if u.preview != nil {
 		sink = io.MultiWriter(inspection, u.preview)
 	}
-	staged, err := u.to.Objects.Stage(ctx, job.Input, u.job.ID, u.job.Input.ContentType, holder{io.TeeReader(image, sink), u.in.Held})
+	staged, err := u.to.Objects.Stage(ctx, job.Input, u.job.ID, u.job.Input.ContentType, io.TeeReader(image, sink))
 	if err != nil {
 		return err
 	}
@@ -131,18 +113,6 @@ func (u *submit) countRest(src *boundedImage) error {
 	}
 	u.job.Input.SizeBytes = n
 	return nil
-}
-
-// holder is an image as a job.Holder.
-type holder struct {
-	io.Reader
-	held func()
-}
-
-func (h holder) Hold() {
-	if h.held != nil {
-		h.held()
-	}
 }
 
 // judge returns the media type of an image by its first bytes, or why it is refused.

@@ -18,7 +18,6 @@ type Limits struct {
 	// a direct upload. No more than MaxBytes.
 	InlineBytes int64
 	UploadTTL   time.Duration // how long a direct upload may take
-	Uploads     int           // how many uploads are taken at once; more are Exhausted, unread
 	Waiters     int           // how many callers may wait for the end of a job at once
 	// Retention is how long a message lives in the queue. A job that has not been
 	// claimed by then never will be, and is told as failed.
@@ -28,8 +27,8 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Previewer, Quota, Crowded and Draining
-// are needed.
+// Config is what a [Service] is made of. All fields but Previewer, Quota and Draining are
+// needed.
 type Config struct {
 	Store     job.Store
 	Presigner job.Presigner
@@ -41,12 +40,9 @@ type Config struct {
 	Previewer job.Previewer // nil: no previews
 	Quota     job.Quota     // nil: no limits
 	Limits    Limits
-	// Crowded reports whether there is no room for a body of so many bytes soon; nil: there
-	// is always room.
-	Crowded  func(bytes int64) bool
-	Draining <-chan struct{} // closed when the process is to end and nobody may wait for long any more; nil: never
-	Now      func() time.Time
-	Logger   *slog.Logger
+	Draining  <-chan struct{} // closed when the process is to end and nobody may wait for long any more; nil: never
+	Now       func() time.Time
+	Logger    *slog.Logger
 }
 
 // Service is everything that a principal can do with jobs. Each method asks the
@@ -64,8 +60,6 @@ type Service struct {
 	quota     job.Quota
 	limits    Limits
 	waiters   chan struct{} // one element for each caller who waits
-	uploads   chan struct{} // one element for each upload under way
-	crowded   func(int64) bool
 	draining  <-chan struct{}
 	now       func() time.Time
 	log       *slog.Logger
@@ -79,13 +73,10 @@ func New(c Config) *Service {
 	if c.Quota == nil {
 		c.Quota = unlimited{}
 	}
-	if c.Crowded == nil {
-		c.Crowded = func(int64) bool { return false }
-	}
 	return &Service{
 		authz:     authz.New(authz.Config{Store: c.Store, Ledger: c.Ledger, Monitor: c.Monitor, Now: c.Now}),
 		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
-		limits: c.Limits, uploads: make(chan struct{}, c.Limits.Uploads), waiters: make(chan struct{}, c.Limits.Waiters), crowded: c.Crowded, draining: c.Draining, now: c.Now, log: c.Logger,
+		limits: c.Limits, waiters: make(chan struct{}, c.Limits.Waiters), draining: c.Draining, now: c.Now, log: c.Logger,
 	}
 }
 

@@ -22,11 +22,6 @@ type Submission struct {
 	ContentType string
 	// Size is the image's length in bytes where it was announced; zero when unknown.
 	Size int64
-	// Body is the length of what the image comes in, such as a form, in bytes where it was
-	// announced; zero when unknown.
-	Body int64
-	// Held is called when the image begins to take up much memory; may be nil.
-	Held func()
 	// Rest is called once the image has been read to its end and before anything is
 	// stored; it returns the params that came after (or before) it. Nil: no params.
 	Rest func() (params json.RawMessage, err error)
@@ -87,10 +82,6 @@ func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Ou
 			return Outcome{}, err
 		}
 	} else {
-		if err := s.admit(in); err != nil {
-			return Outcome{}, err
-		}
-		defer s.release()
 		u.preview = s.previewer.Watch()
 	}
 	defer u.close()

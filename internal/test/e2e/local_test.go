@@ -209,7 +209,7 @@ func TestLocalIsApartFromTheDevelopersAccount(t *testing.T) {
 
 func TestManySubmitsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := apptest.Start(t, "MAX_UPLOADS=200")
+	s := apptest.Start(t)
 	var wg sync.WaitGroup
 	ids := make([]string, 200)
 	for n := range ids {

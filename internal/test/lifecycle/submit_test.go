@@ -76,54 +76,6 @@ func TestDeniedSubmitReadsNothing(t *testing.T) {
 	wantKind(t, err, job.Denied)
 }
 
-func TestTooManyUploadsAreToldBeforeTheirBodiesAreRead(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	started, release := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	for range 64 {
-		r, w := io.Pipe()
-		wg.Go(func() { s.post(t.Context(), alice, service.Submission{Image: r}) })
-		go func() {
-			w.Write([]byte("IMG"))
-			started <- struct{}{}
-			<-release
-			w.Close()
-		}()
-	}
-	for range 64 {
-		<-started
-	}
-	_, err := s.post(t.Context(), alice, service.Submission{Image: iotest.ErrReader(errors.New("was read"))})
-	wantKind(t, err, job.Exhausted)
-	if e, _ := errors.AsType[*job.Error](err); e.RetryAfter <= 0 {
-		t.Error("it is not told when to come back")
-	}
-	close(release)
-	wg.Wait()
-	s.submit(t, "IMG again")
-	s.drain(t)
-}
-
-// TestCrowd announces a body for which there is no room soon.
-func TestCrowd(t *testing.T) {
-	t.Parallel()
-	s := newSystemWith(t, func(c *service.Config) { c.Crowded = func(bytes int64) bool { return bytes > 1000 } })
-	_, err := s.post(t.Context(), alice, service.Submission{Body: 1001, Image: iotest.ErrReader(errors.New("was read"))})
-	wantKind(t, err, job.Exhausted)
-	if e, _ := errors.AsType[*job.Error](err); e.RetryAfter <= 0 {
-		t.Error("it is not told when to come back")
-	}
-	if _, err := s.post(t.Context(), alice, service.Submission{Body: 1000, Image: strings.NewReader("IMG")}); err != nil {
-		t.Error(err)
-	}
-	// What is offered a direct upload wants no room.
-	out, err := s.service.Submit(t.Context(), alice, service.Submission{Body: 1 << 19, Size: 1 << 19, Image: strings.NewReader("IMG")})
-	if err != nil || out.Result != service.Offered {
-		t.Errorf("an image over the inline limit comes to %+v, %v, want an offer", out, err)
-	}
-}
-
 // TestEveryFailureOfASubmit fails each step of a submit, before and after it took
 // effect, once and for good, and looks at what is left: a job that was accepted is
 // carried out, one that was refused is failed and says why, and nothing else exists.
@@ -349,7 +301,7 @@ func TestPreviewerSeesWhatWasAccepted(t *testing.T) {
 	s := newSystem(t)
 	service := service.New(service.Config{
 		Store: s.store, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Previewer: &seen, Now: s.runner.Now, Logger: s.runner.Logger,
-		Limits: service.Limits{MaxBytes: 1 << 20, InlineBytes: 1 << 20, MaxPixels: 1000, Uploads: 1, Retention: 1, Settle: 1e9},
+		Limits: service.Limits{MaxBytes: 1 << 20, InlineBytes: 1 << 20, MaxPixels: 1000, Retention: 1, Settle: 1e9},
 	})
 	out, err := service.Submit(t.Context(), alice, submission("IMG one"))
 	j := out.Job

@@ -1,4 +1,4 @@
-package httpapi
+package body_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"claimcheck.example/internal/httpapi/body"
 	"claimcheck.example/internal/job"
 )
 
@@ -41,7 +42,7 @@ func (l *line) SetReadDeadline(at time.Time) error {
 }
 
 // TestPace reads two minutes of bodies for whose memory others wait: it is broken off only
-// where the client is slow, while a large buffer is filled with it.
+// where the client is slow, while it holds memory that others wait for.
 func TestPace(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -63,11 +64,10 @@ func TestPace(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				l := &line{bytes: tt.bytes, every: tt.every, cut: make(chan struct{})}
-				a := &api{Options: Options{IdleTimeout: 30 * time.Second, Yield: func() bool { return true }}}
-				p := a.watch(l, &http.Request{Body: l, ProtoMajor: 2})
-				defer p.release()
+				p := body.New(l, &http.Request{Body: l, ProtoMajor: 2}, 30*time.Second)
+				defer p.Stop()
 				if tt.held {
-					p.hold()
+					p.Hurry(func() bool { return true })
 				}
 				var err error
 				for begin := time.Now(); err == nil && time.Since(begin) < 2*time.Minute; {

@@ -1,0 +1,199 @@
+package limiter_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/limiter"
+)
+
+const (
+	small = 256 << 10
+	large = 5 << 20
+)
+
+func limited(smalls, larges int) *limiter.Limiter {
+	return limiter.New(limiter.Options{
+		Small: limiter.Share{Bytes: small, Uploads: smalls, Wait: 5 * time.Second},
+		Large: limiter.Share{Bytes: large, Uploads: larges, Wait: 30 * time.Second},
+	})
+}
+
+func take(t *testing.T, l *limiter.Limiter, owner string, size int64) *limiter.Lease {
+	t.Helper()
+	lease, err := l.Acquire(t.Context(), owner, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lease
+}
+
+// TestWaitIsBounded holds that an upload waits for its turn as long as its size allows, and
+// is refused then.
+func TestWaitIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		size int64
+		wait time.Duration
+	}{
+		"small":        {small, 5 * time.Second},
+		"large":        {small + 1, 30 * time.Second},
+		"size unknown": {0, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := limited(1, 1)
+				first := take(t, l, "a", tt.size)
+				begin := time.Now()
+				_, err := l.Acquire(t.Context(), "b", tt.size)
+				e, _ := errors.AsType[*job.Error](err)
+				if job.KindOf(err) != job.Exhausted || e.RetryAfter < time.Second || time.Since(begin) != tt.wait {
+					t.Errorf("got %v after %s, want Exhausted after %s", err, time.Since(begin), tt.wait)
+				}
+				time.AfterFunc(tt.wait/2, first.Release)
+				begin = time.Now()
+				second := take(t, l, "b", tt.size)
+				if waited := time.Since(begin); waited != tt.wait/2 {
+					t.Errorf("it waited for %s, want %s", waited, tt.wait/2)
+				}
+				first.Release() // a second time
+				second.Release()
+				take(t, l, "a", tt.size)
+			})
+		})
+	}
+}
+
+// TestSharesDoNotStarveEachOther takes all of one share: uploads of the other go on.
+func TestSharesDoNotStarveEachOther(t *testing.T) {
+	t.Parallel()
+	for _, taken := range []int64{small, large} {
+		l := limited(1, 1)
+		take(t, l, "a", taken)
+		other := small + large - taken
+		ctx, cancel := context.WithCancel(t.Context())
+		var waiting sync.WaitGroup
+		waiting.Go(func() { l.Acquire(ctx, "a", taken) })
+		take(t, l, "b", other).Release()
+		cancel()
+		waiting.Wait()
+	}
+}
+
+// TestOwnerWhoHoldsLeastComesFirst has one owner hold all places and wait for more, when
+// another one comes.
+func TestOwnerWhoHoldsLeastComesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := limited(3, 1)
+		var held []*limiter.Lease
+		for range 3 {
+			held = append(held, take(t, l, "many", small))
+		}
+		var mu sync.Mutex
+		var order []string
+		var waiting sync.WaitGroup
+		for _, owner := range []string{"many", "many", "none", "many", "none yet"} {
+			waiting.Go(func() {
+				if _, err := l.Acquire(t.Context(), owner, small); err != nil {
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, owner)
+			})
+			synctest.Wait()
+		}
+		for _, lease := range held {
+			lease.Release()
+			synctest.Wait()
+		}
+		if want := []string{"none", "none yet", "many"}; !slices.Equal(order, want) {
+			t.Errorf("the turns were %q, want %q", order, want)
+		}
+		waiting.Wait()
+	})
+}
+
+// TestWanted has two uploads wait for the one large place, a second apart. For each of them
+// the holder is to give way after a sixth of the wait, and once more after as long again.
+func TestWanted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := limited(1, 1)
+		lease := take(t, l, "a", large)
+		begin := time.Now()
+		var waiting sync.WaitGroup
+		for range 2 {
+			waiting.Go(func() { l.Acquire(t.Context(), "b", large) })
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		for _, look := range []struct {
+			at     time.Duration
+			wanted bool
+		}{
+			{4 * time.Second, false}, {5 * time.Second, true}, {5 * time.Second, false}, {6 * time.Second, true},
+			{6 * time.Second, false}, {10 * time.Second, true}, {10 * time.Second, false}, {11 * time.Second, true},
+		} {
+			time.Sleep(look.at - time.Since(begin))
+			if got := lease.Wanted(); got != look.wanted {
+				t.Errorf("after %s: wanted is %v", look.at, got)
+			}
+		}
+		if _, ok := l.TryAcquire(); ok {
+			t.Error("a spare buffer is to be had while uploads wait")
+		}
+		lease.Release()
+		waiting.Wait()
+		if lease.Wanted() {
+			t.Error("no upload waits any more, yet one is wanted to give way")
+		}
+	})
+}
+
+// TestSpare takes the room that no upload needs.
+func TestSpare(t *testing.T) {
+	t.Parallel()
+	l := limited(1, 2)
+	take(t, l, "a", large)
+	release, ok := l.TryAcquire()
+	if !ok {
+		t.Fatal("there is room for one more")
+	}
+	if _, ok := l.TryAcquire(); ok {
+		t.Error("there is no room left")
+	}
+	release()
+	take(t, l, "a", large)
+}
+
+// TestLeavingGivesTheTurnBack cancels an upload that waits, before and while it is granted.
+func TestLeavingGivesTheTurnBack(t *testing.T) {
+	t.Parallel()
+	l := limited(1, 1)
+	for range 200 {
+		lease := take(t, l, "a", small)
+		ctx, cancel := context.WithCancel(t.Context())
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			if got, err := l.Acquire(ctx, "b", small); err == nil {
+				got.Release()
+			} else if job.KindOf(err) != job.Canceled {
+				t.Error(err)
+			}
+		})
+		waiting.Go(cancel)
+		waiting.Go(lease.Release)
+		waiting.Wait()
+		cancel()
+	}
+	take(t, l, "a", small)
+}

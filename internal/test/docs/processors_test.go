@@ -19,6 +19,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor"
+	"claimcheck.example/internal/processor/imaging/imagingtest"
 	"claimcheck.example/internal/test/program"
 )
 
@@ -47,10 +48,11 @@ func TestREADMEProcessors(t *testing.T) {
 	tests := map[string]struct {
 		program string
 		grey    bool
+		plain   bool // the result has no profile
 	}{
 		"exec:convert":                {program: "convert"},
-		"exec:vipsthumbnail":          {program: "vipsthumbnail"},
-		"exec:python3":                {grey: true},
+		"exec:vipsthumbnail":          {program: "vipsthumbnail", plain: true},
+		"exec:python3":                {grey: true, plain: true},
 		"http://model.internal:9000/": {},
 	}
 	told := map[string]bool{}
@@ -90,7 +92,7 @@ func TestREADMEProcessors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			run := func(params string, picture []byte) (image.Image, error) {
+			file := func(params string, picture []byte) ([]byte, error) {
 				res, err := p.Process(t.Context(), job.Task{
 					Input: job.Media{ContentType: "image/jpeg"}, Image: bytes.NewReader(picture), Params: json.RawMessage(params),
 					Attempt: 1, Progress: func(float64, string) {},
@@ -99,7 +101,10 @@ func TestREADMEProcessors(t *testing.T) {
 					return nil, err
 				}
 				defer res.Body.Close()
-				body, err := io.ReadAll(res.Body)
+				return io.ReadAll(res.Body)
+			}
+			run := func(params string, picture []byte) (image.Image, error) {
+				body, err := file(params, picture)
 				if err != nil {
 					return nil, err
 				}
@@ -113,9 +118,29 @@ func TestREADMEProcessors(t *testing.T) {
 				}
 				if b := img.Bounds(); max(b.Dx(), b.Dy()) != want {
 					t.Errorf("params %q: the result has %v, want %d at its longer side", params, b, want)
+				} else if strings.HasPrefix(name, "exec:") && b.Dx() > b.Dy() {
+					t.Errorf("params %q: the result has %v: it lies on its side", params, b)
 				}
 				if _, ok := img.(*image.Gray); tt.grey && !ok {
 					t.Errorf("the result is %T, want grey", img)
+				}
+			}
+			if tt.plain {
+				wide := imagingtest.File(t, "reference", "p3.jpg")
+				body, err := file(`{"size": 192}`, wide)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if bytes.Contains(body, []byte("ICC_PROFILE")) || bytes.Contains(body, []byte("iCCP")) {
+					t.Error("the result has the profile of a picture in Display P3")
+				}
+				got, _, err := image.Decode(bytes.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := imagingtest.Picture(t, imagingtest.File(t, "reference", "want-p3.png"))
+				if d := imagingtest.Difference(t, got, want); !tt.grey && d > 4.5 { // 3.6 are JPEG's losses; without a conversion it is 5.6
+					t.Errorf("of a picture in Display P3 the mean difference is %.2f of 255: it is not converted", d)
 				}
 			}
 			if _, err := run("", []byte("no image")); err == nil {

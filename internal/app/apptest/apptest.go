@@ -43,6 +43,7 @@ type System struct {
 type Watch struct{ API, Worker func(*middleware.Stack) error }
 
 // Start starts the API; vars are "KEY=value" settings beside those of bucket and queue.
+// The engine of the built-in processor is the embedded one, whatever is installed.
 // No worker runs yet. An answer that is not as openapi.yaml describes it fails the test.
 func Start(t *testing.T, vars ...string) *System {
 	t.Helper()
@@ -73,7 +74,7 @@ func (s *System) StartBeside(t *testing.T, vars ...string) (url string) {
 func load(t *testing.T, env *awstest.Env, vars []string) *config.Config {
 	t.Helper()
 	program.NeedProcessor(t, vars)
-	vars = append([]string{"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "LEASE=15s", "SHUTDOWN_GRACE=2s"}, vars...)
+	vars = append([]string{"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "LEASE=15s", "SHUTDOWN_GRACE=2s", "IMAGING=embedded"}, vars...)
 	c, err := config.Load(config.Worker, vars)
 	if err != nil {
 		t.Fatal(err)

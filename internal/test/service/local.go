@@ -41,7 +41,7 @@ func LocalFlags(tb testing.TB) []string {
 func StartLocal(tb testing.TB, flags []string, vars ...string) Local {
 	tb.Helper()
 	program.NeedProcessor(tb, vars)
-	p, err := Commands(tb).Start("claimcheck", vars, append([]string{"local"}, flags...)...)
+	p, err := Commands(tb).Start("claimcheck", append([]string{"IMAGING=embedded"}, vars...), append([]string{"local"}, flags...)...)
 	if err != nil {
 		tb.Fatal(err)
 	}

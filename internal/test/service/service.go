@@ -50,7 +50,7 @@ func LaunchFrom(tb testing.TB, f *process.Fleet, env *awstest.Env, name string, 
 		tb.Fatal(err)
 	}
 	vars = append(env.Servers.Env(env.Bucket, env.QueueURL), append([]string{
-		fmt.Sprint("PORT=", port), "ALLOW_ANONYMOUS=true", "FUNCTION_TARGET=Claimcheck", "HOST=127.0.0.1", "LEASE=10s",
+		fmt.Sprint("PORT=", port), "ALLOW_ANONYMOUS=true", "FUNCTION_TARGET=Claimcheck", "HOST=127.0.0.1", "LEASE=10s", "IMAGING=embedded", // whatever is installed
 	}, vars...)...)
 	p, err := f.Start(name, vars)
 	if err != nil {

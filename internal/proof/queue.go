@@ -24,7 +24,7 @@ const messageGroup = "message group"
 // queueProbes are asked in this order.
 var queueProbes = []probe[*queue]{
 	{Promise{"message with attributes", "traces break between server and worker", otherQueue}, attributes},
-	{Promise{messageGroup, "every submit fails", noGroups}, group},
+	{Promise{messageGroup, "every submit fails, or an owner with many jobs holds up the others", noGroups}, group},
 	{Promise{"visibility ends, and is counted", "the job of a worker that died is never done, or is tried without end", otherQueue}, visibility},
 	{Promise{"visibility is extended", "a long job is done twice at once", otherQueue}, extension},
 	{Promise{"visibility of zero", "a worker that stops keeps its jobs from the others", otherQueue}, handBack},

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,6 +44,8 @@ func (t *task) failure(err error) error {
 		return false
 	}
 	switch {
+	case loaders[t.info.ContentType] == "heif" && bytes.Contains(t.file.data[:min(len(t.file.data), 64<<10)], []byte("tmap")):
+		return job.Wrap(job.Unsupported, err, "the image is a HEIC with a gain map, which this worker's libheif does not read; libheif 1.19 does")
 	case contains(ours):
 		return err
 	case contains(unknown):

@@ -109,11 +109,55 @@ func (t *task) open() (*canvas, error) {
 	if !ok || !has(loader(format)) {
 		return nil, job.Errorf(job.Unsupported, "the vips engine does not take %s", t.info.ContentType)
 	}
-	m, err := t.load(format, input{data: data}, 1, 1, false)
+	if t.plan.Animated && t.info.Frames > 1 && (format == "gif" || format == "webp") {
+		return t.openAnimation(format, input{data: data})
+	}
+	in := input{data: data}
+	m, err := t.load(format, in, 1, 1, false)
 	if err != nil {
 		return nil, err
 	}
-	return t.canvas(m)
+	c, err := t.canvas(m)
+	if err == nil && format == "webp" && !m.alpha() {
+		c.reload = func(reduction float64) (image, float64, error) {
+			if reduction < 2 {
+				return image{}, 1, nil
+			}
+			// libwebp reduces by the mean of an area; the rest is left to the filter.
+			done := reduction / webpRest
+			m, err := t.load("webp", in, 1, 1/done, false)
+			return m, done, err
+		}
+	}
+	return c, err
+}
+
+// webpRest is how much of a reduction libwebp leaves to the filter.
+const webpRest = 1.5
+
+// openAnimation decodes all frames.
+func (t *task) openAnimation(format string, in input) (*canvas, error) {
+	all, err := t.load(format, in, 1, 1, true)
+	if err != nil {
+		return nil, err
+	}
+	n, height := all.pages()
+	if all, err = t.memory(all); err != nil {
+		return nil, err
+	}
+	c, err := t.canvas(all)
+	if err != nil {
+		return nil, err
+	}
+	all, c.frames, c.streams = c.frames[0], nil, false
+	for i := range n {
+		frame, err := t.crop(all, 0, i*height, all.width(), height)
+		if err != nil {
+			return nil, err
+		}
+		c.frames = append(c.frames, frame)
+	}
+	return c, nil
 }
 
 // openJPEG reads the header. The rest is read while it is decoded.
@@ -163,7 +207,10 @@ func (t *task) canvas(m image) (*canvas, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &canvas{a: &t.arena, frames: []image{m}, turn: orientations[t.info.Orientation], streams: true, manage: manage}
+	c := &canvas{a: &t.arena, frames: []image{m}, streams: true, manage: manage}
+	if format := loaders[t.info.ContentType]; format != "heif" && format != "jxl" { // their decoders turn the picture
+		c.turn = orientations[t.info.Orientation]
+	}
 	c.colourful = t.profile != nil && m.rgb()
 	return c, nil
 }

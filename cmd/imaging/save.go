@@ -35,6 +35,12 @@ func (t *task) save(c *canvas, begin func(vips.Outcome) error, w io.Writer) erro
 	if err != nil {
 		return err
 	}
+	if n := int64(len(c.frames)) * int64(width) * int64(height); n > t.request.Limits.MaxPixels {
+		return job.Errorf(job.TooLarge, "the result would have %d frames of %d x %d pixels; the most is %d altogether", len(c.frames), width, height, t.request.Limits.MaxPixels)
+	}
+	if m, err = t.joined(c.frames, m); err != nil {
+		return err
+	}
 	if m, err = t.fitted(m, f, alpha); err != nil {
 		return err
 	}
@@ -71,6 +77,14 @@ func (t *task) save(c *canvas, begin func(vips.Outcome) error, w io.Writer) erro
 		return out.err
 	}
 	return err
+}
+
+// joined returns the frames as one image; of a single one, what has been made of it.
+func (t *task) joined(frames []image, single image) (image, error) {
+	if len(frames) == 1 {
+		return single, nil
+	}
+	return t.stack(frames)
 }
 
 // fitted brings the picture to what a file of the format can hold.

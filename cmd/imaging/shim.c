@@ -150,8 +150,8 @@ engine_save(const char *format, VipsImage *in, VipsTarget *target, SaveOptions o
 {
 	if (!strcmp(format, "jpeg"))
 		return vips_jpegsave_target(in, target, "strip", TRUE, "Q", o.quality, NULL);
-	if (!strcmp(format, "png"))
-		return vips_pngsave_target(in, target, "strip", TRUE, "filter", VIPS_FOREIGN_PNG_FILTER_ALL, NULL);
+	if (!strcmp(format, "png")) // a third smaller than without filters, in the same time
+		return vips_pngsave_target(in, target, "strip", TRUE, "filter", VIPS_FOREIGN_PNG_FILTER_ALL, "compression", 4, NULL);
 	if (!strcmp(format, "gif"))
 		return vips_gifsave_target(in, target, "strip", TRUE, NULL);
 	if (!strcmp(format, "webp"))

@@ -31,11 +31,11 @@ func TestCloudBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for spoilt, want := range map[[2]string]string{
-		{"waitFor: [push]", "waitsFor: [push]"}:                              "unknown field",
+		{"waitFor: [push-worker]", "waitsFor: [push-worker]"}:                "unknown field",
 		{"  _REGION: ", "  _REGION: x\n  _REGION: "}:                         "already set",
 		{"timeout: 2400s", "timeout: 40m"}:                                   "Duration",
 		{"E2_HIGHCPU_8", "E2_HIGHCPU_7"}:                                     "E2_HIGHCPU_7",
-		{"waitFor: [test, build]", "waitFor: [tests, build]"}:                "waits for tests",
+		{"waitFor: [test, build-server]", "waitFor: [tests, build-server]"}:  "waits for tests",
 		{"--cpu=${_SERVER_CPU}", "--cpu=${_SERVER_CPUS}"}:                    "_SERVER_CPUS",
 		{"--cpu=${_SERVER_CPU}", "--cpu=1"}:                                  "_SERVER_CPU is declared",
 		{"|CONCURRENCY=", "|CONCURENCY="}:                                    "CONCURENCY",

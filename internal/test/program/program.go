@@ -23,6 +23,7 @@ var known = map[string]struct {
 	"chromium":      {[]string{"--version"}, "Chromium", "chromium"},
 	"convert":       {[]string{"-version"}, "ImageMagick", "imagemagick"},
 	"curl":          {[]string{"--version"}, "curl ", "curl"},
+	"heif-enc":      {[]string{"--help"}, "heif-enc", "libheif-examples"},
 	"jq":            {[]string{"--version"}, "jq-", "jq"},
 	"sh":            {[]string{"-c", "for c in awk cat env grep head mkfifo setsid sleep tr; do command -v $c >/dev/null || exit 1; done; echo a shell $((2 + 3))"}, "a shell 5", "dash coreutils util-linux"},
 	"sleep":         {[]string{"0"}, "", "coreutils"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/gif"
 	"image/jpeg"
 	"io"
 	"os"
@@ -79,6 +80,65 @@ func TestEveryFormatThereAndBack(t *testing.T) {
 				t.Errorf("the mean difference is %.2f of 255", d)
 			}
 		})
+	}
+}
+
+// TestAnimations keeps all frames of an animation, and the time of each.
+func TestAnimations(t *testing.T) {
+	t.Parallel()
+	p, _ := libvips(t, vips.Options{})
+	src := &gif.GIF{LoopCount: 3}
+	for i := range 4 {
+		frame := image.NewPaletted(image.Rect(0, 0, 60, 40), color.Palette{color.Transparent, color.White, color.RGBA{uint8(60 * i), 0, 200, 255}})
+		for x := range 60 * 40 {
+			frame.Pix[x] = 2
+		}
+		src.Image, src.Delay, src.Disposal = append(src.Image, frame), append(src.Delay, 10+i), append(src.Disposal, gif.DisposalBackground)
+	}
+	var file bytes.Buffer
+	if err := gif.EncodeAll(&file, src); err != nil {
+		t.Fatal(err)
+	}
+	_, webp, err := processortest.Run(t, p, file.Bytes(), `{"animated": true, "format": "webp", "lossless": true, "ops": []}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := imageinfo.ReadInfo(bytes.NewReader(webp), int64(len(webp)), 0); err != nil || info.Frames != 4 {
+		t.Errorf("webp: got %+v, %v, want 4 frames", info, err)
+	}
+	for name, data := range map[string][]byte{"gif": file.Bytes(), "webp": webp} {
+		r, body, err := processortest.Run(t, p, data, `{"animated": true, "format": "gif", "ops": [{"rotate": 90}, {"fit": {"width": 20}}]}`)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, err := gif.DecodeAll(bytes.NewReader(body))
+		if err != nil || len(got.Image) != 4 || got.Config.Width != 20 || got.Config.Height != 30 || r.Height != 30 {
+			t.Fatalf("%s: got %d frames of %d x %d, %v", name, len(got.Image), got.Config.Width, got.Config.Height, err)
+		}
+		if !slices.Equal(got.Delay, src.Delay) {
+			t.Errorf("%s: got delays %v, want %v", name, got.Delay, src.Delay)
+		}
+		for i, frame := range got.Image {
+			r, _, b, _ := frame.At(frame.Bounds().Dx()/2, frame.Bounds().Dy()/2).RGBA()
+			if d := int(r>>8) - 60*i; d < -6 || d > 6 || b>>8 < 190 {
+				t.Errorf("%s: frame %d is of %d, %d", name, i, r>>8, b>>8)
+			}
+		}
+		// Without the word it is the first frame.
+		_, still, err := processortest.Run(t, p, data, `{"format": "gif", "ops": []}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := gif.DecodeAll(bytes.NewReader(still)); err != nil || len(got.Image) != 1 || got.Config.Height != 40 {
+			t.Errorf("%s: not animated: %v", name, err)
+		}
+	}
+	small, _ := libvips(t, vips.Options{Limits: imaging.Limits{MaxPixels: 60*40*4 - 1}})
+	if _, _, err := processortest.Run(t, small, file.Bytes(), `{"animated": true}`); job.KindOf(err) != job.TooLarge {
+		t.Errorf("an animation of too many pixels: %v", err)
+	}
+	if _, _, err := processortest.Run(t, p, file.Bytes(), `{"animated": true, "ops": [{"resize": {"width": 7000, "height": 7000}}]}`); job.KindOf(err) != job.TooLarge {
+		t.Errorf("an animation that becomes one of too many pixels: %v", err)
 	}
 }
 

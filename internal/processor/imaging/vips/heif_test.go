@@ -1,0 +1,190 @@
+package vips_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"claimcheck.example/internal/imageinfo"
+	"claimcheck.example/internal/processor/imaging/imagingtest"
+	"claimcheck.example/internal/processor/imaging/vips"
+	"claimcheck.example/internal/processor/processortest"
+	"claimcheck.example/internal/test/program"
+)
+
+// heif returns the pictures as one file of libheif's own encoder.
+func heif(t *testing.T, name string, args []string, pictures ...image.Image) []byte {
+	t.Helper()
+	encoder, dir := program.Need(t, "heif-enc"), t.TempDir()
+	for i, m := range pictures {
+		file := filepath.Join(dir, string(rune('a'+i))+".png")
+		if err := os.WriteFile(file, imagingtest.PNG(t, m), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, file)
+	}
+	out := filepath.Join(dir, name)
+	if text, err := exec.CommandContext(t.Context(), encoder, append(args, "-o", out)...).CombinedOutput(); err != nil {
+		t.Fatalf("heif-enc: %v: %s", err, text)
+	}
+	return processortest.ReadFile(t, out)
+}
+
+// deep is a picture of 16 bits a channel.
+func deep(m image.Image) image.Image {
+	out := image.NewNRGBA64(m.Bounds())
+	for y := range m.Bounds().Dy() {
+		for x := range m.Bounds().Dx() {
+			out.Set(x, y, m.At(x, y))
+		}
+	}
+	return out
+}
+
+func transparent(m *image.NRGBA) *image.NRGBA {
+	for y := range 20 {
+		for x := range 20 {
+			m.SetNRGBA(x, y, color.NRGBA{R: 200, A: 0})
+		}
+	}
+	return m
+}
+
+func TestHEIF(t *testing.T) {
+	t.Parallel()
+	p, _ := libvips(t, vips.Options{})
+	tests := []struct {
+		name, file, contentType, becomes string
+		args                             []string
+		pictures                         []image.Image
+	}{
+		{"HEIC", "a.heic", imageinfo.HEIC, "image/jpeg", []string{"-q", "95"}, []image.Image{scene(320, 200)}},
+		{"an odd size, as a grid", "a.heic", imageinfo.HEIC, "image/jpeg", []string{"-q", "95"}, []image.Image{scene(101, 67)}},
+		{"10 bits", "a.heic", imageinfo.HEIC, "image/jpeg", []string{"-q", "95", "-b", "10"}, []image.Image{deep(scene(320, 200))}},
+		{"transparency", "a.heic", imageinfo.HEIC, "image/png", []string{"-q", "95"}, []image.Image{transparent(scene(120, 80))}},
+		{"the first of several", "a.heic", imageinfo.HEIC, "image/jpeg", []string{"-q", "95"}, []image.Image{scene(120, 80), scene(64, 64)}},
+		{"AVIF", "a.avif", imageinfo.AVIF, "image/jpeg", []string{"-A", "-q", "95"}, []image.Image{scene(320, 200)}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			data := heif(t, tt.file, tt.args, tt.pictures...)
+			size := tt.pictures[0].Bounds().Size()
+			info, err := imageinfo.ReadInfo(bytes.NewReader(data), int64(len(data)), 0)
+			if err != nil || info.ContentType != tt.contentType || info.Width != size.X || info.Height != size.Y {
+				t.Errorf("its header says %+v, %v", info, err)
+			}
+			r, _, err := processortest.Run(t, p, data, `{"ops": []}`)
+			if err != nil || r.ContentType != tt.becomes || r.Width != size.X || r.Height != size.Y {
+				t.Fatalf("got %+v, %v", r, err)
+			}
+			_, body, err := processortest.Run(t, p, data, `{"ops": [], "format": "png"}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := imagingtest.Difference(t, imagingtest.Picture(t, body), tt.pictures[0]); d > 4 {
+				t.Errorf("the mean difference is %.2f of 255", d)
+			}
+		})
+	}
+}
+
+// TestHEIFIsUprightByItsOwnWord turns a HEIC by irot, which counts, and not by EXIF.
+func TestHEIFIsUprightByItsOwnWord(t *testing.T) {
+	t.Parallel()
+	p, _ := libvips(t, vips.Options{})
+	data := heif(t, "a.heic", []string{"-q", "95"}, scene(320, 200))
+	for quarters := range byte(4) { // anticlockwise
+		turned := withRotation(t, data, quarters)
+		info, err := imageinfo.ReadInfo(bytes.NewReader(turned), int64(len(turned)), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, body, err := processortest.Run(t, p, turned, `{"ops": []}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Width != info.Width || r.Height != info.Height || quarters%2 == 1 != (r.Width == 200) {
+			t.Errorf("irot %d: the header says %d x %d, the result is %d x %d", quarters, info.Width, info.Height, r.Width, r.Height)
+		}
+		m, err := jpeg.Decode(bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The scene is dark in its upper left corner alone.
+		b := m.Bounds()
+		corners := [4]image.Point{{2, 2}, {2, b.Dy() - 3}, {b.Dx() - 3, b.Dy() - 3}, {b.Dx() - 3, 2}} // anticlockwise
+		for i, at := range corners {
+			r, g, _, _ := m.At(at.X, at.Y).RGBA()
+			if dark := r>>8 < 40 && g>>8 < 40; dark != (i == int(quarters)) {
+				t.Errorf("irot %d: corner %d is of %d, %d", quarters, i, r>>8, g>>8)
+			}
+		}
+	}
+}
+
+// withRotation returns a HEIC of one picture with a property that turns it, as ISO/IEC
+// 23008-12 has it.
+func withRotation(t *testing.T, data []byte, quarters byte) []byte {
+	t.Helper()
+	data = slices.Clone(data)
+	find := func(kind string) (at, end int) { // of a box's content
+		at = bytes.Index(data, []byte(kind))
+		if at < 4 {
+			t.Fatalf("no box %s", kind)
+		}
+		return at + 4, at - 4 + int(binary.BigEndian.Uint32(data[at-4:]))
+	}
+	grow := func(kind string, n uint32) {
+		at, _ := find(kind)
+		binary.BigEndian.PutUint32(data[at-8:], binary.BigEndian.Uint32(data[at-8:])+n)
+	}
+	at, _ := find("pitm")
+	primary := binary.BigEndian.Uint16(data[at+4:])
+	// The property, behind all others.
+	var properties byte
+	from, end := find("ipco")
+	for i := from; i < end; i += int(binary.BigEndian.Uint32(data[i:])) {
+		properties++
+	}
+	irot := append([]byte{0, 0, 0, 9}, "irot"...)
+	data = slices.Insert(data, end, append(irot, quarters)...)
+	grow("ipco", 9)
+	// Which the primary picture has.
+	at, _ = find("ipma")
+	entries := int(binary.BigEndian.Uint32(data[at+4:]))
+	for i := at + 8; entries > 0; entries-- {
+		n := int(data[i+2])
+		if binary.BigEndian.Uint16(data[i:]) == primary {
+			data[i+2]++
+			data = slices.Insert(data, i+3+n, 0x80|(properties+1))
+			n++
+		}
+		i += 3 + n
+	}
+	grow("ipma", 1)
+	grow("iprp", 10)
+	grow("meta", 10)
+	// The pixels lie further back.
+	at, _ = find("iloc")
+	version := int(data[at])
+	if version > 1 || data[at+4] != 0x44 || data[at+5] != 0x40 {
+		t.Fatalf("an iloc of version %d, sizes %#x %#x", version, data[at+4], data[at+5])
+	}
+	items := int(binary.BigEndian.Uint16(data[at+6:]))
+	for i := at + 8; items > 0; items-- {
+		base := i + 4 + 2*version // behind the item, version 1's method, and the file
+		if version == 0 || binary.BigEndian.Uint16(data[i+2:]) == 0 {
+			binary.BigEndian.PutUint32(data[base:], binary.BigEndian.Uint32(data[base:])+10)
+		}
+		i = base + 6 + 8*int(binary.BigEndian.Uint16(data[base+4:]))
+	}
+	return data
+}

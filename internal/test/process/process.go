@@ -144,19 +144,30 @@ func (p *Process) CPU() (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / 100, nil // USER_HZ is 100 on every Linux
 }
 
-// FreePort returns a port of loopback that nobody listens on at the moment. It is below
-// those that systems hand out by themselves, where it would be somebody else's by the
-// time that its process listens, and is returned once.
+// FreePort returns a port of loopback on which no process listens. The port is below those
+// that systems hand out by themselves. It stays reserved until this process ends: every
+// caller, of this process or another, takes the UDP socket of the same number first.
 func FreePort() (int, error) {
 	for range portCount {
 		port := firstPort + int(nextPort.Add(1)%portCount)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return port, l.Close()
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		reserved, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
 		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			reserved.Close()
+			continue
+		}
+		reservations.Store(port, reserved)
+		return port, l.Close()
 	}
 	return 0, errors.New("no port of 127.0.0.1 is free")
 }
+
+// reservations keeps the sockets of FreePort open until this process ends.
+var reservations sync.Map
 
 const firstPort, portCount = 15_000, 15_000
 

@@ -167,47 +167,47 @@ func variable(field string) string {
 }
 
 func (c *Config) check(role Role) (mistakes []string) {
-	wrong := func(ok bool, format string, args ...any) {
+	require := func(ok bool, format string, args ...any) {
 		if !ok {
 			mistakes = append(mistakes, fmt.Sprintf(format, args...))
 		}
 	}
-	wrong(c.Bucket != "", "S3_BUCKET is missing: name the bucket that holds the jobs")
-	wrong(c.QueueURL != "", "SQS_QUEUE_URL is missing: give the URL of the queue")
+	require(c.Bucket != "", "S3_BUCKET is missing: name the bucket that holds the jobs")
+	require(c.QueueURL != "", "SQS_QUEUE_URL is missing: give the URL of the queue")
 	if c.QueueURL != "" {
 		u, err := url.Parse(c.QueueURL)
-		wrong(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "SQS_QUEUE_URL: %q is not an http(s) URL", c.QueueURL)
+		require(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "SQS_QUEUE_URL: %q is not an http(s) URL", c.QueueURL)
 	}
-	wrong(c.Port >= 1 && c.Port <= 65535, "PORT: %d is not a port (1 to 65535)", c.Port)
-	wrong(c.MaxImageBytes > 0 && c.MaxImageBytes <= maxObject, "MAX_IMAGE_BYTES: %d is out of range (1 to %d)", c.MaxImageBytes, int64(maxObject))
-	wrong(c.MaxImagePixels > 0, "MAX_IMAGE_PIXELS: %d is out of range (at least 1)", c.MaxImagePixels)
-	wrong(c.MaxAttempts >= 1, "MAX_ATTEMPTS: %d is out of range (at least 1)", c.MaxAttempts)
-	wrong(c.JobTTLDays >= 1, "JOB_TTL_DAYS: %d is out of range (at least 1)", c.JobTTLDays)
-	wrong(c.JobTTLDays < 1 || c.JobTTLDays > 14 || time.Duration(c.JobTTLDays)*24*time.Hour >= c.QueueRetention,
+	require(c.Port >= 1 && c.Port <= 65535, "PORT: %d is not a port (1 to 65535)", c.Port)
+	require(c.MaxImageBytes > 0 && c.MaxImageBytes <= maxObject, "MAX_IMAGE_BYTES: %d is out of range (1 to %d)", c.MaxImageBytes, int64(maxObject))
+	require(c.MaxImagePixels > 0, "MAX_IMAGE_PIXELS: %d is out of range (at least 1)", c.MaxImagePixels)
+	require(c.MaxAttempts >= 1, "MAX_ATTEMPTS: %d is out of range (at least 1)", c.MaxAttempts)
+	require(c.JobTTLDays >= 1, "JOB_TTL_DAYS: %d is out of range (at least 1)", c.JobTTLDays)
+	require(c.JobTTLDays < 1 || c.JobTTLDays > 14 || time.Duration(c.JobTTLDays)*24*time.Hour >= c.QueueRetention,
 		"JOB_TTL_DAYS: %d days are less than QUEUE_RETENTION (%s): jobs that wait in the queue would be deleted", c.JobTTLDays, c.QueueRetention)
-	wrong(c.QueueRetention >= time.Minute && c.QueueRetention <= 14*24*time.Hour, "QUEUE_RETENTION: %s is out of range (1m to 336h, as SQS has it)", c.QueueRetention)
-	wrong(c.IdleTimeout >= time.Second, "IDLE_TIMEOUT: %s is out of range (at least 1s)", c.IdleTimeout)
-	wrong(c.MaxUploads >= 1, "MAX_UPLOADS: %d is out of range (at least 1)", c.MaxUploads)
-	wrong(c.TrustedProxies >= 0 && c.TrustedProxies <= 100, "TRUSTED_PROXIES: %d is out of range (0 to 100)", c.TrustedProxies)
-	wrong(c.MaxWaiters >= 0, "MAX_WAITERS: %d is negative", c.MaxWaiters)
-	wrong(c.UploadTTL >= time.Minute && c.UploadTTL <= 7*24*time.Hour, "UPLOAD_TTL: %s is out of range (1m to 168h)", c.UploadTTL)
-	wrong(c.Concurrency >= 1 && c.Concurrency <= 1000, "CONCURRENCY: %d is out of range (1 to 1000)", c.Concurrency)
-	wrong(c.WorkerPixels >= 0, "WORKER_PIXELS: %d is negative", c.WorkerPixels)
-	wrong(c.ProcessTimeout >= time.Second && c.ProcessTimeout <= 11*time.Hour, "PROCESS_TIMEOUT: %s is out of range (1s to 11h)", c.ProcessTimeout)
-	wrong(c.Lease >= 3*time.Second && c.Lease <= 12*time.Hour, "LEASE: %s is out of range (3s to 12h)", c.Lease)
-	wrong(slices.Contains([]string{"auto", "vips", "embedded"}, c.Imaging), "IMAGING: %q is not one of auto, vips, embedded", c.Imaging)
-	wrong(c.ProcessorMemory > 0, "PROCESSOR_MEMORY must not be zero")
-	wrong(c.MaxOutputBytes > 0, "MAX_OUTPUT_BYTES must not be zero")
-	wrong(c.Grace >= 0, "SHUTDOWN_GRACE: %s is negative", c.Grace)
-	wrong(slices.Contains([]string{"auto", "json", "text", "gcp"}, c.LogFormat), "LOG_FORMAT: %q is not one of auto, json, text, gcp", c.LogFormat)
-	wrong(c.LogExport == "stderr" || c.LogExport == "api", "LOG_EXPORT: %q is not one of stderr, api", c.LogExport)
-	wrong(c.LogExport != "api" || c.Cloud.Project != "", "GOOGLE_CLOUD_PROJECT is missing: LOG_EXPORT=api wants to know whose log it is")
+	require(c.QueueRetention >= time.Minute && c.QueueRetention <= 14*24*time.Hour, "QUEUE_RETENTION: %s is out of range (1m to 336h, as SQS has it)", c.QueueRetention)
+	require(c.IdleTimeout >= time.Second, "IDLE_TIMEOUT: %s is out of range (at least 1s)", c.IdleTimeout)
+	require(c.MaxUploads >= 1, "MAX_UPLOADS: %d is out of range (at least 1)", c.MaxUploads)
+	require(c.TrustedProxies >= 0 && c.TrustedProxies <= 100, "TRUSTED_PROXIES: %d is out of range (0 to 100)", c.TrustedProxies)
+	require(c.MaxWaiters >= 0, "MAX_WAITERS: %d is negative", c.MaxWaiters)
+	require(c.UploadTTL >= time.Minute && c.UploadTTL <= 7*24*time.Hour, "UPLOAD_TTL: %s is out of range (1m to 168h)", c.UploadTTL)
+	require(c.Concurrency >= 1 && c.Concurrency <= 1000, "CONCURRENCY: %d is out of range (1 to 1000)", c.Concurrency)
+	require(c.WorkerPixels >= 0, "WORKER_PIXELS: %d is negative", c.WorkerPixels)
+	require(c.ProcessTimeout >= time.Second && c.ProcessTimeout <= 11*time.Hour, "PROCESS_TIMEOUT: %s is out of range (1s to 11h)", c.ProcessTimeout)
+	require(c.Lease >= 3*time.Second && c.Lease <= 12*time.Hour, "LEASE: %s is out of range (3s to 12h)", c.Lease)
+	require(slices.Contains([]string{"auto", "vips", "embedded"}, c.Imaging), "IMAGING: %q is not one of auto, vips, embedded", c.Imaging)
+	require(c.ProcessorMemory > 0, "PROCESSOR_MEMORY must not be zero")
+	require(c.MaxOutputBytes > 0, "MAX_OUTPUT_BYTES must not be zero")
+	require(c.Grace >= 0, "SHUTDOWN_GRACE: %s is negative", c.Grace)
+	require(slices.Contains([]string{"auto", "json", "text", "gcp"}, c.LogFormat), "LOG_FORMAT: %q is not one of auto, json, text, gcp", c.LogFormat)
+	require(c.LogExport == "stderr" || c.LogExport == "api", "LOG_EXPORT: %q is not one of stderr, api", c.LogExport)
+	require(c.LogExport != "api" || c.Cloud.Project != "", "GOOGLE_CLOUD_PROJECT is missing: LOG_EXPORT=api wants to know whose log it is")
 	for _, o := range c.CORSOrigins {
 		u, err := url.Parse(o)
-		wrong(o == "*" || err == nil && u.Scheme != "" && u.Host != "" && u.Path == "", "CORS_ORIGINS: %q is not an origin such as https://app.example", o)
+		require(o == "*" || err == nil && u.Scheme != "" && u.Host != "" && u.Path == "", "CORS_ORIGINS: %q is not an origin such as https://app.example", o)
 	}
 	if role == Server {
-		c.checkAuth(wrong)
+		c.checkAuth(require)
 	}
 	return mistakes
 }
@@ -252,17 +252,17 @@ func (c *Config) Proxies() int {
 func (c *Config) RoomPixels() int64 { return cmp.Or(c.WorkerPixels, c.MaxImagePixels) }
 
 // checkAuth keeps a server from starting open by mistake.
-func (c *Config) checkAuth(wrong func(bool, string, ...any)) {
+func (c *Config) checkAuth(require func(bool, string, ...any)) {
 	if c.AllowAnonymous {
-		wrong(len(c.Issuers) == 0, "ALLOW_ANONYMOUS and OIDC_ISSUER contradict each other: set one of them")
+		require(len(c.Issuers) == 0, "ALLOW_ANONYMOUS and OIDC_ISSUER contradict each other: set one of them")
 		return
 	}
 	if len(c.Issuers) == 0 && len(c.Audiences) == 0 {
-		wrong(false, "OIDC_ISSUER and OIDC_AUDIENCE are missing: name who issues the tokens of your users and for which audience, or set ALLOW_ANONYMOUS=true to serve everybody")
+		require(false, "OIDC_ISSUER and OIDC_AUDIENCE are missing: name who issues the tokens of your users and for which audience, or set ALLOW_ANONYMOUS=true to serve everybody")
 		return
 	}
-	wrong(len(c.Issuers) > 0, "OIDC_ISSUER is missing: OIDC_AUDIENCE alone says nothing")
-	wrong(len(c.Audiences) > 0, "OIDC_AUDIENCE is missing: without it tokens made for other services would be taken")
+	require(len(c.Issuers) > 0, "OIDC_ISSUER is missing: OIDC_AUDIENCE alone says nothing")
+	require(len(c.Audiences) > 0, "OIDC_AUDIENCE is missing: without it tokens made for other services would be taken")
 }
 
 // LogValue is what the start's log line shows: what is in force, nothing secret.

@@ -2,18 +2,11 @@ package worker
 
 import (
 	"context"
-	"math"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"claimcheck.example/internal/job"
 )
-
-// progressPause is the least time between a write of the document, or an attempt at
-// one, and one that only tells of progress.
-const progressPause = 2 * time.Second
 
 // lease is one claim on one job: every write that the claimant makes goes through it.
 // It renews the document's lease and the message's invisibility while the work goes
@@ -31,12 +24,11 @@ type lease struct {
 	job   job.Job
 	tried time.Time // when the document was last written, or failed to be
 
-	latest atomic.Pointer[job.Progress] // what the processor last said
-	news   chan struct{}                // holds an element when latest may not be written yet
+	progress *progress // of the processor
 }
 
 func newLease(r *Runner, j *job.Job, d job.Delivery, received time.Time) *lease {
-	return &lease{r: r, id: j.ID, job: *j, tried: j.UpdatedAt, delivery: d, received: received, news: make(chan struct{}, 1)}
+	return &lease{r: r, id: j.ID, job: *j, tried: j.UpdatedAt, delivery: d, received: received, progress: newProgress()}
 }
 
 // worked is how many seconds the work of this claim has taken until now.
@@ -117,12 +109,12 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 				return
 			case <-tick.C:
 				err = l.renew(work)
-			case <-l.news:
+			case <-l.progress.news:
 				due.Reset(l.pause())
 			case <-due.C:
 				if pause := l.pause(); pause > 0 {
 					due.Reset(pause)
-				} else if l.untold() {
+				} else if l.progress.differs(l.snapshot().Progress) {
 					err = l.write(work)
 				}
 			}
@@ -141,7 +133,7 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 // age is the time since the last write of the document.
 func (l *lease) age() time.Duration { return l.r.Now().Sub(l.snapshot().UpdatedAt) }
 
-// pause is how long a write that only tells of progress has to wait.
+// pause is how long a write that only carries progress must wait.
 func (l *lease) pause() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,7 +170,7 @@ func (l *lease) hide(ctx context.Context) {
 func (l *lease) write(ctx context.Context) error {
 	_, err := l.swap(ctx, func(j *job.Job) {
 		j.LeaseUntil = l.r.Now().Add(l.r.Lease).UTC()
-		j.Progress = l.latest.Load()
+		j.Progress = l.progress.load()
 	})
 	if err != nil && ctx.Err() == nil && l.r.Now().After(l.snapshot().LeaseUntil) {
 		return errLeaseLost
@@ -187,26 +179,4 @@ func (l *lease) write(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// maxNote bounds what a processor can say of its progress, in characters.
-const maxNote = 40
-
-// progress takes what a processor reports.
-func (l *lease) progress(fraction float64, note string) {
-	if math.IsNaN(fraction) {
-		return
-	}
-	word := []rune(strings.ToValidUTF8(note, "?"))
-	l.latest.Store(&job.Progress{Fraction: min(max(fraction, 0), 1), Note: string(word[:min(len(word), maxNote)])})
-	select {
-	case l.news <- struct{}{}:
-	default:
-	}
-}
-
-// untold reports whether the processor has said something that is not written.
-func (l *lease) untold() bool {
-	latest, told := l.latest.Load(), l.snapshot().Progress
-	return latest != nil && (told == nil || *told != *latest)
 }

@@ -103,17 +103,6 @@ func (r *Runner) Run(ctx context.Context, d job.Delivery) Outcome {
 	return out
 }
 
-// hidden returns d, or what is left of the time for which the queue can hide a message that
-// it delivered at received, less a margin for the difference between the clocks. It is not
-// positive when no such time is left.
-func (r *Runner) hidden(d time.Duration, received time.Time) time.Duration {
-	longest := r.Queue.LongestInvisible()
-	if longest == 0 {
-		return d
-	}
-	return min(d, received.Add(longest-min(time.Minute, longest/10)).Sub(r.Now()))
-}
-
 func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (out Outcome) {
 	if d.Malformed != "" {
 		return Outcome{Verdict: Never, Err: fmt.Errorf("message is not ours: %s", d.Malformed)}
@@ -152,7 +141,7 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 	if j.Attempts >= r.MaxAttempts {
 		return r.fail(ctx, l, givenUp(j.Attempts, messageOr(err, "processing failed")), err)
 	}
-	return r.release(ctx, l, backoff(err, j.Attempts), messageOr(err, "processing failed")+"; it will be tried again", err)
+	return r.release(ctx, l, restAfter(err, j.Attempts), messageOr(err, "processing failed")+"; it will be tried again", err)
 }
 
 // inRoom works on the job once there is room for it, for as long as a job may take.
@@ -161,7 +150,7 @@ func (r *Runner) inRoom(ctx context.Context, l *lease) (result, error) {
 	if r.Room != nil {
 		var err error
 		j, begun := l.snapshot(), r.Now()
-		leave, err = r.Room.Enter(ctx, job.Task{ID: j.ID, Input: j.Input, Params: j.Params, Attempt: j.Attempts, Progress: l.progress})
+		leave, err = r.Room.Enter(ctx, job.Task{ID: j.ID, Input: j.Input, Params: j.Params, Attempt: j.Attempts, Progress: l.progress.report})
 		l.waited = r.Now().Sub(begun)
 		if err != nil {
 			return result{}, err
@@ -224,37 +213,6 @@ func givenUp(attempts int, why string) string {
 	return fmt.Sprintf("given up after %d attempts: %s", attempts, why)
 }
 
-// longestRest bounds the rest that an error asks for.
-const longestRest = 12 * time.Hour
-
-// backoff is how long a job rests after its nth failed attempt: what the error asks
-// for, else 2 s doubled per attempt up to 5 min; spread by half to keep jobs apart. Zero
-// attempts, which is an unknown number, count as one.
-func backoff(err error, attempt int) time.Duration {
-	d := min(2*time.Second<<min(max(attempt, 1)-1, 16), 5*time.Minute)
-	if e, ok := errors.AsType[*job.Error](err); ok && e.RetryAfter > 0 {
-		d = min(e.RetryAfter, longestRest)
-	}
-	return d + rand.N(d/2+1)
-}
-
-// outage is how long a message rests that storage's failure kept from being worked on:
-// growing, but short, so that work goes on soon after storage has come back.
-func outage(d job.Delivery) time.Duration {
-	return min(backoff(nil, d.Received), 10*time.Second+rand.N(5*time.Second))
-}
-
-// rest is how long a message rests whose job is another worker's: until the lease is
-// over. As long as that worker lives it renews its lease in good time, and then the
-// message of a job that has been going on for hours need not come back every minute.
-func (r *Runner) rest(j *job.Job, now time.Time) time.Duration {
-	left := j.LeaseUntil.Sub(now)
-	if left > r.Lease/2 && !j.StartedAt.IsZero() {
-		return max(left, now.Sub(j.StartedAt)/8)
-	}
-	return left
-}
-
 // claim makes the job this worker's own. When there is nothing to work on it returns
 // nil and what to tell the queue.
 func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) {
@@ -306,7 +264,7 @@ func (r *Runner) giveUp(ctx context.Context, j *job.Job) (Outcome, error) {
 	j.Message = givenUp(j.Attempts, "the worker was lost each time")
 	version, err := r.Store.Swap(ctx, j.Stamp(r.Now()))
 	if err != nil {
-		return Outcome{Verdict: Later, After: backoff(nil, 1), Err: err}, err
+		return Outcome{Verdict: Later, After: restAfter(nil, 1), Err: err}, err
 	}
 	j.Version = version
 	return r.ended(ctx, j, Outcome{Verdict: Never, Job: j, Ended: true, Err: errors.New("attempts used up")}), nil
@@ -347,7 +305,7 @@ func (r *Runner) end(ctx context.Context, l *lease, out Outcome, change func(*jo
 // ended bills a job that is over. The message stays until that is done.
 func (r *Runner) ended(ctx context.Context, j *job.Job, out Outcome) Outcome {
 	if err := j.RecordUsage(ctx, r.Ledger); err != nil {
-		out.Verdict, out.After, out.Err = Later, backoff(nil, 1), err
+		out.Verdict, out.After, out.Err = Later, restAfter(nil, 1), err
 	}
 	return out
 }
@@ -389,7 +347,7 @@ func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
 		return Outcome{Verdict: Done, Job: j, Err: cause}
 	case job.KindOf(err) == job.NotFound, err == nil && j.Deleted:
 		if err := errors.Join(r.Store.Remove(ctx, job.Output, l.id, ""), r.billDeleted(ctx, l)); err != nil {
-			return Outcome{Verdict: Later, After: backoff(nil, 1), Job: j, Err: errors.Join(cause, err)}
+			return Outcome{Verdict: Later, After: restAfter(nil, 1), Job: j, Err: errors.Join(cause, err)}
 		}
 		return Outcome{Verdict: Done, Job: j, Err: cause}
 	case err != nil:

@@ -44,7 +44,7 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 		image.inspection = r.Inspector.Inspect(r.MaxPixels)
 	}
 	res, err := r.Processor.Process(ctx, job.Task{
-		ID: j.ID, Input: j.Input, Image: image, Params: j.Params, Attempt: j.Attempts, Progress: l.progress,
+		ID: j.ID, Input: j.Input, Image: image, Params: j.Params, Attempt: j.Attempts, Progress: l.progress.report,
 	})
 	defer func() { err = image.because(err) }()
 	if err != nil {

@@ -7,9 +7,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"claimcheck.example/internal/job"
 )
@@ -36,12 +37,8 @@ type Worker struct{ c Config }
 // New returns a worker made of c.
 func New(c Config) *Worker { return &Worker{c} }
 
-const (
-	// receiveLimit is how many messages one call can return (SQS).
-	receiveLimit = 10
-	// settleTime bounds the last word on a delivery.
-	settleTime = 5 * time.Second
-)
+// receiveLimit is how many messages one call can return (SQS).
+const receiveLimit = 10
 
 // Serve receives and works until ctx ends, then takes nothing new, gives what runs the
 // grace to end, interrupts the rest with job.ErrStopping, and returns when every
@@ -52,6 +49,8 @@ func (w *Worker) Serve(ctx context.Context) error {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, w.c.Concurrency)
 	failures := 0
+	rest := &backoff.ExponentialBackOff{InitialInterval: time.Second, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: 20 * time.Second}
+	rest.Reset()
 	for ctx.Err() == nil {
 		free := w.acquire(ctx, slots)
 		if free == 0 {
@@ -69,6 +68,7 @@ func (w *Worker) Serve(ctx context.Context) error {
 		}
 		if err == nil {
 			failures = 0
+			rest.Reset()
 			continue
 		}
 		if ctx.Err() != nil {
@@ -78,7 +78,7 @@ func (w *Worker) Serve(ctx context.Context) error {
 		if failures == 1 || failures%10 == 0 {
 			w.c.Logger.ErrorContext(ctx, "the queue cannot be read; trying again", "failures", failures, "kind", job.KindOf(err).String(), "error", err)
 		}
-		pause(ctx, failures)
+		pause(ctx, rest.NextBackOff())
 	}
 	w.stop(&running, interrupt)
 	return nil
@@ -129,29 +129,6 @@ func (w *Worker) carryOut(ctx context.Context, d job.Delivery) {
 	w.settle(ctx, d, out)
 }
 
-// settle tells the queue, whatever becomes of ctx.
-func (w *Worker) settle(ctx context.Context, d job.Delivery, out Outcome) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-	defer cancel()
-	if err := Settle(ctx, w.c.Queue, d, out); err != nil {
-		// The message comes back by itself when its invisibility ends; the job's document
-		// then says what is left to do.
-		w.c.Logger.WarnContext(ctx, "verdict not told to the queue", "job_id", d.JobID, "verdict", out.Verdict.String(), "error", err)
-	}
-}
-
-// Settle tells the queue what became of a delivery.
-func Settle(ctx context.Context, q job.Queue, d job.Delivery, out Outcome) error {
-	if out.Verdict != Later {
-		return q.Delete(ctx, d.Receipt)
-	}
-	err := q.Extend(ctx, d.Receipt, max(out.After, 0).Round(time.Second))
-	if job.KindOf(err) == job.NotFound {
-		return nil // its invisibility is over: it is visible already
-	}
-	return err
-}
-
 func (w *Worker) log(ctx context.Context, d job.Delivery, out Outcome) {
 	attrs := []any{"job_id", d.JobID, "verdict", out.Verdict.String(), "received", d.Received, "ended", out.Ended}
 	if out.Job != nil {
@@ -170,10 +147,9 @@ func (w *Worker) log(ctx context.Context, d job.Delivery, out Outcome) {
 	w.c.Logger.Log(ctx, level, "delivery carried out", attrs...)
 }
 
-// pause waits between failed receives: 1 s doubled up to 30 s, spread by half.
-func pause(ctx context.Context, failures int) {
-	d := min(time.Second<<min(failures-1, 8), 30*time.Second)
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

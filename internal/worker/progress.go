@@ -1,0 +1,48 @@
+package worker
+
+import (
+	"math"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// progressPause is the least time between a write of the document, or an attempt at one,
+// and a write that only carries progress.
+const progressPause = 2 * time.Second
+
+// maxNote bounds the note of a progress report, in characters.
+const maxNote = 40
+
+// progress is what the processor of one claim reports. It is safe for concurrent use, and
+// never blocks the processor.
+type progress struct {
+	latest atomic.Pointer[job.Progress]
+	news   chan struct{} // holds an element when latest may not be written yet
+}
+
+func newProgress() *progress { return &progress{news: make(chan struct{}, 1)} }
+
+// report takes what the processor says, within bounds.
+func (p *progress) report(fraction float64, note string) {
+	if math.IsNaN(fraction) {
+		return
+	}
+	word := []rune(strings.ToValidUTF8(note, "?"))
+	p.latest.Store(&job.Progress{Fraction: min(max(fraction, 0), 1), Note: string(word[:min(len(word), maxNote)])})
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+// load returns the last report; nil for none.
+func (p *progress) load() *job.Progress { return p.latest.Load() }
+
+// differs reports whether the last report is another than the one that is written.
+func (p *progress) differs(written *job.Progress) bool {
+	latest := p.load()
+	return latest != nil && (written == nil || *written != *latest)
+}

@@ -1,0 +1,51 @@
+package worker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// longestRest bounds the rest that an error asks for.
+const longestRest = 12 * time.Hour
+
+// restAfter is how long a job rests after its nth failed attempt: what the error asks
+// for, else 2 s doubled per attempt up to 5 min; spread by half to keep jobs apart. Zero
+// attempts, which is an unknown number, count as one.
+func restAfter(err error, attempt int) time.Duration {
+	d := min(2*time.Second<<min(max(attempt, 1)-1, 16), 5*time.Minute)
+	if e, ok := errors.AsType[*job.Error](err); ok && e.RetryAfter > 0 {
+		d = min(e.RetryAfter, longestRest)
+	}
+	return d + rand.N(d/2+1)
+}
+
+// outage is how long a message rests that storage's failure kept from being worked on:
+// growing, but short, so that work goes on soon after storage has come back.
+func outage(d job.Delivery) time.Duration {
+	return min(restAfter(nil, d.Received), 10*time.Second+rand.N(5*time.Second))
+}
+
+// rest is how long a message rests whose job is another worker's: until the lease is
+// over. As long as that worker lives it renews its lease in good time, and then the
+// message of a job that has been going on for hours need not come back every minute.
+func (r *Runner) rest(j *job.Job, now time.Time) time.Duration {
+	left := j.LeaseUntil.Sub(now)
+	if left > r.Lease/2 && !j.StartedAt.IsZero() {
+		return max(left, now.Sub(j.StartedAt)/8)
+	}
+	return left
+}
+
+// hidden returns d, or what is left of the time for which the queue can hide a message that
+// it delivered at received, less a margin for the difference between the clocks. It is not
+// positive when no such time is left.
+func (r *Runner) hidden(d time.Duration, received time.Time) time.Duration {
+	longest := r.Queue.LongestInvisible()
+	if longest == 0 {
+		return d
+	}
+	return min(d, received.Add(longest-min(time.Minute, longest/10)).Sub(r.Now()))
+}

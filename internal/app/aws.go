@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
-	"claimcheck.example/internal/keyless"
+	"claimcheck.example/internal/workloadidentity"
 )
 
 // LoadAWS reads the SDK's own variables and files. With AWS_ROLE_ARN and nothing that the
@@ -27,11 +27,11 @@ func LoadAWS(ctx context.Context, log *slog.Logger) (aws.Config, error) {
 	}
 	cfg.Credentials = found{cfg.Credentials}
 	if role := os.Getenv("AWS_ROLE_ARN"); role != "" && !hasCredentials(os.Getenv) {
-		cfg.Credentials = keyless.New(keyless.Options{
+		cfg.Credentials = workloadidentity.New(workloadidentity.Options{
 			RoleARN: role, Config: cfg, Logger: log,
-			Audience:     cmp.Or(os.Getenv("AWS_WEB_IDENTITY_AUDIENCE"), keyless.DefaultAudience),
+			Audience:     cmp.Or(os.Getenv("AWS_WEB_IDENTITY_AUDIENCE"), workloadidentity.DefaultAudience),
 			Session:      cmp.Or(os.Getenv("AWS_ROLE_SESSION_NAME"), "claimcheck"),
-			MetadataHost: cmp.Or(os.Getenv("GCE_METADATA_HOST"), keyless.DefaultMetadataHost),
+			MetadataHost: cmp.Or(os.Getenv("GCE_METADATA_HOST"), workloadidentity.DefaultMetadataHost),
 		})
 	}
 	return cfg, nil

@@ -24,7 +24,7 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
-	"claimcheck.example/internal/keyless"
+	"claimcheck.example/internal/workloadidentity"
 )
 
 // right is one action on one resource, in the words of docs/iam.
@@ -182,7 +182,7 @@ func TestTrustPolicy(t *testing.T) {
 	}
 	s := p.Statement[0]
 	want := map[string]string{
-		"accounts.google.com:sub": "SERVICE_ACCOUNT_ID", "accounts.google.com:aud": "SERVICE_ACCOUNT_ID", "accounts.google.com:oaud": keyless.DefaultAudience,
+		"accounts.google.com:sub": "SERVICE_ACCOUNT_ID", "accounts.google.com:aud": "SERVICE_ACCOUNT_ID", "accounts.google.com:oaud": workloadidentity.DefaultAudience,
 	}
 	if s.Effect != "Allow" || !slices.Equal(s.Action, oneOrMore{"sts:AssumeRoleWithWebIdentity"}) || s.Principal["Federated"] != "accounts.google.com" ||
 		len(s.Condition) != 1 || !maps.Equal(s.Condition["StringEquals"], want) {

@@ -10,16 +10,16 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
-	"claimcheck.example/internal/keyless/keylesstest"
 	"claimcheck.example/internal/test/service"
+	"claimcheck.example/internal/workloadidentity/identitytest"
 )
 
 // onGoogle returns a cloud that gives out what env's bucket and queue take, and the
 // variables of a process there, which has no key.
-func onGoogle(t *testing.T, env *awstest.Env) (cloud *keylesstest.Cloud, vars []string) {
+func onGoogle(t *testing.T, env *awstest.Env) (cloud *identitytest.Cloud, vars []string) {
 	t.Helper()
 	const role, audience = "arn:aws:iam::123456789012:role/claimcheck", "sts.claimcheck.example"
-	cloud = keylesstest.Start(t, keylesstest.Behaviour{
+	cloud = identitytest.Start(t, identitytest.Behaviour{
 		Role: role, Audience: audience, Session: "claimcheck", AccessKey: env.AccessKey, SecretKey: env.SecretKey,
 	})
 	return cloud, []string{
@@ -53,7 +53,7 @@ func TestRoleDenied(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
 	cloud, vars := onGoogle(t, env)
-	cloud.Change(func(does *keylesstest.Behaviour) { does.Refusal = "AccessDenied" })
+	cloud.Change(func(does *identitytest.Behaviour) { does.Refusal = "AccessDenied" })
 	server := service.Launch(t, env, "server", vars...)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -77,7 +77,7 @@ func TestRoleDenied(t *testing.T) {
 	if refused.StatusCode != http.StatusInternalServerError || bytes.Contains(refused.Bytes, []byte("trust policy")) {
 		t.Errorf("a submit is answered %s: %s", refused.Status, refused.Bytes)
 	}
-	if strings.Contains(server.Output(), keylesstest.Secret) || bytes.Contains(ready.Bytes, []byte(keylesstest.Secret)) {
+	if strings.Contains(server.Output(), identitytest.Secret) || bytes.Contains(ready.Bytes, []byte(identitytest.Secret)) {
 		t.Error("the token is told")
 	}
 }

@@ -57,7 +57,7 @@ func list(t *testing.T, args ...string) map[string]listed {
 var adapters = []string{"httpapi", "s3store", "sqsqueue", "pgstore", "dirstore", "processor", "oidcauthn", "cedarauthz", "preview", "awslambda"}
 
 // leaves know nothing of ours.
-var leaves = []string{"imageinfo", "config", "telemetry", "awsclient", "keyless", "proof", "provision", "cost"}
+var leaves = []string{"imageinfo", "config", "telemetry", "awsclient", "workloadidentity", "proof", "provision", "cost"}
 
 // shared leaves may be imported by adapters and other leaves.
 var shared = []string{"imageinfo", "limiter", "awsclient", "proof"}

@@ -1,4 +1,4 @@
-package keyless
+package workloadidentity
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package keyless_test
+package workloadidentity_test
 
 import (
 	"bytes"
@@ -15,26 +15,26 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"claimcheck.example/internal/keyless"
-	"claimcheck.example/internal/keyless/keylesstest"
+	"claimcheck.example/internal/workloadidentity"
+	"claimcheck.example/internal/workloadidentity/identitytest"
 )
 
 const role = "arn:aws:iam::123456789012:role/claimcheck-server"
 
 // bench is a cloud, credentials of it, and what was logged.
 type bench struct {
-	*keylesstest.Cloud
+	*identitytest.Cloud
 	credentials aws.CredentialsProvider
 	log         *bytes.Buffer
 }
 
 // newBench makes credentials; those of another metadata server if one is named, and
 // patient as a busy machine needs it if timeout is 0.
-func newBench(t *testing.T, does keylesstest.Behaviour, metadata string, timeout time.Duration) *bench {
+func newBench(t *testing.T, does identitytest.Behaviour, metadata string, timeout time.Duration) *bench {
 	t.Helper()
 	does.Role, does.Audience, does.Session = role, "audience", "session"
-	b := &bench{Cloud: keylesstest.Start(t, does), log: &bytes.Buffer{}}
-	b.credentials = keyless.New(keyless.Options{
+	b := &bench{Cloud: identitytest.Start(t, does), log: &bytes.Buffer{}}
+	b.credentials = workloadidentity.New(workloadidentity.Options{
 		RoleARN: role, Audience: "audience", Session: "session", MetadataHost: cmp.Or(metadata, b.MetadataHost), Timeout: cmp.Or(timeout, time.Minute),
 		Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 		Config: aws.Config{Region: "eu-central-1", BaseEndpoint: &b.STSURL, Retryer: func() aws.Retryer { return aws.NopRetryer{} }},
@@ -55,7 +55,7 @@ func (b *bench) key(t *testing.T) string {
 // TestExchangedOnceAndKept asks a hundred times at once.
 func TestExchangedOnceAndKept(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, keylesstest.Behaviour{}, "", 0)
+	b := newBench(t, identitytest.Behaviour{}, "", 0)
 	if tokens, _ := b.Counts(); tokens != 0 {
 		t.Error("a token is fetched before anybody needs one")
 	}
@@ -77,13 +77,13 @@ func TestExchangedOnceAndKept(t *testing.T) {
 // TestRenewedBeforeTheEnd has credentials that end within the window.
 func TestRenewedBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, keylesstest.Behaviour{Lifetime: 4 * time.Minute}, "", 0)
+	b := newBench(t, identitytest.Behaviour{Lifetime: 4 * time.Minute}, "", 0)
 	for n := 1; n <= 3; n++ {
 		if got, want := b.key(t), fmt.Sprint("key-", n); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	b.Change(func(does *keylesstest.Behaviour) { does.Lifetime = time.Hour })
+	b.Change(func(does *identitytest.Behaviour) { does.Lifetime = time.Hour })
 	for range 3 {
 		if got := b.key(t); got != "key-4" {
 			t.Errorf("%s, want key-4", got)
@@ -96,17 +96,17 @@ func TestRenewedBeforeTheEnd(t *testing.T) {
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		does func(*keylesstest.Behaviour)
+		does func(*identitytest.Behaviour)
 		want string // in the log
 	}{
-		"no token":    {func(b *keylesstest.Behaviour) { b.NoToken = true }, "503"},
-		"STS fails":   {func(b *keylesstest.Behaviour) { b.Refusal = "InternalFailure" }, "InternalFailure"},
-		"STS refuses": {func(b *keylesstest.Behaviour) { b.Refusal = "AccessDenied" }, "trust policy"},
+		"no token":    {func(b *identitytest.Behaviour) { b.NoToken = true }, "503"},
+		"STS fails":   {func(b *identitytest.Behaviour) { b.Refusal = "InternalFailure" }, "InternalFailure"},
+		"STS refuses": {func(b *identitytest.Behaviour) { b.Refusal = "AccessDenied" }, "trust policy"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, keylesstest.Behaviour{Lifetime: 4 * time.Minute}, "", 0)
+			b := newBench(t, identitytest.Behaviour{Lifetime: 4 * time.Minute}, "", 0)
 			b.key(t)
 			b.Change(tt.does)
 			for range 3 {
@@ -114,7 +114,7 @@ func TestOutage(t *testing.T) {
 					t.Errorf("%s, want key-1", got)
 				}
 			}
-			if lines := strings.Count(b.log.String(), "\n"); lines != 1 || !strings.Contains(b.log.String(), tt.want) || strings.Contains(b.log.String(), keylesstest.Secret) {
+			if lines := strings.Count(b.log.String(), "\n"); lines != 1 || !strings.Contains(b.log.String(), tt.want) || strings.Contains(b.log.String(), identitytest.Secret) {
 				t.Errorf("log: %s", b.log)
 			}
 		})
@@ -124,7 +124,7 @@ func TestOutage(t *testing.T) {
 // TestQuiet is TestOutage with an STS that never answers.
 func TestQuiet(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, keylesstest.Behaviour{Lifetime: 4 * time.Minute}, "", 500*time.Millisecond)
+	b := newBench(t, identitytest.Behaviour{Lifetime: 4 * time.Minute}, "", 500*time.Millisecond)
 	for begin := time.Now(); ; { // a busy machine may take longer than that
 		if _, err := b.credentials.Retrieve(t.Context()); err == nil {
 			break
@@ -132,13 +132,13 @@ func TestQuiet(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.Change(func(does *keylesstest.Behaviour) { does.Silent = true })
+	b.Change(func(does *identitytest.Behaviour) { does.Silent = true })
 	for range 3 {
 		if got := b.key(t); got != "key-1" {
 			t.Errorf("%s, want key-1", got)
 		}
 	}
-	if lines := strings.Count(b.log.String(), "\n"); lines != 1 || !strings.Contains(b.log.String(), "does not answer") || strings.Contains(b.log.String(), keylesstest.Secret) {
+	if lines := strings.Count(b.log.String(), "\n"); lines != 1 || !strings.Contains(b.log.String(), "does not answer") || strings.Contains(b.log.String(), identitytest.Secret) {
 		t.Errorf("log: %s", b.log)
 	}
 }
@@ -146,12 +146,12 @@ func TestQuiet(t *testing.T) {
 // TestUsedToTheEnd has credentials of a second that cannot be renewed.
 func TestUsedToTheEnd(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, keylesstest.Behaviour{Lifetime: time.Second}, "", 0)
+	b := newBench(t, identitytest.Behaviour{Lifetime: time.Second}, "", 0)
 	first, err := b.credentials.Retrieve(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Change(func(does *keylesstest.Behaviour) { does.Refusal = "InternalFailure" })
+	b.Change(func(does *identitytest.Behaviour) { does.Refusal = "InternalFailure" })
 	for range time.Tick(50 * time.Millisecond) {
 		begun := time.Since(first.Expires)
 		_, err := b.credentials.Retrieve(t.Context())
@@ -176,7 +176,7 @@ func TestTheRealEnd(t *testing.T) {
 	t.Parallel()
 	for lifetime, kept := range map[time.Duration]bool{29 * time.Minute: false, 31 * time.Minute: true} {
 		begin := time.Now()
-		b := newBench(t, keylesstest.Behaviour{Lifetime: lifetime}, "", 0)
+		b := newBench(t, identitytest.Behaviour{Lifetime: lifetime}, "", 0)
 		first, err := b.credentials.Retrieve(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -199,11 +199,11 @@ func TestRefusals(t *testing.T) {
 	t.Cleanup(missing.Close)
 	tests := map[string]struct {
 		metadata string // in place of the cloud's
-		does     keylesstest.Behaviour
+		does     identitytest.Behaviour
 		want     string
 	}{
-		"role denied":        {does: keylesstest.Behaviour{Refusal: "AccessDenied"}, want: role + " (AWS_ROLE_ARN) to this service account; its trust policy must allow"},
-		"token not taken":    {does: keylesstest.Behaviour{Refusal: "IDPRejectedClaim"}, want: "AWS_WEB_IDENTITY_AUDIENCE (audience)"},
+		"role denied":        {does: identitytest.Behaviour{Refusal: "AccessDenied"}, want: role + " (AWS_ROLE_ARN) to this service account; its trust policy must allow"},
+		"token not taken":    {does: identitytest.Behaviour{Refusal: "IDPRejectedClaim"}, want: "AWS_WEB_IDENTITY_AUDIENCE (audience)"},
 		"no Google Cloud":    {metadata: "127.0.0.1:1", want: "is this Google Cloud?"},
 		"somebody else":      {metadata: stranger.URL, want: "none of Google's"},
 		"no service account": {metadata: missing.URL, want: "service account"},
@@ -216,7 +216,7 @@ func TestRefusals(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("%v; want %q in it", err, tt.want)
 			}
-			if strings.Contains(err.Error(), keylesstest.Secret) {
+			if strings.Contains(err.Error(), identitytest.Secret) {
 				t.Errorf("the token is told: %v", err)
 			}
 		})

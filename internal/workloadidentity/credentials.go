@@ -1,7 +1,7 @@
-// Package keyless gives a process on Google Cloud the credentials of an AWS role without
+// Package workloadidentity gives a process on Google Cloud the credentials of an AWS role without
 // any key: the identity token of its service account, which the metadata server hands
 // out, is exchanged at AWS's Security Token Service.
-package keyless
+package workloadidentity
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
-// Package keylesstest is what keyless asks: Google's metadata server and AWS's STS, on
+// Package identitytest is what package workloadidentity asks: Google's metadata server and AWS's STS, on
 // loopback.
-package keylesstest
+package identitytest
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Cloud is both servers. It takes only what keyless should send, the last token among it.
+// Cloud is both servers. It takes only what that package should send, the last token among it.
 type Cloud struct {
 	// MetadataHost is of the metadata server, as host:port. STSURL is STS's endpoint.
 	MetadataHost, STSURL string

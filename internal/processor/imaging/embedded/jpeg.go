@@ -46,8 +46,9 @@ type jpegFile struct {
 	adobe      bool
 	transform  byte // Adobe's
 	huffman    bool // there is a Huffman table
-	// scans are the segments from the first SOS on and what follows each, in order.
+	// scans are the parts of the file from the first SOS on that belong to the picture.
 	scans   [][]byte
+	end     int // of the last of them in the file
 	restart []jpegRestart
 }
 
@@ -95,14 +96,14 @@ func parseJPEG(data []byte) (*jpegFile, error) {
 		case code == 0xc4 || code == 0xdb: // DHT, DQT
 			f.huffman = f.huffman || code == 0xc4
 			if inScans {
-				f.scans = append(f.scans, segment)
+				f.add(data, at-len(segment), at)
 			} else {
 				f.tables = append(f.tables, segment...)
 			}
 		case code == 0xdd && len(body) >= 2: // DRI
 			interval = int(binary.BigEndian.Uint16(body))
 			if inScans {
-				f.scans = append(f.scans, segment)
+				f.add(data, at-len(segment), at)
 			} else {
 				f.tables = append(f.tables, segment...)
 			}
@@ -121,19 +122,35 @@ func parseJPEG(data []byte) (*jpegFile, error) {
 				f.components = append(f.components, jpegComponent{b[0], b[1] >> 4, b[1] & 15, b[2]})
 			}
 		case code == 0xda:
-			from := at
+			from := at - len(segment)
 			at = scanEnd(data, at)
-			f.scans = append(f.scans, segment, data[from:at])
-			if len(body) > 1 && body[0] == 1 {
+			f.add(data, from, at)
+			if len(body) > 1 && body[0] == 1 && len(f.restart) <= mostParts {
 				c := slices.IndexFunc(f.components, func(c jpegComponent) bool { return c.id == body[1] })
 				f.restart = append(f.restart, jpegRestart{c, interval})
 			}
 		}
 	}
+	if len(f.scans) > mostParts || len(f.restart) > mostParts {
+		return nil, jpeg.FormatError("too many segments")
+	}
 	if f.frame == 0 || len(f.scans) == 0 {
 		return nil, io.ErrUnexpectedEOF
 	}
 	return f, nil
+}
+
+// mostParts bounds the parts of a file, each of which takes memory.
+const mostParts = 1 << 12
+
+// add adds a part of the file to the scans.
+func (f *jpegFile) add(data []byte, from, to int) {
+	if last := len(f.scans) - 1; last >= 0 && f.end == from {
+		f.scans[last] = data[from-len(f.scans[last]) : to]
+	} else if len(f.scans) <= mostParts {
+		f.scans = append(f.scans, data[from:to])
+	}
+	f.end = to
 }
 
 // scanEnd is where the next marker is that ends the entropy-coded data from at on.

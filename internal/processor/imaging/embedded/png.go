@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bufio"
 	"bytes"
 	"compress/zlib"
 	"context"
@@ -13,6 +14,7 @@ import (
 
 	"claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/processor/imaging/metadata"
+	"claimcheck.example/internal/processor/input"
 )
 
 // decodePNG gives package image/png the chunks that make the picture, in their order, and
@@ -29,7 +31,7 @@ func decodePNG(ctx context.Context, data []byte, info imageinfo.Info) (image.Ima
 		return nil, unreadable("PNG", "high dynamic range by cICP")
 	}
 	end := pngChunk(nil, "IEND", nil)
-	m, err := png.Decode(reader(ctx, append(append([][]byte{f.header()}, f.idat...), end)...))
+	m, err := png.Decode(reader(ctx, f.header(), f.idat, end))
 	if _, ok := errors.AsType[png.FormatError](err); ok {
 		// More pixels than the picture has, or something behind them.
 		r, w := io.Pipe()
@@ -47,13 +49,14 @@ func decodePNG(ctx context.Context, data []byte, info imageinfo.Info) (image.Ima
 type pngFile struct {
 	ihdr       []byte // the chunk's data
 	plte, trns []byte // likewise
-	idat       [][]byte
+	idat       []byte // the chunks, which follow each other
 }
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
 
 func parsePNG(data []byte) (*pngFile, error) {
 	f := &pngFile{}
+	open := false // the last chunk was one of pixels
 	for b := data[len(pngSignature):]; len(b) >= 12; {
 		n := int64(binary.BigEndian.Uint32(b))
 		if n+12 > int64(len(b)) {
@@ -67,8 +70,13 @@ func parsePNG(data []byte) (*pngFile, error) {
 			f.plte = body
 		case kind == "tRNS" && f.trns == nil && f.idat == nil:
 			f.trns = body
-		case kind == "IDAT":
-			f.idat = append(f.idat, b[:12+n])
+		case kind == "IDAT" && f.idat == nil:
+			f.idat = b[:12+n]
+			open = true
+		case kind == "IDAT" && open:
+			f.idat = f.idat[:len(f.idat)+12+int(n)]
+		default:
+			open = false
 		}
 		b = b[12+n:]
 	}
@@ -106,15 +114,7 @@ func (f *pngFile) header() []byte {
 
 // exactly writes IDAT chunks of as many pixels as the picture has.
 func (f *pngFile) exactly(ctx context.Context, w io.Writer) error {
-	var parts [][]byte
-	for _, chunk := range f.idat {
-		end := len(chunk) - 4
-		if crc32.ChecksumIEEE(chunk[4:end]) != binary.BigEndian.Uint32(chunk[end:]) {
-			return png.FormatError("invalid checksum")
-		}
-		parts = append(parts, chunk[8:end])
-	}
-	z, err := zlib.NewReader(reader(ctx, parts...))
+	z, err := zlib.NewReader(bufio.NewReader(input.NewReader(ctx, &idatReader{chunks: f.idat})))
 	if err != nil {
 		return err
 	}
@@ -126,6 +126,25 @@ func (f *pngFile) exactly(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	return out.Close()
+}
+
+// idatReader reads the data of chunks.
+type idatReader struct{ chunks, data []byte }
+
+func (r *idatReader) Read(p []byte) (int, error) {
+	for len(r.data) == 0 {
+		if len(r.chunks) == 0 {
+			return 0, io.EOF
+		}
+		end := 8 + int(binary.BigEndian.Uint32(r.chunks))
+		if crc32.ChecksumIEEE(r.chunks[4:end]) != binary.BigEndian.Uint32(r.chunks[end:]) {
+			return 0, png.FormatError("invalid checksum")
+		}
+		r.data, r.chunks = r.chunks[8:end], r.chunks[end+4:]
+	}
+	n := copy(p, r.data)
+	r.data = r.data[n:]
+	return n, nil
 }
 
 // zlibWriter writes IDAT chunks of a stream that is not compressed.

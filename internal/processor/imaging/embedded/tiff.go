@@ -122,7 +122,7 @@ func (f *tiffFile) readTags() error {
 		tag, kind := f.order.Uint16(d[at:]), f.order.Uint16(d[at+2:])
 		count, value := number(at+4, inline), at+4+uint64(inline)
 		size := map[uint16]int{1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}[kind] // the whole numbers
-		if size == 0 || count > uint64(len(d)) || f.tags[tag] != nil {
+		if size == 0 || count > mostNumbers(tag) || f.tags[tag] != nil {
 			continue
 		}
 		if count*uint64(size) > uint64(inline) {
@@ -138,6 +138,20 @@ func (f *tiffFile) readTags() error {
 		f.tags[tag] = numbers
 	}
 	return nil
+}
+
+// mostNumbers is how many numbers of a tag are read; none of a tag that nothing asks for.
+func mostNumbers(tag uint16) uint64 {
+	switch tag {
+	case tagStripOffsets, tagStripCounts, tagTileOffsets, tagTileCounts:
+		return 1 << 21
+	case tagColorMap:
+		return 3 << 16
+	case tagWidth, tagHeight, tagBits, tagCompression, tagPhotometric, tagFillOrder, tagSamples, tagStripRows, tagPlanar, tagT4Options,
+		tagT6Options, tagPredictor, tagTileWidth, tagTileHeight, tagExtraSamples, tagSampleFormat:
+		return 64
+	}
+	return 0
 }
 
 // first is the first number of a tag, or what it is when the tag is missing.
@@ -168,7 +182,7 @@ func (f *tiffFile) settle() error {
 			f.offsets, f.counts = f.tags[tagTileOffsets], f.tags[tagTileCounts]
 		}
 	}
-	if f.blockW <= 0 || f.blockH <= 0 || f.blockW > f.w+1<<12 || f.blockH > f.h+1<<12 {
+	if f.blockW <= 0 || f.blockH <= 0 || f.blockW > f.w+1<<10 || f.blockH > f.h+1<<10 {
 		return errTIFF
 	}
 	if f.counts == nil && f.compression == 1 { // of old writers

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,7 +53,13 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	aws, err := awslocal.Start(ctx, awslocal.Options{Dir: data, S3Addr: loopback(l.S3Port), SQSAddr: loopback(l.SQSPort)})
+	secret, err := awslocal.SecretKey(data)
+	if err != nil {
+		return fmt.Errorf("%w (--data chooses another folder)", err)
+	}
+	aws, err := awslocal.Start(ctx, awslocal.Options{
+		Dir: data, S3Addr: loopback(l.S3Port), SQSAddr: loopback(l.SQSPort), SecretKey: secret, Origins: l.origins(),
+	})
 	if err != nil {
 		return fmt.Errorf("%w (--data, --s3-port and --sqs-port choose)", err)
 	}
@@ -71,7 +79,7 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	welcomed := false
-	err = l.serve(ctx, listener, func(c *config.Config) {
+	err = l.serve(ctx, listener, aws, func(c *config.Config) {
 		l.welcome(s, c, env, foreign, data, time.Since(start))
 		welcomed = true
 	})
@@ -83,6 +91,16 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
+// origins are those of the page, which uploads large images to S3 itself.
+func (l localCmd) origins() []string {
+	port := strconv.Itoa(l.Port)
+	list := []string{"http://localhost:" + port, "http://127.0.0.1:" + port}
+	if u, err := url.Parse(os.Getenv("PUBLIC_URL")); err == nil && u.Host != "" {
+		list = append(list, u.Scheme+"://"+u.Host)
+	}
+	return list
+}
+
 // prepare makes bucket and queue, which server and worker never do, and puts what
 // server and worker want to know into the environment, in the place of whatever it says
 // of the developer's own account. It returns that.
@@ -90,8 +108,7 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 	if err := aws.EnsureBucket(ctx, localBucket); err != nil {
 		return nil, err
 	}
-	port := strconv.Itoa(l.Port)
-	if err := aws.AllowUploads(ctx, localBucket, "http://localhost:"+port, "http://127.0.0.1:"+port); err != nil {
+	if err := aws.AllowUploads(ctx, localBucket, l.origins()...); err != nil {
 		return nil, err
 	}
 	queue, err := aws.EnsureQueue(ctx, localQueue, awslocal.QueueOptions{
@@ -119,7 +136,7 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 }
 
 // serve runs API and worker until ctx ends or one of them fails.
-func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*config.Config)) error {
+func (l localCmd) serve(ctx context.Context, listener net.Listener, aws *awslocal.Servers, ready func(*config.Config)) error {
 	// The caller's own settings count, over what suits a machine on which a worker that
 	// was killed is soon started again.
 	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s"}
@@ -153,8 +170,31 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, ready func(*
 		}
 		group.Go(func() error { return w.Serve(ctx) })
 	}
+	group.Go(func() error {
+		expire(ctx, aws, c.JobTTLDays, p.Telemetry.Log)
+		return nil
+	})
 	ready(c)
 	return group.Wait()
+}
+
+// expiring are the prefixes whose objects go by JOB_TTL_DAYS. Usage records stay.
+var expiring = []string{"jobs/", "input/", "output/"}
+
+// expire deletes, now and once an hour, what a bucket's lifecycle rules delete in the cloud.
+func expire(ctx context.Context, aws *awslocal.Servers, days int, log *slog.Logger) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := aws.Expire(ctx, localBucket, expiring, time.Now().AddDate(0, 0, -days)); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "old jobs are not deleted", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // findEngine adds the folder to PATH into which make imaging puts the vips engine.
@@ -196,6 +236,7 @@ func (l localCmd) welcome(s streams, c *config.Config, env, foreign []string, da
 		fmt.Fprintf(&b, "    export %s\n", kv)
 	}
 	fmt.Fprintf(&b, "\nThe AWS command line before 2.13 wants --endpoint-url besides.\n")
+	fmt.Fprintf(&b, "\nJobs go after %d days (JOB_TTL_DAYS).\n", c.JobTTLDays)
 	fmt.Fprintf(&b, "\nData is kept in %s\n", data)
 	fmt.Fprint(s.out, b.String())
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/httpapi"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/loopback"
 	"claimcheck.example/internal/preview"
 	"claimcheck.example/internal/processor"
 	"claimcheck.example/internal/processor/imaging"
@@ -77,7 +79,14 @@ func (p *Process) API() (*API, error) {
 	if c.Cloud.Google() || c.LogFormat == string(telemetry.FormatGCP) {
 		describe = telemetry.HTTPRequest
 	}
+	var hosts func(string) bool // a server on loopback answers to its own names alone
+	if p.role == RoleLocal {
+		hosts = func(host string) bool {
+			return loopback.Host(host) || c.PublicURL.URL != nil && strings.EqualFold(host, c.PublicURL.Host)
+		}
+	}
 	handler, routes := httpapi.New(httpapi.Options{
+		Hosts:       hosts,
 		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
 		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
 	})

@@ -34,6 +34,9 @@ type Options struct {
 	// Region, AccessKey and SecretKey are what requests must be signed for and with;
 	// each has its default.
 	Region, AccessKey, SecretKey string
+	// Origins are those, besides the servers' own, whose pages may send writes. "*" is
+	// everyone, for tests of pages whose origins are not known beforehand.
+	Origins []string
 	// NoSync leaves it to the system when data goes to disk: what was acknowledged
 	// survives a killed process, not a power cut. For tests.
 	NoSync bool
@@ -148,8 +151,8 @@ func Start(ctx context.Context, o Options) (_ *Servers, err error) {
 	if err != nil {
 		return nil, errors.Join(err, os.Chdir(origin))
 	}
-	s.s3Front, s.s3URL = serve(s3Listener, s.s3, &s.unused, o.Logger)
-	s.sqsHTTP, s.sqsURL = serve(sqsListener, s.sqs, &s.unused, o.Logger)
+	s.s3Front, s.s3URL = serve(s3Listener, guard(s.s3, o.Origins), &s.unused, o.Logger)
+	s.sqsHTTP, s.sqsURL = serve(sqsListener, guard(s.sqs, o.Origins), &s.unused, o.Logger)
 	return s, nil
 }
 

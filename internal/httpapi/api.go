@@ -67,6 +67,8 @@ type Options struct {
 	With func(context.Context, ...slog.Attr) context.Context
 	// PublicURL begins every URL that is handed out; nil: the request's own host.
 	PublicURL *url.URL
+	// Hosts reports whether the server answers to a Host header; nil: to every one.
+	Hosts func(host string) bool
 	// MaxImageBytes lets a body that announces more be refused unread.
 	MaxImageBytes int64
 	// InlineBytes is the most that a submit itself may carry; zero: MaxImageBytes.
@@ -180,7 +182,7 @@ func New(o Options) (h http.Handler, patterns []string) {
 		patterns = append(patterns, rt.pattern)
 	}
 	mux.Handle("/", a.serve(route{pattern: "/", open: true}))
-	return a.observe(a.cors(mux)), patterns
+	return a.observe(a.admit(a.cors(mux))), patterns
 }
 
 // serve answers one route: method, principal, handler, problem.

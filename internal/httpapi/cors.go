@@ -30,3 +30,22 @@ func (a *api) cors(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// crossOrigin returns what keeps pages of other origins from changing anything on a server
+// that asks for no token: a form that a page posts needs no permission of CORS. It is nil
+// where tokens are asked for, which no page of another origin has, and where CORS_ORIGINS
+// names everyone.
+func (a *api) crossOrigin() *http.CrossOriginProtection {
+	if _, open := a.Auth.(Anonymous); !open || slices.Contains(a.CORSOrigins, "*") {
+		return nil
+	}
+	trusted := slices.Clone(a.CORSOrigins)
+	if a.PublicURL != nil {
+		trusted = append(trusted, a.PublicURL.Scheme+"://"+a.PublicURL.Host)
+	}
+	p := http.NewCrossOriginProtection()
+	for _, origin := range trusted {
+		_ = p.AddTrustedOrigin(origin) // one that is not an origin stays untrusted
+	}
+	return p
+}

@@ -210,7 +210,7 @@ func acquire(tb testing.TB) (*awslocal.Servers, error) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
-		servers, err := awslocal.Start(ctx, awslocal.Options{Dir: dir, NoSync: true, Observe: observe})
+		servers, err := awslocal.Start(ctx, awslocal.Options{Dir: dir, NoSync: true, Observe: observe, Origins: []string{"*"}})
 		if err != nil {
 			return nil, errors.Join(err, remove())
 		}

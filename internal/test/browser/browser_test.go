@@ -24,6 +24,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
+// rebound is a name of another site that resolves to this machine.
+const rebound = "rebound.example"
+
 // shared is the one browser that a process has, while tests use it.
 var shared struct {
 	sync.Mutex
@@ -70,7 +73,7 @@ func start(path string) (ctx context.Context, end func() error, err error) {
 		chromedp.UserDataDir(profile),
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // nothing leaves this machine
+		chromedp.Flag("host-resolver-rules", "MAP "+rebound+" 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // nothing leaves this machine
 		chromedp.WSURLReadTimeout(2*time.Minute),
 	)
 	if os.Geteuid() == 0 {

@@ -30,12 +30,12 @@ func (p *Process) Worker() (*worker.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	var room job.Room // a program or a server has limits of its own
+	var limit job.Limiter // a program or a server has limits of its own
 	if im, ok := pr.(*imaging.Processor); ok {
-		room = im.Room(c.RoomPixels())
+		limit = im.Limiter(c.RoomPixels())
 	}
 	runner := worker.NewRunner(worker.RunnerConfig{
-		Store: b.store(), Ledger: b.documents, Queue: b.queue, Processor: pr, Room: room, Worker: workerName(), Lease: c.Lease,
+		Store: b.store(), Ledger: b.documents, Queue: b.queue, Processor: pr, Limiter: limit, Worker: workerName(), Lease: c.Lease,
 		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
 	})
 	return worker.New(worker.Config{

@@ -47,13 +47,13 @@ type Processor interface {
 	Process(ctx context.Context, t Task) (*Result, error)
 }
 
-// Room keeps what is under way at once within a bound on its size, such as the memory of
+// Limiter keeps what is under way at once within a bound on its size, such as the memory of
 // a worker, where a number of jobs says little. Safe for concurrent use.
-type Room interface {
-	// Enter waits until there is room for the task, whose Image is nil, and takes it up
-	// until leave is called. An error is ctx's own, or that of params which no processor
-	// would take. Nobody waits for ever because of others that come later.
-	Enter(ctx context.Context, t Task) (leave func(), err error)
+type Limiter interface {
+	// Acquire waits until there is room for the task, whose Image is nil, and takes it up
+	// until release is called. An error is ctx's own, or that of params which no processor
+	// would take. No task waits for ever because of others that come later.
+	Acquire(ctx context.Context, t Task) (release func(), err error)
 }
 
 // Rules is the part of a processor that a submit asks before anything is stored, so

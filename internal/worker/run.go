@@ -52,14 +52,14 @@ var (
 	errTimeLimit = errors.New("processing time limit exceeded")
 )
 
-// RunnerConfig is what a [Runner] is made of. All fields but Room are needed.
+// RunnerConfig is what a [Runner] is made of. All fields but Limiter are needed.
 type RunnerConfig struct {
 	Store     job.Store
 	Queue     job.Queue
 	Processor job.Processor
-	// Room is where jobs wait for their turn at the processor, under their lease; nil for
+	// Limiter is where jobs wait for their turn at the processor, under their lease; nil for
 	// no limit.
-	Room job.Room
+	Limiter job.Limiter
 	// Inspector looks at results whose processor does not say what they are, and at images
 	// of which a commit could not see enough: these may have up to MaxPixels.
 	Inspector job.Inspector
@@ -69,7 +69,7 @@ type RunnerConfig struct {
 	Worker string
 	// Lease is how long a claim holds without a sign of life; it is renewed at a third.
 	Lease time.Duration
-	// TimeLimit bounds one processing, without the wait for Room.
+	// TimeLimit bounds one processing, without the wait for Limiter.
 	TimeLimit time.Duration
 	// MaxAttempts is how often a job is claimed before it is given up.
 	MaxAttempts int
@@ -114,7 +114,7 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 	l := newLease(r, j, d, received)
 	defer func() { out.Abandoned = l.abandoned }()
 	kept, stop := l.keep(ctx)
-	done, err := r.inRoom(kept, l)
+	done, err := r.withinLimit(kept, l)
 	err = because(kept, err)
 	stop()
 
@@ -144,13 +144,13 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 	return r.release(ctx, l, restAfter(err, j.Attempts), messageOr(err, "processing failed")+"; it will be tried again", err)
 }
 
-// inRoom works on the job once there is room for it, for as long as a job may take.
-func (r *Runner) inRoom(ctx context.Context, l *lease) (result, error) {
-	leave := func() {}
-	if r.Room != nil {
+// withinLimit works on the job once the limiter lets it, for as long as a job may take.
+func (r *Runner) withinLimit(ctx context.Context, l *lease) (result, error) {
+	release := func() {}
+	if r.Limiter != nil {
 		var err error
 		j, begun := l.snapshot(), r.Now()
-		leave, err = r.Room.Enter(ctx, job.Task{ID: j.ID, Input: j.Input, Params: j.Params, Attempt: j.Attempts, Progress: l.progress.report})
+		release, err = r.Limiter.Acquire(ctx, job.Task{ID: j.ID, Input: j.Input, Params: j.Params, Attempt: j.Attempts, Progress: l.progress.report})
 		l.waited = r.Now().Sub(begun)
 		if err != nil {
 			return result{}, err
@@ -158,20 +158,20 @@ func (r *Runner) inRoom(ctx context.Context, l *lease) (result, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.TimeLimit, errTimeLimit)
 	defer cancel()
-	done, err := r.supervise(ctx, l, leave)
+	done, err := r.supervise(ctx, l, release)
 	return done, because(ctx, err)
 }
 
 // supervise does the work and returns when it has ended or, if it ignores the end of ctx,
 // [AbandonAfter] later. Work that is abandoned keeps its room until it returns, because it
 // keeps its memory; it can publish nothing, because its context is over.
-func (r *Runner) supervise(ctx context.Context, l *lease, leave func()) (done result, err error) {
+func (r *Runner) supervise(ctx context.Context, l *lease, release func()) (done result, err error) {
 	ended := make(chan struct{})
 	var found result
 	var failed error
 	go func() {
 		defer close(ended)
-		defer leave()
+		defer release()
 		found, failed = r.work(ctx, l)
 	}()
 	select {

@@ -22,14 +22,14 @@ func TestRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const size = 10_000
-		room := builtin(imaging.Limits{}).Room(size)
+		room := builtin(imaging.Limits{}).Limiter(size)
 		var mu sync.Mutex                          // guards what follows
 		var inside, small, most, jobs, large int64 // small: those inside that may use the reserve
 		for range 500 {
 			w, h := 1+rand.IntN(140), 1+rand.IntN(140)
 			go func() {
 				time.Sleep(rand.N(time.Minute))
-				leave, err := room.Enter(t.Context(), sized(w, h))
+				leave, err := room.Acquire(t.Context(), sized(w, h))
 				if err != nil {
 					t.Errorf("%d x %d: %v", w, h, err)
 					return
@@ -73,7 +73,7 @@ func TestRoomIsFair(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const minute = time.Minute
-		room := builtin(imaging.Limits{}).Room(100) // and 25
+		room := builtin(imaging.Limits{}).Limiter(100) // and 25
 		jobs := []struct{ pixels, patience, entered time.Duration }{
 			{pixels: 81, entered: 0},
 			{pixels: 100, entered: minute},
@@ -94,7 +94,7 @@ func TestRoomIsFair(t *testing.T) {
 					defer cancel()
 				}
 				entered := time.Duration(-1)
-				if leave, err := room.Enter(ctx, sized(int(j.pixels), 1)); err == nil {
+				if leave, err := room.Acquire(ctx, sized(int(j.pixels), 1)); err == nil {
 					defer leave()
 					entered = time.Since(begun)
 				}
@@ -132,12 +132,12 @@ func TestRoomOfAJob(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const size = 900
-			room := builtin(imaging.Limits{MaxPixels: size}).Room(size)
-			empty, err := room.Enter(t.Context(), sized(size, 1))
+			room := builtin(imaging.Limits{MaxPixels: size}).Limiter(size)
+			empty, err := room.Acquire(t.Context(), sized(size, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := room.Enter(t.Context(), sized(size/4, 1)); err != nil { // so that the reserve is full
+			if _, err := room.Acquire(t.Context(), sized(size/4, 1)); err != nil { // so that the reserve is full
 				t.Fatal(err)
 			}
 			empty()
@@ -145,13 +145,13 @@ func TestRoomOfAJob(t *testing.T) {
 			if tt.params != "" {
 				task.Params = json.RawMessage(tt.params)
 			}
-			if _, err := room.Enter(t.Context(), task); err != nil {
+			if _, err := room.Acquire(t.Context(), task); err != nil {
 				t.Fatal(err)
 			}
 			over, cancel := context.WithCancel(t.Context())
 			cancel()
 			at := func(n int) error { // whether n more pixels have room at once
-				leave, err := room.Enter(over, sized(n, 1))
+				leave, err := room.Acquire(over, sized(n, 1))
 				if err == nil {
 					leave()
 				}

@@ -26,7 +26,7 @@ func takenFor(d time.Duration) *room {
 
 func (r *room) leave() { <-r.taken }
 
-func (r *room) Enter(ctx context.Context, t job.Task) (func(), error) {
+func (r *room) Acquire(ctx context.Context, t job.Task) (func(), error) {
 	r.asked = append(r.asked, t)
 	select {
 	case r.taken <- struct{}{}:
@@ -43,7 +43,7 @@ func TestWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t)
 		room := takenFor(10 * time.Minute)
-		s.runner.Room = room
+		s.runner.Limiter = room
 		s.processor.do = func(ctx context.Context, task job.Task) (*job.Result, error) {
 			if len(room.taken) != 1 {
 				t.Error("it works without room")
@@ -80,7 +80,7 @@ func TestStopWhileWaitingForRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t)
-		s.runner.Room = takenFor(time.Hour)
+		s.runner.Limiter = takenFor(time.Hour)
 		j := s.submit(t, "IMG one")
 		ds, err := s.queue.Receive(t.Context(), 1, time.Minute)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Room bounds the pixels of the pictures that an engine has in hand at once: of each
+// Limiter bounds the pixels of the pictures that an engine has in hand at once: of each
 // job those of its largest, be it the image or what becomes of it. A job that has more
 // than the bound is alone, but for the small ones.
 //
@@ -16,7 +16,7 @@ import (
 // it, and those behind wait for it. But a job of up to a quarter of the bound that would
 // have to wait takes from a reserve of another quarter, so that whatever is small goes on
 // while a large one works or waits.
-type Room struct {
+type Limiter struct {
 	limits Limits
 	size   int64
 
@@ -32,15 +32,15 @@ type entrant struct {
 	inside chan struct{} // closed when from is set
 }
 
-var _ job.Room = (*Room)(nil)
+var _ job.Limiter = (*Limiter)(nil)
 
-// Room returns a room for so many pixels, and its reserve.
-func (p *Processor) Room(pixels int64) *Room {
-	return &Room{limits: p.limits, size: pixels, free: pixels, reserve: pixels / 4}
+// Limiter returns a limiter for so many pixels, and its reserve.
+func (p *Processor) Limiter(pixels int64) *Limiter {
+	return &Limiter{limits: p.limits, size: pixels, free: pixels, reserve: pixels / 4}
 }
 
-// Enter implements job.Room.
-func (r *Room) Enter(ctx context.Context, t job.Task) (leave func(), err error) {
+// Acquire implements job.Limiter.
+func (r *Limiter) Acquire(ctx context.Context, t job.Task) (release func(), err error) {
 	n, err := r.pixels(t)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (r *Room) Enter(ctx context.Context, t job.Task) (leave func(), err error) 
 }
 
 // admit lets in whom there is room for.
-func (r *Room) admit() {
+func (r *Limiter) admit() {
 	queued := false // somebody waits, so that nobody behind takes what is free
 	r.waiting = slices.DeleteFunc(r.waiting, func(e *entrant) bool {
 		switch {
@@ -83,7 +83,7 @@ func (r *Room) admit() {
 }
 
 // leave gives back what the job has taken, or its place in the queue.
-func (r *Room) leave(e *entrant) {
+func (r *Limiter) leave(e *entrant) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e.from != nil {
@@ -95,7 +95,7 @@ func (r *Room) leave(e *entrant) {
 
 // pixels is how many the largest picture of the job has; as many as are allowed, when
 // the image's size is not known.
-func (r *Room) pixels(t job.Task) (int64, error) {
+func (r *Limiter) pixels(t job.Task) (int64, error) {
 	plan, err := Parse(t.Params, r.limits)
 	if err != nil {
 		return 0, err

@@ -71,15 +71,15 @@ func parseBMP(data []byte) (*bmpFile, error) {
 	at := 14 + size
 	switch {
 	case (size == 16 || size == 64) && compression > 2:
-		return nil, unread("BMP", "OS/2 compression")
+		return nil, unreadable("BMP", "OS/2 compression")
 	case compression == 1 || compression == 2:
-		return nil, unread("BMP", "run lengths")
+		return nil, unreadable("BMP", "run lengths")
 	case compression == 4 || compression == 5:
-		return nil, unread("BMP", "JPEG or PNG inside")
+		return nil, unreadable("BMP", "JPEG or PNG inside")
 	case compression > 6:
-		return nil, unread("BMP", "unknown compression")
+		return nil, unreadable("BMP", "unknown compression")
 	case f.bits == 16:
-		return nil, unread("BMP", "16 bits a pixel")
+		return nil, unreadable("BMP", "16 bits a pixel")
 	case f.bits == 32 && compression != 0:
 		masks := h[min(40, size):]
 		if size == 40 {
@@ -109,16 +109,16 @@ func parseBMP(data []byte) (*bmpFile, error) {
 			case 0xff000000:
 				f.order[i] = 3
 			default:
-				return nil, unread("BMP", "channels of other than 8 bits")
+				return nil, unreadable("BMP", "channels of other than 8 bits")
 			}
 		}
 		if f.order[0] == 4 || f.order[1] == 4 || f.order[2] == 4 {
-			return nil, unread("BMP", "channels of other than 8 bits")
+			return nil, unreadable("BMP", "channels of other than 8 bits")
 		}
 	case f.bits == 32 && size >= 108:
 		f.order[3] = 3
 	case f.bits != 1 && f.bits != 2 && f.bits != 4 && f.bits != 8 && f.bits != 24 && f.bits != 32:
-		return nil, unread("BMP", "an unusual number of bits a pixel")
+		return nil, unreadable("BMP", "an unusual number of bits a pixel")
 	}
 	offset := int64(le.Uint32(data[10:]))
 	if f.bits <= 8 {

@@ -172,13 +172,13 @@ func scanEnd(data []byte, at int) int {
 func (f *jpegFile) decodable() error {
 	switch {
 	case f.frame == 0xc3 || f.frame == 0xcb:
-		return unread("JPEG", "lossless coding")
+		return unreadable("JPEG", "lossless coding")
 	case f.frame > 0xc8:
 		return unread("JPEG", "arithmetic coding")
 	case f.frame > 0xc2:
-		return unread("JPEG", "hierarchical coding")
+		return unreadable("JPEG", "hierarchical coding")
 	case f.precision != 8:
-		return unread("JPEG", "more than 8 bits a sample")
+		return unreadable("JPEG", "more than 8 bits a sample")
 	}
 	switch n := len(f.components); {
 	case n == 1:

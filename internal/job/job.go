@@ -78,6 +78,9 @@ type Job struct {
 	LeaseUntil time.Time `json:"lease_until,omitzero"`
 	// Worker names the process that holds the lease.
 	Worker string `json:"worker,omitempty"`
+	// Interruptions counts the claims that a worker's stop or a failure of storage cut off
+	// and that count for no attempt.
+	Interruptions int `json:"interruptions,omitempty"`
 	// UploadUntil is when the direct upload's URL expires; zero for jobs whose input
 	// came with the submit, and once the upload is committed.
 	UploadUntil time.Time `json:"upload_until,omitzero"`

@@ -28,6 +28,21 @@ func outage(d job.Delivery) time.Duration {
 	return min(restAfter(nil, d.Received), 10*time.Second+rand.N(5*time.Second))
 }
 
+// maxInterruptions is how many attempts of a job count for nothing because the worker stops
+// or storage fails; further ones count. With the rests between them an outage of storage
+// can take nine hours.
+const maxInterruptions = 100
+
+// interrupted is how long a job rests that storage's failure interrupts after n others: as
+// long as in an outage at first, and up to 5 min later.
+func interrupted(d job.Delivery, n int) time.Duration {
+	const short = 10
+	if n < short {
+		return outage(d)
+	}
+	return restAfter(nil, n-short+4)
+}
+
 // rest is how long a message rests whose job is another worker's: until the lease is
 // over. As long as that worker lives it renews its lease in good time, and then the
 // message of a job that has been going on for hours need not come back every minute.

@@ -127,8 +127,10 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 		return r.discard(ctx, l, err)
 	case errors.Is(err, job.ErrStopping):
 		return r.release(ctx, l, 0, "", err)
+	case isStorageError(err) && j.Interruptions < maxInterruptions:
+		return r.release(ctx, l, interrupted(d, j.Interruptions), "storage failed; it will be tried again", err)
 	case isStorageError(err):
-		return r.release(ctx, l, outage(d), "storage failed; it will be tried again", err)
+		err = job.Wrap(job.Unknown, err, "storage failed")
 	case errors.Is(err, errTimeLimit):
 		err = job.Wrap(job.Unknown, err, fmt.Sprintf("processing took longer than %s", r.TimeLimit))
 	case errors.Is(err, ErrOutOfTime):
@@ -312,7 +314,7 @@ func (r *Runner) ended(ctx context.Context, j *job.Job, out Outcome) Outcome {
 
 // release gives the job back: its lease is over from now on, so that the next delivery
 // claims it again. An attempt that the worker's own stop or storage's failure cut off
-// counts for nothing: neither is the job's doing.
+// counts for nothing, up to a bound: neither is the job's doing.
 func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, message string, cause error) Outcome {
 	j, err := l.swap(ctx, func(j *job.Job) {
 		now := r.Now()
@@ -320,8 +322,9 @@ func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, mes
 			j.NotBefore = now.Add(after).UTC()
 		}
 		j.LeaseUntil, j.Worker, j.Message, j.Progress = now.UTC().Truncate(time.Millisecond), "", message, nil
-		if errors.Is(cause, job.ErrStopping) || isStorageError(cause) {
+		if (errors.Is(cause, job.ErrStopping) || isStorageError(cause)) && j.Interruptions < maxInterruptions {
 			j.Attempts--
+			j.Interruptions++
 		} else {
 			j.WorkSeconds += l.worked(now)
 		}

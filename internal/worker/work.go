@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"mime"
 	"runtime/debug"
+	"strings"
 	"sync"
 
 	"claimcheck.example/internal/job"
@@ -51,7 +53,7 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 		return result{}, err
 	}
 	defer res.Body.Close()
-	out := job.Media{ContentType: res.ContentType, Width: res.Width, Height: res.Height}
+	out := job.Media{ContentType: mediaType(res.ContentType), Width: res.Width, Height: res.Height}
 	made := &outputReader{r: res.Body}
 	body := io.Reader(made)
 	if out.ContentType == "" {
@@ -77,6 +79,18 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 	out.Tag, err = r.publish(ctx, l, staged)
 	done.output = out
 	return done, err
+}
+
+// maxMediaType bounds a media type: its two names have up to 127 characters each (RFC 6838, 4.2).
+const maxMediaType = 127 + 1 + 127
+
+// mediaType returns what a processor says of its result, without parameters; empty when
+// that is no media type, so that the bytes decide.
+func mediaType(said string) string {
+	if t, _, err := mime.ParseMediaType(said); err == nil && len(t) <= maxMediaType && strings.Count(t, "/") == 1 {
+		return t
+	}
+	return ""
 }
 
 // detect finds out from its first bytes what a result is, and returns the whole of it.
@@ -131,10 +145,12 @@ func (e storageError) Unwrap() error { return e.err }
 // the claim's.
 func byStorage(err error) error {
 	switch job.KindOf(err) {
-	case job.Unknown, job.Unavailable, job.Misconfigured, job.Exhausted:
+	case job.Unknown: // storage answers, and refuses this request: trying again may not help
 		if err != nil && !errors.Is(err, errLeaseLost) {
-			return storageError{err}
+			return job.Wrap(job.Unknown, fmt.Errorf("storage: %w", err), "storage failed")
 		}
+	case job.Unavailable, job.Misconfigured, job.Exhausted:
+		return storageError{err}
 	}
 	return err
 }

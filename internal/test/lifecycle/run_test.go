@@ -331,7 +331,7 @@ func TestLeaseIsRenewedWhileTheWorkGoesOn(t *testing.T) {
 func TestStorageThatFailsCostsNoAttempt(t *testing.T) {
 	t.Parallel()
 	for _, op := range []jobtest.Op{jobtest.OpOpen, jobtest.OpStage, jobtest.OpCommit} {
-		for _, kind := range []job.Kind{job.Unavailable, job.Misconfigured, job.Exhausted, job.Unknown} {
+		for _, kind := range []job.Kind{job.Unavailable, job.Misconfigured, job.Exhausted} {
 			t.Run(fmt.Sprint(op, " ", kind), func(t *testing.T) {
 				t.Parallel()
 				s := newSystem(t)

@@ -61,6 +61,14 @@ func (p Plan) Needs(w, h int) (needW, needH int) {
 	return w, h
 }
 
+// Size is that of the result for a picture of w x h.
+func (p Plan) Size(w, h int) (int, int) {
+	for _, op := range p.Ops {
+		w, h, _ = op.Cost(w, h)
+	}
+	return w, h
+}
+
 // resampling is how often Canvas.Resample looks at a pixel.
 func resampling(fromW, fromH, w, h int) float64 {
 	if w == fromW && h == fromH {

@@ -17,8 +17,9 @@ import (
 // have to wait takes from a reserve of another quarter, so that whatever is small goes on
 // while a large one works or waits.
 type Limiter struct {
-	limits Limits
-	size   int64
+	limits  Limits
+	size    int64
+	weigher Weigher // nil where the engine is none
 
 	mu            sync.Mutex // guards what follows
 	free, reserve int64      // pixels
@@ -36,7 +37,8 @@ var _ job.Limiter = (*Limiter)(nil)
 
 // Limiter returns a limiter for so many pixels, and its reserve.
 func (p *Processor) Limiter(pixels int64) *Limiter {
-	return &Limiter{limits: p.limits, size: pixels, free: pixels, reserve: pixels / 4}
+	weigher, _ := p.engine.(Weigher)
+	return &Limiter{limits: p.limits, size: pixels, weigher: weigher, free: pixels, reserve: pixels / 4}
 }
 
 // Acquire implements job.Limiter.
@@ -93,8 +95,14 @@ func (r *Limiter) leave(e *entrant) {
 	r.admit()
 }
 
-// pixels is how many the largest picture of the job has; as many as are allowed, when
-// the image's size is not known.
+// Weigher is an engine that knows how much memory a job takes.
+type Weigher interface {
+	// Weigh returns the memory of a job in pixels of eight bytes. The image's size is known.
+	Weigh(input job.Media, plan Plan) int64
+}
+
+// pixels is what the engine says that the job takes, else how many pixels the largest
+// picture of the job has; as many as are allowed, when the image's size is not known.
 func (r *Limiter) pixels(t job.Task) (int64, error) {
 	plan, err := Parse(t.Params, r.limits)
 	if err != nil {
@@ -103,6 +111,9 @@ func (r *Limiter) pixels(t job.Task) (int64, error) {
 	w, h := t.Input.Width, t.Input.Height
 	if w <= 0 || h <= 0 {
 		return r.limits.MaxPixels, nil
+	}
+	if r.weigher != nil {
+		return min(r.weigher.Weigh(t.Input, plan), r.limits.MaxPixels), nil
 	}
 	// Which way up it is turns out later.
 	upright, _ := plan.Cost(w, h)

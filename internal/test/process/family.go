@@ -1,0 +1,77 @@
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// family are the numbers of the process and of its children.
+func (p *Process) family() ([]int, error) {
+	pids := []int{p.cmd.Process.Pid}
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pids[0]))
+	if err != nil {
+		return nil, err
+	}
+	for _, task := range tasks {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pids[0], task.Name()))
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, child := range strings.Fields(string(children)) {
+			pid, err := strconv.Atoi(child)
+			if err != nil {
+				return nil, err
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// FamilyCPU is the processor time that the process and its children have taken.
+func (p *Process) FamilyCPU() (sum time.Duration, err error) {
+	pids, err := p.family()
+	for _, pid := range pids {
+		cpu, cerr := cpuOf(pid)
+		if cerr != nil {
+			return 0, cerr
+		}
+		sum += cpu
+	}
+	return sum, err
+}
+
+// ForgetPeaks has FamilyPeak begin anew.
+func (p *Process) ForgetPeaks() error {
+	pids, err := p.family()
+	for _, pid := range pids {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// FamilyPeak is the sum of the most memory that the process and each of its children have
+// had resident, in bytes. Pages that they share count for each.
+func (p *Process) FamilyPeak() (sum int64, err error) {
+	pids, err := p.family()
+	for _, pid := range pids {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return 0, err
+		}
+		_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
+		text, _, _ := strings.Cut(strings.TrimSpace(string(rest)), " ")
+		kib, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += kib << 10
+	}
+	return sum, err
+}

@@ -107,7 +107,7 @@ func (a *API) Close() {
 }
 
 // newViewer returns what shows images to a developer, or nil: at any level but debug,
-// and in a cloud, nobody looks.
+// and in a cloud, no developer looks.
 func newViewer(c *config.Config, log *slog.Logger) *preview.Viewer {
 	if c.LogLevel > slog.LevelDebug || c.Cloud.Anywhere() {
 		return nil

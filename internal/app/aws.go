@@ -16,7 +16,7 @@ import (
 
 // LoadAWS reads the SDK's own variables and files. With AWS_ROLE_ARN and nothing that the
 // SDK could assume the role by, the identity of Google Cloud's service account does; log
-// is told of credentials that cannot be renewed, and what the SDK itself has to say.
+// gets a line for credentials that cannot be renewed, and the SDK's own lines.
 func LoadAWS(ctx context.Context, log *slog.Logger) (aws.Config, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(sdkLogger(log)))
 	if err != nil {
@@ -38,7 +38,7 @@ func LoadAWS(ctx context.Context, log *slog.Logger) (aws.Config, error) {
 }
 
 // hasCredentials reports whether the environment tells the SDK where credentials are:
-// keys, somebody else's identity token, a profile, or a container's own (ECS, EKS).
+// keys, another issuer's identity token, a profile, or a container's own (ECS, EKS).
 func hasCredentials(getenv func(string) string) bool {
 	for _, name := range []string{
 		"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE",

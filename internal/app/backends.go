@@ -78,7 +78,7 @@ func newLimiter(c *config.Config, partBytes int) *limiter.Limiter {
 }
 
 // openBackends chooses the backends by the locations in c. A new backend is one more case
-// here. It dials nobody, and loads the AWS settings only for what lives on AWS.
+// here. It dials no backend, and loads the AWS settings only for what lives on AWS.
 func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (b *backends, err error) {
 	b = &backends{}
 	memory := s3store.NewMemory(s3store.MemoryOptions{

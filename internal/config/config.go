@@ -81,7 +81,7 @@ type Cloud struct {
 // Google reports whether the process runs on Google Cloud.
 func (c Cloud) Google() bool { return c.Service != "" || c.Pool != "" }
 
-// Anywhere reports whether the process runs in a cloud, where nobody sits at a screen.
+// Anywhere reports whether the process runs in a cloud, where no developer sits at a screen.
 func (c Cloud) Anywhere() bool { return c.Google() || c.Function != "" }
 
 // Role is what a process is for; it decides which variables it needs.

@@ -13,11 +13,11 @@ import (
 type Kind uint8
 
 const (
-	// Unknown is every error that nobody classed: an internal fault.
+	// Unknown is every error without a kind: an internal fault.
 	Unknown Kind = iota
 	// NotFound: there is no such thing, or the caller may not know of it.
 	NotFound
-	// Conflict: somebody else changed it first; read again and decide anew.
+	// Conflict: another writer changed it first; read again and decide anew.
 	Conflict
 	// Invalid: the request or its parameters are wrong; sending it again is no use.
 	Invalid
@@ -95,7 +95,7 @@ func Wrap(k Kind, err error, message string) *Error {
 }
 
 // Hint returns err with what the operator can do about it. The words are our own: unlike
-// err's, which may hold anything, they may be told to whoever asks what is wrong.
+// err's, which may hold anything, they may be shown to anyone.
 func Hint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }
@@ -139,7 +139,7 @@ func KindOf(err error) Kind {
 }
 
 // MessageOf returns the client's sentence of the outermost Error in err's chain that
-// has one, else the empty string: an error that nobody worded is told to nobody.
+// has one, else the empty string: an error without a sentence is not shown.
 func MessageOf(err error) string {
 	for err != nil {
 		e, ok := errors.AsType[*Error](err)

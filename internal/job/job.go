@@ -84,7 +84,7 @@ type Job struct {
 	// UploadUntil is when the direct upload's URL expires; zero for jobs whose input
 	// came with the submit, and once the upload is committed.
 	UploadUntil time.Time `json:"upload_until,omitzero"`
-	// Unaccepted marks a failed job whose submit was answered with an error: nobody
+	// Unaccepted marks a failed job whose submit was answered with an error: no client
 	// was promised anything, and a repeat under its idempotency key may try again.
 	Unaccepted bool `json:"unaccepted,omitempty"`
 	// Deleted marks a job whose deletion has begun: for everything but its deletion it

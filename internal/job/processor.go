@@ -24,7 +24,7 @@ type Task struct {
 
 // Result is what a processor gives back.
 type Result struct {
-	// ContentType is the media type of Body; empty when the bytes shall tell.
+	// ContentType is the media type of Body; empty when the bytes decide.
 	ContentType string
 	// Width and Height are in pixels; zero when unknown.
 	Width, Height int

@@ -46,7 +46,7 @@ func (j *Job) RecordUsage(ctx context.Context, ledger Ledger) error {
 }
 
 // usageOf returns the record of a job that is over or deleted. It is a function of the
-// document alone, so that whoever writes it writes the same.
+// document alone, so every writer writes the same.
 func usageOf(j *Job) UsageRecord {
 	u := UsageRecord{
 		JobID: j.ID, Owner: j.Owner, Outcome: j.Status, CreatedAt: j.CreatedAt, EndedAt: j.BilledAt,

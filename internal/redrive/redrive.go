@@ -44,7 +44,7 @@ const (
 	InWork        // a worker has it
 	Finished      // it is completed
 	NotThere      // there is no such job (any more)
-	NeverAccepted // its submit was answered with an error, so nobody waits for it
+	NeverAccepted // its submit was answered with an error, so no client waits for it
 	NeverUploaded // its image was announced, and never came
 	ImageGone     // it failed, and its image is no longer in storage
 	NotAsked      // its owner or reason is another than was asked for
@@ -66,7 +66,7 @@ func (r Result) Left() bool { return r != Requeued && r != SentAgain }
 type Options struct {
 	// Owner: only this owner's jobs; empty for everybody's.
 	Owner string
-	// Reason: only jobs whose message, as a client is told it, has this in it.
+	// Reason: only jobs whose message, as a client sees it, contains this.
 	Reason string
 	// Undelivered: the job's message is known not to reach a worker, so that one is sent
 	// for every job that is not over.
@@ -78,9 +78,9 @@ type Options struct {
 }
 
 // Redrive puts a failed job back: from failed to pending by compare-and-swap, then a
-// message. So does it with a job that is only told as failed, since no message of it is
-// left. Its attempts begin anew; what it has used is billed once, as ever: under the
-// end that it came to first.
+// message. It does the same with a job whose effective status alone is failed, since no
+// message of it is left. Its attempts begin anew; what it has used is billed once, under
+// the end that it came to first.
 //
 // It may be repeated, also after it broke off between document and message: a job that
 // was put back and not taken since gets a message again. Once the document has changed

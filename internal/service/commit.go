@@ -94,7 +94,7 @@ func (s *Service) inspectStored(ctx context.Context, objects job.Objects, j *job
 	if err != nil && !r.spent {
 		return job.Media{}, err
 	}
-	if err != nil { // what lies too far into the file to be seen is for the worker to judge
+	if err != nil { // the worker judges what is too far into the file to be seen here
 		media = job.Media{}
 	}
 	media.ContentType, media.SizeBytes, media.Tag = j.Input.ContentType, r.total, r.tag

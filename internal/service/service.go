@@ -20,7 +20,7 @@ type Limits struct {
 	UploadTTL   time.Duration // how long a direct upload may take
 	Waiters     int           // how many callers may wait for the end of a job at once
 	// Retention is how long a message lives in the queue. A job that has not been
-	// claimed by then never will be, and is told as failed.
+	// claimed by then never will be; its effective status is failed.
 	Retention time.Duration
 	// Settle bounds what follows the last byte of a submit: the writes, the send, and
 	// what has to be undone when one of them fails, for which a third of it is kept.
@@ -40,7 +40,7 @@ type Config struct {
 	Previewer job.Previewer // nil: no previews
 	Quota     job.Quota     // nil: no limits
 	Limits    Limits
-	Draining  <-chan struct{} // closed when the process is to end and nobody may wait for long any more; nil: never
+	Draining  <-chan struct{} // closed when the process is about to end and no caller may wait any longer; nil: never
 	Now       func() time.Time
 	Logger    *slog.Logger
 }

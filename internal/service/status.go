@@ -9,7 +9,7 @@ import (
 )
 
 // Status returns the job as the caller may see it. A job that can no longer end by
-// itself is told as failed, whatever its document says.
+// itself is failed, whatever its document says.
 func (s *Service) Status(ctx context.Context, who job.Caller, id job.ID) (*job.Job, error) {
 	j, err := s.authz.Status(ctx, who, id)
 	if err != nil {

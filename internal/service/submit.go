@@ -320,7 +320,7 @@ func (u *submit) refuse(ctx context.Context, cause error) Outcome {
 
 // failUnaccepted brings the document of a job that could not be accepted to failed,
 // whether or not an earlier write of it arrived, and returns what is stored in the end: a
-// document that somebody else wrote, when a worker was faster or another submit under the
+// document of another writer, when a worker was faster or another submit under the
 // same key, which may have been answered with an acceptance.
 func (u *submit) failUnaccepted(ctx context.Context) (*job.Job, error) {
 	j := u.job

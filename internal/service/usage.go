@@ -20,7 +20,7 @@ func (s *Service) Usage(ctx context.Context, who job.Caller, owner string, from,
 		return nil, job.Errorf(job.Invalid, "from is later than to")
 	}
 	if to.Sub(from) >= maxUsageDays*24*time.Hour {
-		return nil, job.Errorf(job.Invalid, "usage is told for at most %d days at a time", maxUsageDays)
+		return nil, job.Errorf(job.Invalid, "usage covers at most %d days at a time", maxUsageDays)
 	}
 	for u, err := range job.Bill(ledger.ReadUsage(ctx, owner, from, to), from, to) {
 		return u, err // all records are of one owner

@@ -32,7 +32,7 @@ func (s *Service) Wait(ctx context.Context, who job.Caller, id job.ID, d time.Du
 		case <-deadline.C:
 			next.Stop()
 			return j, true, nil
-		case <-s.draining: // nobody shall be cut off without an answer
+		case <-s.draining: // every caller gets an answer before the end
 			next.Stop()
 			return j, true, nil
 		case <-ctx.Done():
@@ -52,7 +52,7 @@ func (s *Service) Wait(ctx context.Context, who job.Caller, id job.ID, d time.Du
 	}
 }
 
-// The intervals of Wait. A job that takes milliseconds is told in milliseconds, one
+// The intervals of Wait. The end of a job that takes milliseconds is seen in milliseconds; one
 // that takes minutes costs a read every two seconds.
 const (
 	firstPause   = 15 * time.Millisecond

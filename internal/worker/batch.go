@@ -12,7 +12,7 @@ import (
 // of that and the verdicts may take. Of a short time it is a quarter.
 const handBack = 15 * time.Second
 
-// Carry carries out deliveries that somebody else has received and will delete, all but
+// Carry carries out deliveries that the host has received and will delete, all but
 // those that it returns: they are to be delivered again. Shortly before the deadline of
 // ctx it lets go of what still runs. A job that had all of the time has failed an
 // attempt, or one that needs more than there ever is would go round for days; one that

@@ -41,8 +41,8 @@ func New(c Config) *Worker { return &Worker{c} }
 const receiveLimit = 10
 
 // Serve receives and works until ctx ends, then takes nothing new, gives what runs the
-// grace to end, interrupts the rest with job.ErrStopping, and returns when every
-// delivery has had its verdict told. It returns nil after an orderly stop.
+// grace to end, interrupts the rest with job.ErrStopping, and returns when the
+// queue knows the verdict on every delivery. It returns nil after an orderly stop.
 func (w *Worker) Serve(ctx context.Context) error {
 	work, interrupt := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer interrupt(job.ErrStopping)

@@ -10,7 +10,7 @@ import (
 
 // lease is one claim on one job: every write that the claimant makes goes through it.
 // It renews the document's lease and the message's invisibility while the work goes
-// on, and ends the work's context with errLeaseLost once the job is somebody else's.
+// on, and ends the work's context with errLeaseLost once the job is another worker's.
 type lease struct {
 	r        *Runner
 	id       job.ID

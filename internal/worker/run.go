@@ -340,7 +340,7 @@ func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, mes
 }
 
 // discard undoes the work of a worker that lost its lease. The output is removed only
-// when nobody else can have a use for it: the job is deleted. One that failed may be put
+// when no other worker can use it: the job is deleted. One that failed may be put
 // back in this moment, and its next output be there already. Work on a job that was
 // deleted meanwhile is billed here: its client had it done.
 func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {

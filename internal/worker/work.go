@@ -25,7 +25,7 @@ type result struct {
 }
 
 // work processes the claimed job and makes its output visible. A processor that panics
-// has failed; what it panicked with is shown to nobody.
+// has failed; the value of the panic is not logged or shown.
 func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 	defer func() {
 		if recover() != nil {

@@ -29,7 +29,7 @@ type cli struct {
 	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
 	Usage      usageCmd                  `cmd:"" help:"Sum up what was used, day by day."`
 	Cost       costCmd                   `cmd:"" help:"Reckon what a month of jobs costs."`
-	Provision  provisionCmd              `cmd:"" help:"Create bucket and queues in AWS, or check them."`
+	Provision  provisionCmd              `cmd:"" help:"Create bucket and queues in AWS, or the schema of a database, or check them."`
 	Redrive    redriveCmd                `cmd:"" help:"Put failed jobs or dead letters back."`
 	Completion kongcompletion.Completion `cmd:"" help:"Tell how to have the shell complete this command."`
 	Version    versionCmd                `cmd:"" help:"Print the version."`

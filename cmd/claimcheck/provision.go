@@ -11,10 +11,11 @@ import (
 	"claimcheck.example/internal/provision"
 )
 
-// provisionCmd creates bucket and queues, or checks them.
+// provisionCmd creates bucket and queues, a database's schema and a folder, or checks them.
 type provisionCmd struct {
-	Bucket      string        `env:"S3_BUCKET" required:"" help:"The bucket."`
-	Queue       string        `env:"SQS_QUEUE_URL" required:"" help:"The queue, by its name or URL."`
+	Bucket string `env:"S3_BUCKET" help:"The bucket."`
+	Queue  string `env:"SQS_QUEUE_URL" help:"The queue, by its name or URL."`
+	elsewhere
 	DLQ         string        `name:"dlq" placeholder:"NAME" help:"The dead-letter queue, by its name or URL (default: the queue's name with -dead)."`
 	Region      string        `env:"AWS_REGION" help:"The region of all three."`
 	TTL         int           `name:"ttl-days" env:"JOB_TTL_DAYS" default:"7" placeholder:"DAYS" help:"How long the bucket keeps a job (default ${default})."`
@@ -31,7 +32,7 @@ type provisionCmd struct {
 
 // Help is what --help says beside the flags.
 func (provisionCmd) Help() string {
-	return `Looks at bucket, queue and dead-letter queue, says what is not as it should be, and mends it. Nothing is deleted or loosened; what others have set stays. It may be repeated.
+	return `Looks at bucket, queue and dead-letter queue, or at the schema of a database and the folder of images, says what is not as it should be, and mends it. Nothing is deleted or loosened; what others have set stays. It may be repeated.
 
 A store or a queue under a custom endpoint is asked, once and by --check again, for every promise that jobs rest on: conditional writes that race, stale swaps and deletes, checksums, presigned uploads, visibility and redelivery. The finding is kept in the bucket under "proof"; without it server and worker do not start. Prove by the endpoint that they use. AWS itself is not asked.
 
@@ -43,19 +44,17 @@ var errDiffers = errors.New("not all is as it should be")
 
 // Run plans, and shows, prints or applies the plan.
 func (c provisionCmd) Run(ctx context.Context, s streams) error {
-	queue := path.Base(c.Queue)
-	dead := queue + "-dead"
-	if c.DLQ != "" {
-		dead = path.Base(c.DLQ)
-	}
-	p, err := app.NewProvisioner(ctx, provision.Wanted{
-		Region: c.Region, Bucket: c.Bucket, Queue: queue, DeadLetter: dead,
-		JobTTLDays: c.TTL, Retention: c.Retention, Visibility: c.Visibility, MaxReceives: c.MaxReceives, Origins: c.Origin, Shorten: c.Shorten, Again: c.Check, NoGroups: !c.Groups,
-	})
+	steps, err := c.elsewhere.steps(ctx)
 	if err != nil {
 		return err
 	}
-	plan := p.Plan(ctx)
+	var plan *provision.Plan
+	if len(steps) == 0 || c.Bucket != "" && c.Queue != "" {
+		if plan, err = c.onAWS(ctx); err != nil {
+			return err
+		}
+	}
+	plan = plan.With(steps...)
 	if c.Print {
 		err = plan.WriteCommands(s.out)
 		return errors.Join(err, c.outcome(plan))
@@ -76,6 +75,26 @@ func (c provisionCmd) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(s.out, "\n    export S3_BUCKET=%s SQS_QUEUE_URL=%s\n", c.Bucket, plan.QueueURL())
 	}
 	return c.outcome(plan)
+}
+
+// onAWS plans bucket and queues.
+func (c provisionCmd) onAWS(ctx context.Context) (*provision.Plan, error) {
+	if c.Bucket == "" || c.Queue == "" {
+		return nil, wrongLine("name the bucket and the queue by --bucket and --queue (S3_BUCKET, SQS_QUEUE_URL), or a database by --database (DATABASE_URL)")
+	}
+	queue := path.Base(c.Queue)
+	dead := queue + "-dead"
+	if c.DLQ != "" {
+		dead = path.Base(c.DLQ)
+	}
+	p, err := app.NewProvisioner(ctx, provision.Wanted{
+		Region: c.Region, Bucket: c.Bucket, Queue: queue, DeadLetter: dead,
+		JobTTLDays: c.TTL, Retention: c.Retention, Visibility: c.Visibility, MaxReceives: c.MaxReceives, Origins: c.Origin, Shorten: c.Shorten, Again: c.Check, NoGroups: !c.Groups,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p.Plan(ctx), nil
 }
 
 // outcome is the command's end.

@@ -19,17 +19,18 @@ import (
 
 // redriveCmd puts failed jobs, or the jobs of dead letters, back.
 type redriveCmd struct {
-	Jobs      []string      `arg:"" optional:"" name:"job" help:"The jobs: their URLs or identifiers."`
-	Failed    bool          `help:"All jobs of the bucket that have failed."`
-	Since     string        `placeholder:"WHEN" help:"With --failed: that have since; a day (UTC), a time such as 2026-11-01T08:00:00Z, or how long ago: 36h."`
-	Until     string        `placeholder:"WHEN" help:"With --failed: that had until then; a day is included."`
-	Dead      bool          `help:"The jobs of all messages in the dead-letter queue, which are removed from there."`
-	Owner     string        `placeholder:"ISSUER|SUBJECT" help:"Only this owner's jobs."`
-	Reason    string        `placeholder:"TEXT" help:"Only jobs whose message has this text in it."`
-	DryRun    bool          `help:"Say what would be done, and change nothing."`
-	JSON      bool          `name:"json" help:"Print the counts as JSON."`
-	Bucket    string        `env:"S3_BUCKET" required:"" help:"The bucket."`
-	Queue     string        `env:"SQS_QUEUE_URL" required:"" placeholder:"URL" help:"The queue."`
+	Jobs   []string `arg:"" optional:"" name:"job" help:"The jobs: their URLs or identifiers."`
+	Failed bool     `help:"All jobs of the bucket that have failed."`
+	Since  string   `placeholder:"WHEN" help:"With --failed: that have since; a day (UTC), a time such as 2026-11-01T08:00:00Z, or how long ago: 36h."`
+	Until  string   `placeholder:"WHEN" help:"With --failed: that had until then; a day is included."`
+	Dead   bool     `help:"The jobs of all messages in the dead-letter queue, which are removed from there."`
+	Owner  string   `placeholder:"ISSUER|SUBJECT" help:"Only this owner's jobs."`
+	Reason string   `placeholder:"TEXT" help:"Only jobs whose message has this text in it."`
+	DryRun bool     `help:"Say what would be done, and change nothing."`
+	JSON   bool     `name:"json" help:"Print the counts as JSON."`
+	Bucket string   `env:"S3_BUCKET" help:"The bucket."`
+	Queue  string   `env:"SQS_QUEUE_URL" placeholder:"URL" help:"The queue."`
+	backends
 	Retention time.Duration `env:"QUEUE_RETENTION" default:"96h" help:"How long the queue keeps a message (default ${default})."`
 }
 
@@ -47,8 +48,9 @@ func (c redriveCmd) Run(ctx context.Context, s streams) error {
 	if len(c.Jobs) == 0 && !c.Failed && !c.Dead {
 		return wrongLine("nothing to put back: name jobs, or say --failed or --dead")
 	}
-	if c.Bucket == "" || c.Queue == "" {
-		return wrongLine("--bucket and --queue say whose jobs they are; or set S3_BUCKET and SQS_QUEUE_URL")
+	at := c.backends.config(c.Bucket, c.Queue)
+	if at.Documents() == "" || at.Objects() == "" || at.Queue() == "" {
+		return wrongLine("--bucket and --queue say whose jobs they are, or --database and --objects; or set S3_BUCKET and SQS_QUEUE_URL, or DATABASE_URL and OBJECTS")
 	}
 	if !c.Failed && c.Since+c.Until != "" {
 		return wrongLine("--since and --until are of --failed")
@@ -61,10 +63,11 @@ func (c redriveCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	r, err := app.NewRedriver(ctx, c.Bucket, c.Queue, c.Retention)
+	r, err := app.NewRedriver(ctx, at, c.Retention)
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	t := redriveTally{c: c, s: s, Jobs: map[string]int{}, DryRun: c.DryRun}
 	opts := redrive.Options{Owner: c.Owner, Reason: c.Reason, DryRun: c.DryRun}
 	err = r.RedriveAll(ctx, named, opts, t.named)

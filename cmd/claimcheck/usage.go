@@ -22,8 +22,9 @@ type usageCmd struct {
 	From   string `placeholder:"DAY" help:"The first day (UTC), such as 2026-11-01 (default: 30 days before the last)."`
 	To     string `placeholder:"DAY" help:"The last day, included (default: today)."`
 	Owner  string `help:"Another owner: issuer|subject. The server's policies decide who may see that."`
-	All    bool   `help:"All owners, read from the bucket itself by the AWS credentials of the environment."`
+	All    bool   `help:"All owners, read from the bucket or the database itself, by the credentials of the environment."`
 	Bucket string `env:"S3_BUCKET" help:"The bucket, with --all."`
+	backends
 	Format string `enum:"table,csv,json" default:"table" help:"table, csv or json (default ${default})."`
 }
 
@@ -48,10 +49,11 @@ func (c usageCmd) Run(ctx context.Context, s streams) error {
 	if c.Owner != "" {
 		return wrongLine("--all and --owner exclude each other")
 	}
-	all, err := app.UsageOfAll(ctx, c.Bucket, from, to)
+	all, closes, err := app.UsageOfAll(ctx, c.backends.config(c.Bucket, "").Documents(), from, to)
 	if err != nil {
 		return err
 	}
+	defer closes()
 	w := newBill(s.out, c.Format)
 	for u, err := range all {
 		if err != nil {

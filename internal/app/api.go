@@ -85,8 +85,9 @@ func (p *Process) API() (*API, error) {
 			return loopback.Host(host) || c.PublicURL.URL != nil && strings.EqualFold(host, c.PublicURL.Host)
 		}
 	}
+	uploads, _ := b.objects.(httpapi.Uploads) // a bucket takes them itself
 	handler, routes := httpapi.New(httpapi.Options{
-		Hosts:       hosts,
+		Hosts: hosts, Uploads: uploads,
 		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
 		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
 	})

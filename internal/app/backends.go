@@ -16,6 +16,7 @@ import (
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/limiter"
+	"claimcheck.example/internal/pgstore"
 	"claimcheck.example/internal/proof"
 	"claimcheck.example/internal/s3store"
 	"claimcheck.example/internal/sqsqueue"
@@ -58,6 +59,8 @@ type backends struct {
 	objects   objects
 	queue     queue
 	limiter   *limiter.Limiter // of the memory of uploads
+	databases databases
+	sweeps    []sweep // what no backend does by itself
 }
 
 const (
@@ -77,42 +80,27 @@ func newLimiter(c *config.Config, partBytes int) *limiter.Limiter {
 	})
 }
 
-// openBackends chooses the backends by the locations in c. A new backend is one more case
-// here. It dials no backend, and loads the AWS settings only for what lives on AWS.
-func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (b *backends, err error) {
-	b = &backends{}
+// openBackends chooses the backends by the locations in c. It dials no backend, and loads the AWS
+// settings only for what lives on AWS.
+func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (*backends, error) {
+	b := &backends{databases: databases{}}
 	memory := s3store.NewMemory(s3store.MemoryOptions{
 		Small: c.MaxUploads, Large: largeUploads, SmallBytes: smallUpload, Spare: func() (func(), bool) { return b.limiter.TryAcquire() },
 	})
 	b.limiter = newLimiter(c, memory.PartBytes())
-	clients := newAWSClients(tel, load)
-	switch scheme, rest := location(c.Documents()); scheme {
-	case "s3":
-		b.documents, err = clients.store(rest, s3store.Options{Memory: memory, Proof: s3store.ForDocuments})
-	default:
-		err = fmt.Errorf("documents cannot be kept in %s", c.Documents())
+	o := opener{aws: newAWSClients(tel, load), databases: b.databases, memory: memory, uploadKeys: c.UploadKeys, noGroups: !c.MessageGroups}
+	var err error
+	if b.documents, err = o.documents(c.Documents()); err == nil {
+		b.objects, err = o.objects(c.Objects())
+	}
+	if err == nil {
+		b.queue, err = o.queue(c.Queue())
 	}
 	if err != nil {
+		b.databases.close()
 		return nil, err
 	}
-	switch scheme, rest := location(c.Objects()); scheme {
-	case "s3":
-		b.objects, err = clients.store(rest, s3store.Options{Memory: memory, Proof: s3store.ForBytes})
-	default:
-		err = fmt.Errorf("images cannot be kept in %s", c.Objects())
-	}
-	if err != nil {
-		return nil, err
-	}
-	switch scheme, _ := location(c.Queue()); scheme {
-	case "http", "https":
-		b.queue, err = clients.queue(c.Queue(), sqsqueue.Options{NoGroups: !c.MessageGroups})
-	default:
-		err = fmt.Errorf("messages cannot be sent to %s", c.Queue())
-	}
-	if err != nil {
-		return nil, err
-	}
+	b.sweeps = sweepsOf(c, b)
 	return b, nil
 }
 
@@ -134,10 +122,53 @@ func (b *backends) proved(ctx context.Context) error {
 	return nil
 }
 
-// location splits a URL into its scheme and the rest.
-func location(url string) (scheme, rest string) {
-	scheme, rest, _ = strings.Cut(url, "://")
-	return scheme, rest
+// opener opens backends by their locations. A new backend is one more case here.
+type opener struct {
+	aws        *awsClients
+	databases  databases
+	memory     *s3store.Memory // nil for the default
+	uploadKeys []string
+	wait       time.Duration // of a Receive; zero for the default
+	noGroups   bool
+}
+
+func (o opener) documents(at config.Location) (documents, error) {
+	switch at.Scheme() {
+	case "s3":
+		return o.store(at, s3store.ForDocuments)
+	case "postgres":
+		return o.databases.documents(at)
+	}
+	return nil, fmt.Errorf("documents cannot be kept in %s", at)
+}
+
+func (o opener) objects(at config.Location) (objects, error) {
+	switch at.Scheme() {
+	case "s3":
+		return o.store(at, s3store.ForBytes)
+	case "file":
+		return openFolder(at, o.uploadKeys)
+	}
+	return nil, fmt.Errorf("images cannot be kept in %s", at)
+}
+
+func (o opener) queue(at config.Location) (queue, error) {
+	switch at.Scheme() {
+	case "http", "https":
+		return o.aws.queue(string(at), sqsqueue.Options{Wait: o.wait, NoGroups: o.noGroups})
+	case "postgres":
+		return o.databases.queue(at, pgstore.QueueOptions{Wait: o.wait})
+	}
+	return nil, fmt.Errorf("messages cannot be sent to %s", at)
+}
+
+func (o opener) store(at config.Location, proof s3store.Proof) (*s3store.Store, error) {
+	return o.aws.store(bucketOf(at), s3store.Options{Memory: o.memory, Proof: proof})
+}
+
+// bucketOf returns the bucket of an S3 location.
+func bucketOf(at config.Location) string {
+	return strings.TrimRight(strings.TrimPrefix(string(at), "s3://"), "/")
 }
 
 // awsClients makes clients of S3 and SQS, one store for each bucket.

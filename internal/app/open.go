@@ -60,6 +60,7 @@ func open(ctx context.Context, c *config.Config, tel *Telemetry, role Role, load
 		return nil, err
 	}
 	if err := b.proved(ctx); err != nil {
+		b.databases.close()
 		return nil, err
 	}
 	p := &Process{Config: c, Telemetry: tel, backends: b, role: role}
@@ -73,14 +74,16 @@ func open(ctx context.Context, c *config.Config, tel *Telemetry, role Role, load
 	return p, nil
 }
 
-// Close ends what the process has started and sends what the telemetry still has, within
-// a bounded time.
+// Close ends what the process has started, closes the connections to databases, and sends
+// what the telemetry still has, within a bounded time. Nothing of the process may be under
+// way.
 func (p *Process) Close() {
 	for _, f := range p.closers {
 		if err := f(); err != nil {
 			p.Telemetry.Log.Warn("close", "error", err)
 		}
 	}
+	p.backends.databases.close()
 	p.Telemetry.Close()
 }
 

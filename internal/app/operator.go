@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/provision"
 	"claimcheck.example/internal/redrive"
@@ -20,19 +21,17 @@ import (
 )
 
 // UsageOfAll reads what each owner used on the days from..to (UTC, both included) from
-// the bucket itself, which only its operator can.
-func UsageOfAll(ctx context.Context, bucket string, from, to time.Time) (iter.Seq2[*job.Usage, error], error) {
-	if bucket == "" {
-		bucket = os.Getenv("S3_BUCKET")
+// where the documents are, which only the operator can.
+func UsageOfAll(ctx context.Context, documents config.Location, from, to time.Time) (all iter.Seq2[*job.Usage, error], closes func(), err error) {
+	if documents == "" {
+		return nil, nil, errors.New("S3_BUCKET is missing: name the bucket of the service, or set DATABASE_URL")
 	}
-	if bucket == "" {
-		return nil, errors.New("S3_BUCKET is missing: name the bucket of the service")
-	}
-	store, err := operatorClients(ctx).store(bucket, s3store.Options{})
+	o := operatorOpener(ctx)
+	store, err := o.documents(documents)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return job.Bill(store.ReadUsageOfAll(ctx, from, to), from, to), nil
+	return job.Bill(store.ReadUsageOfAll(ctx, from, to), from, to), o.databases.close, nil
 }
 
 // NewProvisioner returns what creates or checks bucket and queues, in w's region or,
@@ -51,27 +50,33 @@ func NewProvisioner(ctx context.Context, w provision.Wanted) (*provision.Provisi
 	return provision.New(s3.NewFromConfig(cfg, s3store.ClientOptions), sqs.NewFromConfig(cfg, sqsqueue.ClientOptions), w)
 }
 
-// Redriver puts jobs back for the operator of a bucket and a queue.
+// Redriver puts jobs back for the operator of a service.
 type Redriver struct {
 	*redrive.Redriver
 	job.Index
-	queue queue
+	queue     queue
+	databases databases
 }
 
-// NewRedriver returns the redriver of bucket and queue, whose messages live as long as
-// retention says.
-func NewRedriver(ctx context.Context, bucket, queueURL string, retention time.Duration) (*Redriver, error) {
-	clients := operatorClients(ctx)
-	store, err := clients.store(bucket, s3store.Options{Proof: s3store.ForDocuments})
+// NewRedriver returns the redriver of the backends that c names, whose messages live as long
+// as retention says. Close ends it.
+func NewRedriver(ctx context.Context, c *config.Config, retention time.Duration) (*Redriver, error) {
+	o := operatorOpener(ctx)
+	o.wait = time.Second // so that the end of the dead letters shows soon
+	documents, err := o.documents(c.Documents())
 	if err != nil {
 		return nil, err
 	}
-	// A short wait, so that the end of the dead letters shows soon.
-	queue, err := clients.queue(queueURL, sqsqueue.Options{Wait: time.Second, NoGroups: os.Getenv("SQS_MESSAGE_GROUPS") == "false"})
+	objects, err := o.objects(c.Objects())
 	if err != nil {
 		return nil, err
 	}
-	return &Redriver{redrive.New(redrive.Config{Store: store, Queue: queue, Retention: retention, Now: time.Now}), store, queue}, nil
+	queue, err := o.queue(c.Queue())
+	if err != nil {
+		return nil, err
+	}
+	r := redrive.New(redrive.Config{Store: &store{documents, objects}, Queue: queue, Retention: retention, Now: time.Now})
+	return &Redriver{r, documents, queue, o.databases}, nil
 }
 
 // DeadLetters returns the dead-letter queue of the queue.
@@ -79,8 +84,13 @@ func (r *Redriver) DeadLetters(ctx context.Context) (job.DeadLetters, error) {
 	return r.queue.DeadLetters(ctx)
 }
 
-// operatorClients makes clients by the SDK's own variables and files, without telemetry.
-func operatorClients(ctx context.Context) *awsClients {
+// Close closes the connections to databases.
+func (r *Redriver) Close() { r.databases.close() }
+
+// operatorOpener opens backends without telemetry, those on AWS by the SDK's own variables
+// and files.
+func operatorOpener(ctx context.Context) opener {
 	log := slog.Default()
-	return newAWSClients(Quiet(log), func() (aws.Config, error) { return LoadAWS(ctx, log) })
+	clients := newAWSClients(Quiet(log), func() (aws.Config, error) { return LoadAWS(ctx, log) })
+	return opener{aws: clients, databases: databases{}, noGroups: os.Getenv("SQS_MESSAGE_GROUPS") == "false"}
 }

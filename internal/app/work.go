@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,7 +71,10 @@ func Work(ctx context.Context, c *config.Config) error {
 	if err := p.backends.store().Ready(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the worker cannot do its work", "kind", job.KindOf(err).String(), "error", err)
 	}
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { p.Sweep(ctx) })
 	err = w.Serve(ctx)
+	sweeping.Wait()
 	log.Info("worker stopped")
 	return err
 }

@@ -19,10 +19,16 @@ import (
 
 // Config is everything that the environment decides, with the defaults of docs/configuration.md.
 type Config struct {
-	Port          int        `env:"PORT" envDefault:"8080"`
-	Bucket        string     `env:"S3_BUCKET"`
-	QueueURL      string     `env:"SQS_QUEUE_URL"`
-	MessageGroups bool       `env:"SQS_MESSAGE_GROUPS" envDefault:"true"`
+	Port          int    `env:"PORT" envDefault:"8080"`
+	Bucket        string `env:"S3_BUCKET"`
+	QueueURL      string `env:"SQS_QUEUE_URL"`
+	MessageGroups bool   `env:"SQS_MESSAGE_GROUPS" envDefault:"true"`
+	// DatabaseURL, DocumentsURL, ObjectsURL and QueueLocation: see Documents, Objects, Queue.
+	DatabaseURL   Location   `env:"DATABASE_URL"`
+	DocumentsURL  Location   `env:"DOCUMENTS"`
+	ObjectsURL    Location   `env:"OBJECTS"`
+	QueueLocation Location   `env:"QUEUE"`
+	UploadKeys    []string   `env:"UPLOAD_KEY"` // never shown
 	LogLevel      slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat     string     `env:"LOG_FORMAT" envDefault:"auto"`
 	PublicURL     URL        `env:"PUBLIC_URL"`
@@ -172,11 +178,9 @@ func (c *Config) check(role Role) (mistakes []string) {
 			mistakes = append(mistakes, fmt.Sprintf(format, args...))
 		}
 	}
-	require(c.Bucket != "", "S3_BUCKET is missing: name the bucket that holds the jobs")
-	require(c.QueueURL != "", "SQS_QUEUE_URL is missing: give the URL of the queue")
-	if c.QueueURL != "" {
-		u, err := url.Parse(c.QueueURL)
-		require(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "SQS_QUEUE_URL: %q is not an http(s) URL", c.QueueURL)
+	c.checkBackends(require)
+	for _, k := range c.UploadKeys {
+		require(len(k) >= 32, "UPLOAD_KEY: a key of %d characters is too short (at least 32)", len(k))
 	}
 	require(c.Port >= 1 && c.Port <= 65535, "PORT: %d is not a port (1 to 65535)", c.Port)
 	require(c.MaxImageBytes > 0 && c.MaxImageBytes <= maxObject, "MAX_IMAGE_BYTES: %d is out of range (1 to %d)", c.MaxImageBytes, int64(maxObject))
@@ -211,15 +215,6 @@ func (c *Config) check(role Role) (mistakes []string) {
 	}
 	return mistakes
 }
-
-// Documents is the location of the job documents, as a URL.
-func (c *Config) Documents() string { return "s3://" + c.Bucket }
-
-// Objects is the location of images and results, as a URL.
-func (c *Config) Objects() string { return "s3://" + c.Bucket }
-
-// Queue is the location of the queue, as a URL.
-func (c *Config) Queue() string { return c.QueueURL }
 
 // lambdaInlineBytes is what a Lambda invocation's 6 MB leave for an image: the body is
 // sent in base64, which takes a third, beside the event's other fields.
@@ -272,6 +267,10 @@ func (c *Config) LogValue() slog.Value {
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Tag.Get("env")
 		if name == "" || v.Field(i).IsZero() {
+			continue
+		}
+		if name == "UPLOAD_KEY" {
+			attrs = append(attrs, slog.String(name, "(set)"))
 			continue
 		}
 		attrs = append(attrs, slog.String(name, fmt.Sprint(v.Field(i).Interface())))

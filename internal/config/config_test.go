@@ -97,6 +97,67 @@ func TestStartLineShowsWhatIsInForceAndNoKeys(t *testing.T) {
 	}
 }
 
+func TestBackends(t *testing.T) {
+	t.Parallel()
+	const sqs, pg, other = "https://sqs.eu-central-1.amazonaws.com/1/jobs", "postgres://u:hush@h/claimcheck?sslmode=require", "postgresql://h/other"
+	tests := map[string]struct {
+		env                       string
+		documents, objects, queue config.Location
+		mistakes                  []string
+	}{
+		"AWS":                     {env: "S3_BUCKET=b SQS_QUEUE_URL=" + sqs, documents: "s3://b", objects: "s3://b", queue: sqs},
+		"database and folder":     {env: "DATABASE_URL=" + pg + " OBJECTS=file:///srv/c", documents: pg, objects: "file:///srv/c", queue: pg},
+		"database and bucket":     {env: "DATABASE_URL=" + pg + " S3_BUCKET=b", documents: pg, objects: "s3://b", queue: pg},
+		"database and SQS":        {env: "DOCUMENTS=" + pg + " S3_BUCKET=b SQS_QUEUE_URL=" + sqs, documents: pg, objects: "s3://b", queue: sqs},
+		"each apart":              {env: "DOCUMENTS=" + pg + " OBJECTS=s3://o QUEUE=" + other, documents: pg, objects: "s3://o", queue: other},
+		"QUEUE decides":           {env: "DATABASE_URL=" + pg + " S3_BUCKET=b SQS_QUEUE_URL=" + sqs + " QUEUE=" + other, documents: pg, objects: "s3://b", queue: other},
+		"documents in the bucket": {env: "DATABASE_URL=" + pg + " DOCUMENTS=s3://b OBJECTS=s3://b", documents: "s3://b", objects: "s3://b", queue: pg},
+		"nothing":                 {mistakes: []string{"S3_BUCKET", "SQS_QUEUE_URL"}},
+		"two queues":              {env: "DATABASE_URL=" + pg + " S3_BUCKET=b SQS_QUEUE_URL=" + sqs, mistakes: []string{"QUEUE is missing"}},
+		"no place for images":     {env: "DATABASE_URL=" + pg, mistakes: []string{"OBJECTS is missing"}},
+		"no place for documents":  {env: "OBJECTS=file:///srv/c QUEUE=" + pg, mistakes: []string{"DOCUMENTS is missing"}},
+		"all wrong": {env: "DATABASE_URL=mysql://u:hush@h/d DOCUMENTS=file:///d OBJECTS=file:// QUEUE=amqp://u:hush@h",
+			mistakes: []string{"DATABASE_URL: mysql://u@h/d is", "DOCUMENTS: file:///d is", "OBJECTS: file: is", "QUEUE: amqp://u@h is"}},
+		"a folder by a relative path": {env: "OBJECTS=file:srv DATABASE_URL=" + pg, mistakes: []string{"OBJECTS: file:srv is"}},
+		"a bucket with a prefix":      {env: "OBJECTS=s3://b/p DATABASE_URL=" + pg, mistakes: []string{"OBJECTS: s3://b/p is"}},
+		"a short key":                 {env: "OBJECTS=file:///srv DATABASE_URL=" + pg + " UPLOAD_KEY=hush", mistakes: []string{"UPLOAD_KEY: a key of 4 characters"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load(config.Worker, strings.Fields(tt.env))
+			if len(tt.mistakes) == 0 {
+				if err != nil || c.Documents() != tt.documents || c.Objects() != tt.objects || c.Queue() != tt.queue {
+					t.Errorf("got %+v, %v", c, err)
+				}
+				return
+			}
+			if err == nil || strings.Count(err.Error(), "\n  - ") != len(tt.mistakes) || strings.Contains(err.Error(), "hush") {
+				t.Fatalf("got %v, want %d mistakes and no password", err, len(tt.mistakes))
+			}
+			for _, m := range tt.mistakes {
+				if !strings.Contains(err.Error(), "\n  - "+m) {
+					t.Errorf("%q is not in: %v", m, err)
+				}
+			}
+		})
+	}
+}
+
+func TestStartLineShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	const pg = "postgres://u:hush@h/claimcheck?password=hush"
+	c, err := config.Load(config.Worker, []string{"DATABASE_URL=" + pg, "DOCUMENTS=" + pg, "QUEUE=" + pg, "OBJECTS=file:///srv", "UPLOAD_KEY=" + strings.Repeat("hush", 8)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	slog.New(slog.NewTextHandler(&buf, nil)).Info("start", "config", c)
+	if line := buf.String(); strings.Contains(line, "hush") || !strings.Contains(line, "DATABASE_URL=postgres://u@h/claimcheck") {
+		t.Errorf("line is %s", line)
+	}
+}
+
 func TestBytes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]int64{"0": 0, "17": 17, "1KiB": 1024, "100MiB": 100 << 20, "2 GiB": 2 << 30, "-1": -1, "1MB": -1, "": -1, "9999999999GiB": -1}

@@ -18,7 +18,7 @@ func store(tb testing.TB) (*dirstore.Store, string) {
 	if _, err := dirstore.Provision(root); err != nil {
 		tb.Fatal(err)
 	}
-	return dirstore.New(root), root
+	return dirstore.New(root, dirstore.Options{}), root
 }
 
 // withDocuments is a job.Store whose documents are another's.

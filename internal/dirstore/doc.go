@@ -3,6 +3,7 @@
 //	input/fa/0190163d-…-33fa    the image of a job, in one of 256 folders that the
 //	output/fa/0190163d-…-33fa   last two digits of its identifier name
 //	tmp/…                       what is being written
+//	upload.key                  signs direct uploads, unless another key is given
 //
 // A file holds the bytes as they came, and behind them a trailer with their type and
 // SHA-256, which programs that show images ignore. An object appears as a whole: its bytes
@@ -12,6 +13,6 @@
 // one file system with hard links and flock(2); several processes of one machine may
 // share it.
 //
-// [Provision] makes input, output and tmp. A store without them is misconfigured, so that a
+// [Provision] makes the three folders and the key. A store without them is misconfigured, so that a
 // disk that is not mounted is not taken for an empty one.
 package dirstore

@@ -17,15 +17,23 @@ import (
 // of a machine.
 type Store struct {
 	root    string
+	opts    Options
 	buffers sync.Pool // of *[]byte, for reading what is stored
 	made    sync.Map  // the folders of objects that are known to be durable
 }
 
 var _ job.Objects = (*Store)(nil)
 
+// Options of a Store. The zero value is good for production.
+type Options struct {
+	// UploadKeys sign direct uploads: the first signs, and the signatures of all are good.
+	// None: the key that Provision has put into the folder.
+	UploadKeys []string
+}
+
 // New returns the store of a folder that Provision has made.
-func New(root string) *Store {
-	return &Store{root: root, buffers: sync.Pool{New: func() any { b := make([]byte, bufferBytes); return &b }}}
+func New(root string, opts Options) *Store {
+	return &Store{root: root, opts: opts, buffers: sync.Pool{New: func() any { b := make([]byte, bufferBytes); return &b }}}
 }
 
 // bufferBytes is what a Stage holds in memory.
@@ -59,6 +67,12 @@ func Provision(root string) (made bool, err error) {
 			continue
 		}
 		if err := os.MkdirAll(path, 0o700); err != nil {
+			return made, fmt.Errorf("provision: %w", err)
+		}
+		made = true
+	}
+	if _, err := os.Stat(filepath.Join(root, keyFile)); err != nil {
+		if err := makeKey(root); err != nil {
 			return made, fmt.Errorf("provision: %w", err)
 		}
 		made = true

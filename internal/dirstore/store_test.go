@@ -52,11 +52,11 @@ func wantKind(tb testing.TB, err error, k job.Kind, words ...string) {
 	}
 }
 
-// files returns the paths of all files below root.
+// files returns the paths of all files below root, but the key.
 func files(tb testing.TB, root string) (all []string) {
 	tb.Helper()
 	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
+		if err == nil && d.Type().IsRegular() && d.Name() != "upload.key" {
 			all = append(all, path)
 		}
 		return err
@@ -137,7 +137,7 @@ func TestLongType(t *testing.T) {
 
 func TestMissingFolderIsMisconfigured(t *testing.T) {
 	t.Parallel()
-	s := dirstore.New(filepath.Join(t.TempDir(), "not", "mounted"))
+	s := dirstore.New(filepath.Join(t.TempDir(), "not", "mounted"), dirstore.Options{})
 	id := job.NewID()
 	wantKind(t, s.Ready(t.Context()), job.Misconfigured, "claimcheck provision")
 	_, err := s.Stage(t.Context(), job.Input, id, "image/png", strings.NewReader("x"))
@@ -172,7 +172,7 @@ func TestProvisionTwice(t *testing.T) {
 			t.Errorf("call %d made something: %v, %v; want %v", i, made, err, want)
 		}
 	}
-	if err := dirstore.New(root).Ready(t.Context()); err != nil {
+	if err := dirstore.New(root, dirstore.Options{}).Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -192,7 +192,7 @@ func TestTwoProcesses(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 8 {
 			group.Go(func() {
-				g, err := dirstore.New(root).Stage(t.Context(), job.Output, id, "image/png", strings.NewReader(fmt.Sprint(round, i)))
+				g, err := dirstore.New(root, dirstore.Options{}).Stage(t.Context(), job.Output, id, "image/png", strings.NewReader(fmt.Sprint(round, i)))
 				if err != nil {
 					t.Error(err)
 					return
@@ -345,7 +345,7 @@ const written = 200_000
 // writeForEver writes objects and prints their names, until it is killed or its output
 // closed.
 func writeForEver(root string) {
-	s := dirstore.New(root)
+	s := dirstore.New(root, dirstore.Options{})
 	for i := uint64(0); ; i++ {
 		id := job.NewID()
 		if err := writeOne(s, id, i); err != nil {

@@ -91,6 +91,8 @@ type Options struct {
 	Accepts func(contentType string) bool
 	// Quota tells clients of their limits; nil: there are none to tell of.
 	Quota Quota
+	// Uploads takes direct uploads; nil: storage takes them itself.
+	Uploads Uploads
 	// Observer hears what became of submits; nil: nobody listens.
 	Observer Observer
 	// RequestAttr describes a request to a log that has words of its own for that; nil:
@@ -141,6 +143,8 @@ func (a *api) table() []route {
 		{"/jobs/{job_id}/output", methods{"GET": a.output}, false},
 		// Clients say that they have uploaded an image directly.
 		{"/jobs/{job_id}/commit", methods{"POST": a.commit}, false},
+		// Clients put an image where their upload says, if that is here: the URL is signed.
+		{"/jobs/{job_id}/upload", methods{"PUT": a.upload}, true},
 		// Clients see what they have used, and what they will be billed for.
 		{"/usage", methods{"GET": a.usage}, false},
 		// People come with a browser.

@@ -1,9 +1,13 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"claimcheck.example/internal/imageinfo"
@@ -19,11 +23,49 @@ type uploadView struct {
 	ExpiresAt time.Time         `json:"expires_at"`
 }
 
-func viewUpload(u *job.Upload) *uploadView {
+func (a *api) viewUpload(r *http.Request, u *job.Upload) *uploadView {
 	if u == nil {
 		return nil
 	}
-	return &uploadView{u.Method, u.URL, u.Headers, u.ExpiresAt}
+	url := u.URL
+	if strings.HasPrefix(url, "/") {
+		url = a.base(r) + url
+	}
+	return &uploadView{u.Method, url, u.Headers, u.ExpiresAt}
+}
+
+// Uploads takes direct uploads where storage has no address of its own for them.
+type Uploads interface {
+	// AcceptInput stores the body of a request that storage has signed: the query holds
+	// the signature, over the job, the type and the size among others.
+	AcceptInput(ctx context.Context, id job.ID, query url.Values, contentType string, size int64, body io.Reader) error
+}
+
+// upload answers PUT /jobs/{job_id}/upload: a direct upload. The signature in the URL
+// stands for the caller.
+func (a *api) upload(w http.ResponseWriter, r *request) error {
+	id, err := job.ParseID(r.PathValue("job_id"))
+	if err != nil {
+		return err
+	}
+	if a.Uploads == nil {
+		return job.Errorf(job.NotFound, "uploads are not taken here; PUT the image to the url of the job's upload")
+	}
+	switch {
+	case r.ContentLength < 0:
+		return &statusError{job.Errorf(job.Invalid, "the request does not say how many bytes it has; send a Content-Length"), http.StatusLengthRequired, "length_required"}
+	case r.ContentLength > a.MaxImageBytes:
+		return job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", a.MaxImageBytes)
+	}
+	err = a.Uploads.AcceptInput(r.Context(), id, r.URL.Query(), r.Header.Get("Content-Type"), r.ContentLength, r.Body)
+	if _, ok := errors.AsType[*job.Error](err); err != nil && !ok {
+		return job.Wrap(job.Invalid, err, "the body broke off before its end; PUT it again")
+	}
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // announcement is the body of a submit without its image.
@@ -96,5 +138,5 @@ func (a *api) aboutJob(r *request, j *job.Job, err error) error {
 	if j == nil {
 		return err
 	}
-	return &jobError{err: err, id: j.ID, location: a.statusURL(r.Request, j.ID), upload: viewUpload(j.Upload)}
+	return &jobError{err: err, id: j.ID, location: a.statusURL(r.Request, j.ID), upload: a.viewUpload(r.Request, j.Upload)}
 }

@@ -42,7 +42,7 @@ func viewMedia(m job.Media) mediaView {
 func (a *api) view(r *http.Request, j *job.Job) statusView {
 	v := statusView{
 		JobID: j.ID, Status: j.Status, Message: j.Message, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
-		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress, Upload: viewUpload(j.Upload),
+		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress, Upload: a.viewUpload(r, j.Upload),
 	}
 	if j.Status == job.Completed {
 		v.Location = a.outputURL(r, j.ID)

@@ -134,7 +134,7 @@ func (a *api) writeReceipt(w http.ResponseWriter, r *request, j *job.Job) {
 	loc := a.statusURL(r.Request, j.ID)
 	w.Header().Set("Location", loc)
 	w.Header().Set("Retry-After", seconds(a.pollHint(j)))
-	writeJSON(w, http.StatusAccepted, "application/json", receipt{j.ID, j.Status, loc, j.CreatedAt, viewUpload(j.Upload)})
+	writeJSON(w, http.StatusAccepted, "application/json", receipt{j.ID, j.Status, loc, j.CreatedAt, a.viewUpload(r.Request, j.Upload)})
 }
 
 // idempotencyKey reads the header of that name: 1 to 255 visible characters.

@@ -8,7 +8,8 @@ import (
 // Upload is a request with which a client puts an image into storage by itself.
 type Upload struct {
 	Method string
-	// URL carries a signature: anyone who knows it may upload. It is never logged.
+	// URL carries a signature, and anyone who knows it may upload. It is never logged. A URL that
+	// begins with a slash is one of the service's own API.
 	URL string
 	// Headers must be sent as they are; they are part of the signature.
 	Headers map[string]string

@@ -79,6 +79,24 @@ func Version(ctx context.Context, url string) (int, error) {
 	return version, err
 }
 
+// Granted reports whether a role has the rights that servers and workers need.
+func Granted(ctx context.Context, url, role string) (bool, error) {
+	d, err := Open(url, Options{MaxConns: 1})
+	if err != nil {
+		return false, err
+	}
+	defer d.Close()
+	var granted bool
+	err = d.row(ctx, "read rights", []any{&granted}, `
+		SELECT has_schema_privilege($1, 'claimcheck', 'USAGE') AND has_table_privilege($1, 'claimcheck.schema_version', 'SELECT')
+			AND bool_and(has_table_privilege($1, 'claimcheck.' || t, p))
+		FROM unnest(ARRAY['jobs', 'usage', 'messages']) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p`, role)
+	if code := codeOf(err); code == codeNoSchema || code == codeNoTable {
+		return false, nil
+	}
+	return granted, err
+}
+
 // Provision brings the schema to SchemaVersion at least, in one transaction, and gives
 // each of the roles the rights that servers and workers need. It changes nothing when
 // there is nothing to change, and waits for another Provision that is under way. The role

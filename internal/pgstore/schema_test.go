@@ -154,8 +154,16 @@ func TestRoleWithoutDDL(t *testing.T) {
 	_, err := store.Load(t.Context(), job.NewID())
 	wantKind(t, err, job.Misconfigured, "--grant")
 
+	granted := func(want bool) {
+		t.Helper()
+		if got, err := pgstore.Granted(t.Context(), url, role); err != nil || got != want {
+			t.Errorf("the role has its rights: %v, %v; want %v", got, err, want)
+		}
+	}
+	granted(false)
 	_, _, err = pgstore.Provision(t.Context(), url, role)
 	must(t, err)
+	granted(true)
 	must(t, store.Ready(t.Context()))
 	must(t, queue.Ready(t.Context()))
 	must(t, life(t.Context(), store, queue))

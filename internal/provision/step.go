@@ -67,8 +67,14 @@ type Plan struct {
 	queue *queue
 }
 
-// QueueURL is what SQS_QUEUE_URL should be; empty as long as the queue does not exist.
-func (p *Plan) QueueURL() string { return p.queue.url }
+// QueueURL is what SQS_QUEUE_URL should be; empty as long as the queue does not exist, and
+// for a plan without one.
+func (p *Plan) QueueURL() string {
+	if p.queue == nil {
+		return ""
+	}
+	return p.queue.url
+}
 
 // Count returns how many steps are in one of the states.
 func (p *Plan) Count(states ...State) int {

@@ -102,6 +102,7 @@ func (s *System) process(t *testing.T, c *config.Config, watch func(*middleware.
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(p.Close)
 	return p
 }
 

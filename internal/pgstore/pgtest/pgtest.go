@@ -104,6 +104,15 @@ var programs = sync.OnceValues(func() (string, error) {
 	return newest, nil
 })
 
+// Programs returns the folder of PostgreSQL's programs, such as pg_dump. It skips or fails
+// the test like Start.
+func Programs(tb testing.TB) string {
+	tb.Helper()
+	find(tb)
+	dir, _ := programs()
+	return dir
+}
+
 // superuser is the role that owns everything in a server.
 const superuser = "postgres"
 

@@ -1,0 +1,125 @@
+package dirstore
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+var _ job.Presigner = (*Store)(nil)
+
+// keyFile holds the key that signs uploads when no other is given: random bytes, made by
+// Provision, so that all processes of the folder have the same.
+const keyFile = "upload.key"
+
+const keyBytes = 32
+
+// makeKey makes the key file where there is none.
+func makeKey(root string) error {
+	key := make([]byte, keyBytes)
+	rand.Read(key)
+	f, err := os.OpenFile(filepath.Join(root, keyFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(key)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// signingKeys returns the keys of signatures; the first signs.
+func (s *Store) signingKeys() ([][]byte, error) {
+	var keys [][]byte
+	for _, k := range s.opts.UploadKeys {
+		keys = append(keys, []byte(k))
+	}
+	if len(keys) > 0 {
+		return keys, nil
+	}
+	key, err := os.ReadFile(filepath.Join(s.root, keyFile))
+	if err == nil && len(key) != keyBytes {
+		err = fmt.Errorf("%s has %d bytes and not %d", keyFile, len(key), keyBytes)
+	}
+	if err != nil {
+		return nil, s.misconfigured("read the key of uploads", err)
+	}
+	return [][]byte{key}, nil
+}
+
+// PresignInput implements job.Presigner. The URL is a path of the service's own API, with
+// an expiry and a signature; [Store.AcceptInput] takes the request.
+func (s *Store) PresignInput(_ context.Context, id job.ID, contentType string, size int64, ttl time.Duration) (*job.Upload, error) {
+	keys, err := s.signingKeys()
+	if err != nil {
+		return nil, err
+	}
+	until := time.Now().Add(ttl).Truncate(time.Second)
+	expires := strconv.FormatInt(until.Unix(), 10)
+	q := url.Values{"expires": {expires}, "signature": {base64.RawURLEncoding.EncodeToString(sign(keys[0], id, contentType, size, expires))}}
+	return &job.Upload{
+		Method:    "PUT",
+		URL:       "/jobs/" + string(id) + "/upload?" + q.Encode(),
+		Headers:   map[string]string{"Content-Type": contentType, "Content-Length": strconv.FormatInt(size, 10)},
+		ExpiresAt: until,
+	}, nil
+}
+
+// sign returns the signature of one upload: who knows it may PUT exactly these bytes' count
+// and type as the input of this job until the expiry, and nothing else.
+func sign(key []byte, id job.ID, contentType string, size int64, expires string) []byte {
+	mac := hmac.New(sha256.New, key)
+	// Each part is one line, and no part before the last can hold a line break.
+	fmt.Fprintf(mac, "claimcheck upload 1\nPUT\n%s\n%d\n%s\n%s", id, size, expires, contentType)
+	return mac.Sum(nil)
+}
+
+// AcceptInput stores the body of a request that PresignInput has signed, once. Denied when
+// the signature is not of this job, type and size, or has expired; Conflict when there is
+// an input already.
+func (s *Store) AcceptInput(ctx context.Context, id job.ID, query url.Values, contentType string, size int64, body io.Reader) error {
+	keys, err := s.signingKeys()
+	if err != nil {
+		return err
+	}
+	expires := query.Get("expires")
+	given, _ := base64.RawURLEncoding.DecodeString(query.Get("signature"))
+	good := false
+	for _, key := range keys {
+		good = good || hmac.Equal(given, sign(key, id, contentType, size, expires))
+	}
+	seconds, err := strconv.ParseInt(expires, 10, 64)
+	switch {
+	case !good || err != nil:
+		return job.Errorf(job.Denied, "the upload is not the one that was announced; PUT exactly its bytes to exactly the URL of upload, with its headers")
+	case !time.Now().Before(time.Unix(seconds, 0)):
+		return job.Errorf(job.Denied, "the URL of this upload has expired; read the job's status for a new one")
+	}
+	g, err := s.Stage(ctx, job.Input, id, contentType, io.LimitReader(body, size+1))
+	if err != nil {
+		return err
+	}
+	defer g.Discard()
+	if g.Size() != size {
+		return job.Errorf(job.Invalid, "the body has another size than the %d bytes that were announced", size)
+	}
+	_, err = g.Commit(ctx, job.Condition{Absent: true})
+	if job.KindOf(err) == job.Conflict {
+		return job.Wrap(job.Conflict, err, "the image of this job has been uploaded already; commit the job")
+	}
+	return err
+}

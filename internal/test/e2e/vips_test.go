@@ -1,0 +1,39 @@
+package e2e_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/processor/imaging/imagingtest"
+	"claimcheck.example/internal/processor/imaging/vips/vipstest"
+	"claimcheck.example/internal/test/service"
+)
+
+// TestVipsEngineThroughTheService leaves the files that people really have with a service
+// that has libvips, and compares what comes back.
+func TestVipsEngineThroughTheService(t *testing.T) {
+	t.Parallel()
+	bin := filepath.Dir(vipstest.Build(t))
+	l := service.StartLocal(t, service.LocalFlags(t), "IMAGING=vips", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cases, err := os.ReadDir("../../processor/imaging/imagingtest/testdata/cases/expected")
+	if err != nil || len(cases) < 20 {
+		t.Fatalf("%d cases, %v", len(cases), err)
+	}
+	for _, expected := range cases {
+		name := expected.Name()[:len(expected.Name())-len(".png")]
+		contentType, body := apptest.Form(t, imagingtest.File(t, "cases", name), "params", `{"ops": [], "format": "png"}`)
+		a := apptest.Do(t, http.MethodPost, l.URL+"/jobs", bytes.NewReader(body), "Content-Type", contentType, "Prefer", "wait=60")
+		if a.StatusCode != http.StatusCreated {
+			t.Errorf("%s: the job is %d, %s", name, a.StatusCode, a.Bytes)
+			continue
+		}
+		out := apptest.Get(t, a.Header.Get("Location"))
+		if d := imagingtest.Difference(t, imagingtest.Picture(t, out.Bytes), imagingtest.Picture(t, imagingtest.File(t, "cases/expected", expected.Name()))); d > 3 {
+			t.Errorf("%s: the mean difference is %.2f of 255", name, d)
+		}
+	}
+}

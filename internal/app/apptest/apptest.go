@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -199,6 +200,11 @@ func Do(t testing.TB, method, url string, body io.Reader, header ...string) Answ
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
+	}
+	if n := req.Header.Get("Content-Length"); n != "" { // net/http takes it from the field alone
+		if req.ContentLength, err = strconv.ParseInt(n, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

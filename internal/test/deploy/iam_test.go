@@ -71,6 +71,9 @@ func (r *rightsNeeded) note(service, operation string, input any, err error) {
 	}
 	bucket := "arn:aws:s3:::BUCKET"
 	folder, _, _ := strings.Cut(field("Key"), "/")
+	if folder == "proof" { // read behind a custom endpoint, as in this test, and never from AWS
+		return
+	}
 	if folder == "" {
 		r.seen[right{"s3:" + action, bucket}] = true
 		return

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -106,7 +107,7 @@ func drains(t *testing.T, door string) {
 		writers = append(writers, w)
 		under.Go(func() { w.Write(body[:half]) })
 		done.Go(func() {
-			a := apptest.Do(t, http.MethodPost, d.URL+"/jobs", r, "Content-Type", ct, "Prefer", "wait=60")
+			a := apptest.Do(t, http.MethodPost, d.URL+"/jobs", r, "Content-Type", ct, "Content-Length", strconv.Itoa(len(body)), "Prefer", "wait=60")
 			if a.StatusCode != http.StatusAccepted {
 				t.Errorf("answer is %s: %s", a.Status, a.Bytes)
 			}

@@ -27,6 +27,8 @@ type localCmd struct {
 	SQSPort int    `name:"sqs-port" default:"9324" help:"Port of the local SQS (default ${default})."`
 	Data    string `default:".claimcheck" help:"Folder of the data; it stays when the command ends (default ${default})."`
 	Worker  bool   `default:"true" negatable:"" help:"Also run a worker; --no-worker leaves the jobs to one of your own."`
+	// Database is not taken from the environment: the jobs of the shell's database are not those of a trial.
+	Database config.Location `placeholder:"URL" help:"Keep documents and messages in this PostgreSQL database, such as postgres:///claimcheck, and images in a folder, without S3 and SQS."`
 }
 
 // What the local bucket and queue are called.
@@ -52,6 +54,9 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 	data, err := filepath.Abs(l.Data)
 	if err != nil {
 		return err
+	}
+	if l.Database != "" {
+		return l.onDatabase(ctx, s, listener, data)
 	}
 	secret, err := awslocal.SecretKey(data)
 	if err != nil {
@@ -79,8 +84,13 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	welcomed := false
-	err = l.serve(ctx, listener, aws, func(c *config.Config) {
-		l.welcome(s, c, env, foreign, data, time.Since(start))
+	err = l.serve(ctx, listener, func(ctx context.Context, p *app.Process) {
+		expire(ctx, aws, p.Config.JobTTLDays, p.Telemetry.Log)
+	}, func(c *config.Config) {
+		var b strings.Builder
+		l.welcome(&b, c, time.Since(start))
+		welcomeAWS(&b, c, env, foreign, data)
+		fmt.Fprint(s.out, b.String())
 		welcomed = true
 	})
 	if welcomed {
@@ -118,6 +128,9 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 		return nil, err
 	}
 	env := aws.Env(localBucket, queue)
+	if err := forgetStorage(); err != nil {
+		return nil, err
+	}
 	for _, kv := range os.Environ() {
 		if k, _, _ := strings.Cut(kv, "="); strings.HasPrefix(k, "AWS_") {
 			if err := os.Unsetenv(k); err != nil {
@@ -135,8 +148,8 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 	return env, nil
 }
 
-// serve runs API and worker until ctx ends or one of them fails.
-func (l localCmd) serve(ctx context.Context, listener net.Listener, aws *awslocal.Servers, ready func(*config.Config)) error {
+// serve runs API, worker and what expires jobs, until ctx ends or one of them fails.
+func (l localCmd) serve(ctx context.Context, listener net.Listener, expire func(context.Context, *app.Process), ready func(*config.Config)) error {
 	// The caller's own settings count, over what suits a machine on which a worker that
 	// was killed is soon started again.
 	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s"}
@@ -171,7 +184,7 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, aws *awsloca
 		group.Go(func() error { return w.Serve(ctx) })
 	}
 	group.Go(func() error {
-		expire(ctx, aws, c.JobTTLDays, p.Telemetry.Log)
+		expire(ctx, p)
 		return nil
 	})
 	ready(c)
@@ -210,33 +223,35 @@ func findEngine() error {
 }
 
 // welcome is the one screen that a newcomer acts on.
-func (l localCmd) welcome(s streams, c *config.Config, env, foreign []string, data string, took time.Duration) {
+func (l localCmd) welcome(b *strings.Builder, c *config.Config, took time.Duration) {
 	base := "http://localhost:" + strconv.Itoa(l.Port)
-	var b strings.Builder
-	fmt.Fprintf(&b, "Claimcheck answers at %s (ready in %.1f s). Ctrl-C stops it.\n\n", base, took.Seconds())
-	fmt.Fprintf(&b, "Open it in a browser and drop an image, or leave one from here and take the check (the Location of the answer):\n\n")
+	fmt.Fprintf(b, "Claimcheck answers at %s (ready in %.1f s). Ctrl-C stops it.\n\n", base, took.Seconds())
+	fmt.Fprintf(b, "Open it in a browser and drop an image, or leave one from here and take the check (the Location of the answer):\n\n")
 	curl := "    curl"
 	if !c.AllowAnonymous {
 		curl += fmt.Sprintf(" -H \"%s: Bearer $TOKEN\"", c.AuthHeader)
 	}
-	fmt.Fprintf(&b, "%s -i -F \"image=@picture.jpg\" %s/jobs\n", curl, base)
-	fmt.Fprintf(&b, "%s -i %s/jobs/{job_id}\n", curl, base)
-	fmt.Fprintf(&b, "%s -o out.jpg %s/jobs/{job_id}/output\n\n", curl, base)
+	fmt.Fprintf(b, "%s -i -F \"image=@picture.jpg\" %s/jobs\n", curl, base)
+	fmt.Fprintf(b, "%s -i %s/jobs/{job_id}\n", curl, base)
+	fmt.Fprintf(b, "%s -o out.jpg %s/jobs/{job_id}/output\n\n", curl, base)
 	if !c.AllowAnonymous {
-		fmt.Fprintf(&b, "TOKEN is a token of %s for %s.\n\n", strings.Join(c.Issuers, " or "), strings.Join(c.Audiences, " or "))
+		fmt.Fprintf(b, "TOKEN is a token of %s for %s.\n\n", strings.Join(c.Issuers, " or "), strings.Join(c.Audiences, " or "))
 	}
 	if !l.Worker {
-		fmt.Fprintf(&b, "No worker runs here: jobs stay pending until one of your own takes them.\n\n")
+		fmt.Fprintf(b, "No worker runs here: jobs stay pending until one of your own takes them.\n\n")
 	}
-	fmt.Fprintf(&b, "S3 and SQS are open to any client, or to a worker of your own, with:\n\n")
+}
+
+// welcomeAWS says how to use the local S3 and SQS.
+func welcomeAWS(b *strings.Builder, c *config.Config, env, foreign []string, data string) {
+	fmt.Fprintf(b, "S3 and SQS are open to any client, or to a worker of your own, with:\n\n")
 	if len(foreign) > 0 {
-		fmt.Fprintf(&b, "    unset %s\n", strings.Join(foreign, " "))
+		fmt.Fprintf(b, "    unset %s\n", strings.Join(foreign, " "))
 	}
 	for _, kv := range env {
-		fmt.Fprintf(&b, "    export %s\n", kv)
+		fmt.Fprintf(b, "    export %s\n", kv)
 	}
-	fmt.Fprintf(&b, "\nThe AWS command line before 2.13 wants --endpoint-url besides.\n")
-	fmt.Fprintf(&b, "\nJobs go after %d days (JOB_TTL_DAYS).\n", c.JobTTLDays)
-	fmt.Fprintf(&b, "\nData is kept in %s\n", data)
-	fmt.Fprint(s.out, b.String())
+	fmt.Fprintf(b, "\nThe AWS command line before 2.13 wants --endpoint-url besides.\n")
+	fmt.Fprintf(b, "\nJobs go after %d days (JOB_TTL_DAYS).\n", c.JobTTLDays)
+	fmt.Fprintf(b, "\nData is kept in %s\n", data)
 }

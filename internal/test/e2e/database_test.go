@@ -224,3 +224,28 @@ func TestReadyWithoutSchema(t *testing.T) {
 		t.Errorf("submit, provisioned meanwhile: %s: %s", a.Status, a.Bytes)
 	}
 }
+
+// TestLocalOnDatabase runs `claimcheck local --database`. Another database in the
+// environment is not touched, with the flag or without.
+func TestLocalOnDatabase(t *testing.T) {
+	t.Parallel()
+	home, other := service.NewHome(t), service.NewHome(t)
+	for name, flags := range map[string][]string{"with": {"--database=" + home.Database}, "without": nil} {
+		l := service.StartLocal(t, append(service.LocalFlags(t), flags...), other.Env()...)
+		a := l.Submit(t, apptest.Photograph(t))
+		if end := apptest.Await(t, a.Header.Get("Location")); end.StatusCode != http.StatusCreated {
+			t.Errorf("%s a database: the job ends as %s: %s", name, end.Status, end.Bytes)
+		}
+		if output := apptest.Get(t, a.Header.Get("Location")+"/output"); output.StatusCode != http.StatusOK {
+			t.Errorf("%s a database: the output is %s", name, output.Status)
+		}
+		if err := l.Stop(service.Limit); err != nil {
+			t.Errorf("%s a database: %v: %s", name, err, l.Output())
+		}
+	}
+	for name, want := range map[string]int{home.Database: pgstore.SchemaVersion, other.Database: 0} {
+		if got, err := pgstore.Version(t.Context(), name); err != nil || got != want {
+			t.Errorf("%s has version %d of the schema, %v; want %d", name, got, err, want)
+		}
+	}
+}

@@ -19,7 +19,7 @@ func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator
 		return httpapi.Anonymous{}, nil
 	}
 	return oidcauthn.New(oidcauthn.Options{
-		Issuers: c.Issuers, Audiences: c.Audiences, Header: c.AuthHeader, GroupsClaim: c.GroupsClaim, Logger: log,
+		Issuers: c.Issuers, Audiences: c.Audiences, AuthorizedParties: c.AuthorizedParties, Header: c.AuthHeader, GroupsClaim: c.GroupsClaim, Logger: log,
 	})
 }
 

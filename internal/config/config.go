@@ -47,14 +47,16 @@ type Config struct {
 	RateLimit      Rate          `env:"RATE_LIMIT"`
 	LogExport      string        `env:"LOG_EXPORT" envDefault:"stderr"`
 
-	Issuers        []string `env:"OIDC_ISSUER"`
-	Audiences      []string `env:"OIDC_AUDIENCE"`
-	AuthHeader     string   `env:"AUTH_HEADER" envDefault:"Authorization"`
-	GroupsClaim    string   `env:"GROUPS_CLAIM" envDefault:"groups"`
-	AllowAnonymous bool     `env:"ALLOW_ANONYMOUS"`
-	PolicyFile     string   `env:"POLICY_FILE"`
-	TrustedProxies int      `env:"TRUSTED_PROXIES"` // zero: see Proxies
-	AdminGroup     string   `env:"ADMIN_GROUP"`
+	Issuers   []string `env:"OIDC_ISSUER"`
+	Audiences []string `env:"OIDC_AUDIENCE"`
+	// AuthorizedParties are the clients whose tokens are taken; empty for all.
+	AuthorizedParties []string `env:"OIDC_AUTHORIZED_PARTIES"`
+	AuthHeader        string   `env:"AUTH_HEADER" envDefault:"Authorization"`
+	GroupsClaim       string   `env:"GROUPS_CLAIM" envDefault:"groups"`
+	AllowAnonymous    bool     `env:"ALLOW_ANONYMOUS"`
+	PolicyFile        string   `env:"POLICY_FILE"`
+	TrustedProxies    int      `env:"TRUSTED_PROXIES"` // zero: see Proxies
+	AdminGroup        string   `env:"ADMIN_GROUP"`
 
 	Processor    string   `env:"PROCESSOR" envDefault:"image"`
 	ProcessorEnv []string `env:"PROCESSOR_ENV"`
@@ -206,9 +208,10 @@ func (c *Config) check(role Role) (mistakes []string) {
 	require(slices.Contains([]string{"auto", "json", "text", "gcp"}, c.LogFormat), "LOG_FORMAT: %q is not one of auto, json, text, gcp", c.LogFormat)
 	require(c.LogExport == "stderr" || c.LogExport == "api", "LOG_EXPORT: %q is not one of stderr, api", c.LogExport)
 	require(c.LogExport != "api" || c.Cloud.Project != "", "GOOGLE_CLOUD_PROJECT is missing: LOG_EXPORT=api wants to know whose log it is")
-	for _, o := range c.CORSOrigins {
-		u, err := url.Parse(o)
-		require(o == "*" || err == nil && u.Scheme != "" && u.Host != "" && u.Path == "", "CORS_ORIGINS: %q is not an origin such as https://app.example", o)
+	for i, o := range c.CORSOrigins {
+		spelled, err := origin(strings.TrimSpace(o))
+		require(err == nil, "CORS_ORIGINS: %q: %v", o, err)
+		c.CORSOrigins[i] = spelled
 	}
 	if role == Server {
 		c.checkAuth(require)
@@ -250,6 +253,7 @@ func (c *Config) RoomPixels() int64 { return cmp.Or(c.WorkerPixels, c.MaxImagePi
 func (c *Config) checkAuth(require func(bool, string, ...any)) {
 	if c.AllowAnonymous {
 		require(len(c.Issuers) == 0, "ALLOW_ANONYMOUS and OIDC_ISSUER contradict each other: set one of them")
+		require(len(c.AuthorizedParties) == 0, "ALLOW_ANONYMOUS and OIDC_AUTHORIZED_PARTIES contradict each other: set one of them")
 		return
 	}
 	if len(c.Issuers) == 0 && len(c.Audiences) == 0 {

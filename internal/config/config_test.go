@@ -3,6 +3,7 @@ package config_test
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,30 @@ func TestStartLineShowsNoPassword(t *testing.T) {
 	slog.New(slog.NewTextHandler(&buf, nil)).Info("start", "config", c)
 	if line := buf.String(); strings.Contains(line, "hush") || !strings.Contains(line, "DATABASE_URL=postgres://u@h/claimcheck") {
 		t.Errorf("line is %s", line)
+	}
+}
+
+func TestOriginsAreSpelledAsBrowsersDo(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{ // empty: refused
+		"*": "*", "https://app.example": "https://app.example", "HTTPS://App.Example:443": "https://app.example", "http://app.example:80": "http://app.example",
+		"http://app.example:443": "http://app.example:443", "https://app.example:8443": "https://app.example:8443", "http://[::1]:3000": "http://[::1]:3000",
+		"https://[0:0::1]:443": "https://[::1]", "capacitor://localhost": "capacitor://localhost", "https://xn--bcher-kva.example": "https://xn--bcher-kva.example",
+		"https://bücher.example": "", "app.example": "", "null": "", "https://": "", "https://app.example/": "", "https://app.example/path": "",
+		"https://app.example?": "", "https://app.example#": "", "https://u@app.example": "", "https://:443": "", "https://*.example/": "",
+	}
+	for said, want := range tests {
+		c, err := config.Load(config.Server, append(good, "CORS_ORIGINS="+said))
+		switch {
+		case want == "" && (err == nil || !strings.Contains(err.Error(), "CORS_ORIGINS")):
+			t.Errorf("%q: %v", said, err)
+		case want != "" && (err != nil || !slices.Equal(c.CORSOrigins, []string{want})):
+			t.Errorf("%q: %v, want %q", said, err, want)
+		}
+	}
+	c, err := config.Load(config.Server, append(good, "CORS_ORIGINS=https://A.example:443, https://b.example"))
+	if err != nil || !slices.Equal(c.CORSOrigins, []string{"https://a.example", "https://b.example"}) {
+		t.Errorf("%v, %v", c, err)
 	}
 }
 

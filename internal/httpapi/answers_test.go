@@ -36,12 +36,13 @@ func TestOutputIsSafeToOpen(t *testing.T) {
 	a := apptest.Get(t, location+"/output")
 	id := location[strings.LastIndexByte(location, '/')+1:]
 	for name, want := range map[string]string{
-		"Content-Type":            "image/png",
-		"X-Content-Type-Options":  "nosniff",
-		"Content-Security-Policy": "sandbox; default-src 'none'",
-		"Content-Disposition":     `inline; filename="` + id + `.png"`,
-		"Cache-Control":           "private, no-cache",
-		"Accept-Ranges":           "bytes",
+		"Content-Type":                 "image/png",
+		"X-Content-Type-Options":       "nosniff",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Content-Security-Policy":      "sandbox; default-src 'none'",
+		"Content-Disposition":          `inline; filename="` + id + `.png"`,
+		"Cache-Control":                "private, no-cache",
+		"Accept-Ranges":                "bytes",
 	} {
 		if got := a.Header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)

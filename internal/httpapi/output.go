@@ -47,8 +47,10 @@ func (a *api) output(w http.ResponseWriter, r *request) error {
 	h.Set("Content-Type", c.ContentType)
 	h.Set("Content-Length", strconv.FormatInt(c.Size, 10))
 	h.Set("Last-Modified", c.LastModified.UTC().Format(http.TimeFormat))
-	// The result is a stranger's bytes: no browser shall guess at it, run it or frame it.
+	// The result is untrusted: no browser may guess its type, run it, frame it, or show it
+	// on a page of another origin.
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Content-Disposition", `inline; filename="`+id.String()+extensions[c.ContentType]+`"`)
 	code := http.StatusOK

@@ -37,6 +37,9 @@ type Options struct {
 	Issuers []string
 	// Audiences are the values of which a token's aud claim must hold one. At least one.
 	Audiences []string
+	// AuthorizedParties are the clients of which one must have asked for a token, as its azp
+	// claim says, or its client_id where it has no azp (RFC 9068); empty for any client.
+	AuthorizedParties []string
 	// Header names the request header that carries the token; empty for Authorization.
 	// Any other header may carry the token bare as well as after "Bearer ".
 	Header string
@@ -76,6 +79,7 @@ const (
 type Authenticator struct {
 	keys        map[string]*keySet // by issuer
 	audiences   []string
+	parties     []string
 	header      string
 	groupsClaim string
 	leeway      time.Duration
@@ -92,6 +96,7 @@ func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		keys:        make(map[string]*keySet, len(o.Issuers)),
 		audiences:   o.Audiences,
+		parties:     o.AuthorizedParties,
 		header:      http.CanonicalHeaderKey(o.Header),
 		groupsClaim: o.GroupsClaim,
 		leeway:      o.Leeway,
@@ -160,6 +165,11 @@ func (o Options) check() error {
 			mistake("an audience is empty")
 		}
 	}
+	for _, party := range o.AuthorizedParties {
+		if party == "" {
+			mistake("an authorized party is empty")
+		}
+	}
 	for issuer, u := range o.JWKSURLs {
 		if !allowed[issuer] {
 			mistake("keys are given for %q, which is not among the issuers", issuer)
@@ -202,7 +212,7 @@ func refuse(format string, args ...any) error {
 // Its errors are of kind Unauthenticated (no token, or none that is good),
 // Unavailable (the token may be good, but its provider's keys cannot be had) and
 // Canceled (the caller left while they were fetched). The cause inside says exactly
-// what was wrong and holds nothing of the token but its alg, kid, iss and aud, cut short.
+// what was wrong and holds nothing of the token but its alg, kid, iss, aud and azp, cut short.
 func (a *Authenticator) Authenticate(r *http.Request) (job.Principal, error) {
 	raw, err := a.bearer(r.Header)
 	if err != nil {

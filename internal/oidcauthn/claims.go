@@ -1,8 +1,10 @@
 package oidcauthn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -18,8 +20,25 @@ const maxSubjectBytes = 255
 // claims is the part of a token's payload whose names are fixed.
 type claims struct {
 	jwt.Claims
+	Party         looseText `json:"azp"`
+	Client        looseText `json:"client_id"`
 	Email         string    `json:"email"`
 	EmailVerified looseBool `json:"email_verified"`
+}
+
+// party is the client that asked for the token; empty when it does not say.
+func (c *claims) party() string { return string(cmp.Or(c.Party, c.Client)) }
+
+// looseText is a string that a provider may use for something else.
+type looseText string
+
+// UnmarshalJSON takes a string, and everything else for none.
+func (l *looseText) UnmarshalJSON(text []byte) error {
+	var s string
+	if json.Unmarshal(text, &s) == nil {
+		*l = looseText(s)
+	}
+	return nil
 }
 
 // looseBool is a boolean that some providers write as a string.
@@ -44,6 +63,8 @@ func (a *Authenticator) checkClaims(c *claims) error {
 		return job.Wrap(job.Unauthenticated, err, sentenceExpired)
 	case err != nil:
 		return refuse("the token of %s: %w", c.Issuer, err)
+	case len(a.parties) > 0 && !slices.Contains(a.parties, c.party()):
+		return refuse("the token of %s was issued to the client %.200q, which is not among the authorized parties", c.Issuer, c.party())
 	case c.Expiry == nil:
 		return refuse("the token of %s never expires", c.Issuer)
 	}

@@ -89,9 +89,7 @@ func (a *api) writeStatus(w http.ResponseWriter, r *request, j *job.Job) {
 	if !j.Status.Over() {
 		h.Set("Retry-After", seconds(a.pollHint(j)))
 	}
-	body := encodeJSON(v)
-	sum := sha256.Sum256(body)
-	etag := statusTag(sum)
+	etag := statusTag(v)
 	h.Set("ETag", etag)
 	if matches(r.Header.Values("If-None-Match"), etag) {
 		if h.Get("Cache-Control") == "" {
@@ -100,12 +98,21 @@ func (a *api) writeStatus(w http.ResponseWriter, r *request, j *job.Job) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
+	body := encodeJSON(v)
+	sum := sha256.Sum256(body)
 	h.Set("Repr-Digest", reprDigest(sum[:]))
 	writeBody(w, code, "application/json", body)
 }
 
-// statusTag is the ETag of a status with this sum.
-func statusTag(sum [sha256.Size]byte) string {
+// statusTag returns the ETag of a status. The URL of an upload does not count: each answer
+// signs it anew, and all of them are as good until the upload's expires_at, which counts.
+func statusTag(v statusView) string {
+	if v.Upload != nil {
+		unsigned := *v.Upload
+		unsigned.URL = ""
+		v.Upload = &unsigned
+	}
+	sum := sha256.Sum256(encodeJSON(v))
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
@@ -147,7 +154,7 @@ func (a *api) remove(w http.ResponseWriter, r *request) error {
 // unchanged holds a job's status against If-Match, whose comparison is the strong one
 // (RFC 9110, 13.1.1).
 func (a *api) unchanged(r *request, j *job.Job, ifMatch []string) error {
-	etag := statusTag(sha256.Sum256(encodeJSON(a.view(r.Request, j))))
+	etag := statusTag(a.view(r.Request, j))
 	for tag := range strings.SplitSeq(strings.Join(ifMatch, ","), ",") {
 		if tag = strings.TrimSpace(tag); tag == etag || tag == "*" {
 			return nil

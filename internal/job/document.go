@@ -22,6 +22,8 @@ func DecodeDocument(id ID, raw []byte) (*Job, error) {
 	case err != nil:
 	case j.ID != id:
 		err = fmt.Errorf("it is of job %.40q", j.ID)
+	case j.UID != "" && !j.UID.canonical():
+		err = fmt.Errorf("its uid %.40q is no UUID", j.UID)
 	case j.Owner == "":
 		err = errors.New("no owner")
 	case j.Status == "":

@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -57,6 +58,9 @@ func (k Kind) String() string {
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
+
+// ParseKind returns the kind of this name; Unknown for any other name.
+func ParseKind(name string) Kind { return Kind(max(0, slices.Index(kindNames[:], name))) }
 
 // Error is an error with a kind and a sentence that may be shown to the client.
 type Error struct {

@@ -27,11 +27,16 @@ func KeyedID(owner, key string) ID {
 // ParseID accepts the canonical form alone: no upper case, braces or URN prefix,
 // so that one job has one URL. Anything else is NotFound: it names no job.
 func ParseID(s string) (ID, error) {
-	u, err := uuid.Parse(s)
-	if err != nil || u.String() != s {
+	if !ID(s).canonical() {
 		return "", Errorf(NotFound, "there is no job %.40q; a job is named by the UUID in the Location of its submit", s)
 	}
 	return ID(s), nil
 }
 
 func (id ID) String() string { return string(id) }
+
+// canonical reports whether id is a UUID in its canonical form.
+func (id ID) canonical() bool {
+	u, err := uuid.Parse(string(id))
+	return err == nil && u.String() == string(id)
+}

@@ -69,6 +69,10 @@ type Job struct {
 
 	// What follows is internal and never shown to clients.
 
+	// UID names this life of a job under an idempotency key, since the key names the next
+	// life of a deleted job by the same ID. Empty for jobs without a key, whose ID is of one
+	// life. See [Job.ObjectID].
+	UID ID `json:"uid,omitempty"`
 	// Owner is Principal.Owner of who submitted the job.
 	Owner string `json:"owner"`
 	// Revision is a fresh random token in each write. It tells a writer whose answer
@@ -87,6 +91,8 @@ type Job struct {
 	// Unaccepted marks a failed job whose submit was answered with an error: no client
 	// was promised anything, and a repeat under its idempotency key may try again.
 	Unaccepted bool `json:"unaccepted,omitempty"`
+	// Refused is the Kind of a commit's refusal of the uploaded image; empty for none.
+	Refused string `json:"refused,omitempty"`
 	// Deleted marks a job whose deletion has begun: for everything but its deletion it
 	// does not exist any more.
 	Deleted bool `json:"deleted,omitempty"`
@@ -121,6 +127,16 @@ type Job struct {
 	// Upload is how the image can still be put into storage; set only in what
 	// the service returns of a job that awaits its direct upload.
 	Upload *Upload `json:"-"`
+}
+
+// ObjectID names what belongs to this life of the job alone: its input, its output and its
+// usage record. What arrives late for a deleted life, such as an upload by a URL that is
+// still valid, never becomes part of the next one.
+func (j *Job) ObjectID() ID {
+	if j.UID != "" {
+		return j.UID
+	}
+	return j.ID
 }
 
 // end is when the job came to its end, also where its worker does not say.

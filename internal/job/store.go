@@ -45,6 +45,8 @@ const (
 // Objects keeps the bytes of images, in bounded memory whatever their size. It is
 // strongly consistent like [Documents], and safe for concurrent use.
 //
+// The id of an object is [Job.ObjectID].
+//
 // Expected failures have these kinds: NotFound, Conflict, Exhausted (too many requests right
 // now), Unavailable, Misconfigured, Canceled. An error of the
 // reader passed to Stage comes back as it is.

@@ -47,7 +47,7 @@ func (j *Job) Requeue(now time.Time) {
 	if j.Status == Failed && j.Attempts > 0 && j.BilledAt.IsZero() {
 		j.BilledAt = j.end()
 	}
-	j.Status, j.Message, j.Attempts, j.Interruptions = Pending, "", 0, 0
+	j.Status, j.Message, j.Refused, j.Attempts, j.Interruptions = Pending, "", "", 0, 0
 	j.Worker, j.LeaseUntil, j.StartedAt, j.EndedAt = "", time.Time{}, time.Time{}, time.Time{}
 	j.NotBefore, j.RedrivenAt = time.Time{}, now.UTC()
 }

@@ -20,7 +20,8 @@ type Upload struct {
 
 // Presigner makes such requests, without asking anybody.
 type Presigner interface {
-	// PresignInput returns the request that puts the input of a job: exactly size bytes
+	// PresignInput returns the request that puts the input of a job, by its
+	// [Job.ObjectID]: exactly size bytes
 	// of exactly this type, once, until ttl is over at the latest.
 	PresignInput(ctx context.Context, id ID, contentType string, size int64, ttl time.Duration) (*Upload, error)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // UsageRecord is what one ended job has used. It is written once, at
-// usage/{owner}/{yyyy-mm-dd}/{job_id}, under the day (UTC) on which the job ended: the
+// usage/{owner}/{yyyy-mm-dd}/{id}, where id is [Job.ObjectID], under the day (UTC) on which the job ended: the
 // first time, where it was put back thereafter.
 type UsageRecord struct {
 	JobID             ID        `json:"job_id"`
@@ -37,7 +37,7 @@ func (j *Job) RecordUsage(ctx context.Context, ledger Ledger) error {
 	u := usageOf(j)
 	record, err := json.Marshal(u)
 	if err == nil {
-		err = ledger.RecordUsage(ctx, u.Owner, u.EndedAt, u.JobID, record)
+		err = ledger.RecordUsage(ctx, u.Owner, u.EndedAt, j.ObjectID(), record)
 	}
 	if err != nil {
 		return Wrap(KindOf(err), err, "the job's usage could not be recorded; try again later")

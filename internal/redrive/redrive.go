@@ -130,7 +130,7 @@ func (r *Redriver) judge(ctx context.Context, j *job.Job, opts Options) (Result,
 	case !j.UploadUntil.IsZero():
 		return NeverUploaded, nil
 	case seen.Status == job.Failed:
-		_, err := r.Store.Stat(ctx, job.Input, j.ID)
+		_, err := r.Store.Stat(ctx, job.Input, j.ObjectID())
 		if job.KindOf(err) == job.NotFound {
 			return ImageGone, nil
 		}

@@ -3,9 +3,11 @@
 // Keys written, all in one bucket:
 //
 //	jobs/{job_id}                              the job document, application/json
-//	input/{job_id}                             the image as it came
-//	output/{job_id}                            the result
-//	usage/{owner}/{yyyy-mm-dd}/{job_id}        a usage record, application/json
+//	input/{id}                                 the image as it came
+//	output/{id}                                the result
+//	usage/{owner}/{yyyy-mm-dd}/{id}            a usage record, application/json
+//
+// The id is the job_id or, of a job under an idempotency key, its document's uid.
 //
 // Rights needed (IAM actions): s3:PutObject, s3:GetObject, s3:DeleteObject and
 // s3:AbortMultipartUpload on the objects, and s3:ListBucket on the bucket: for

@@ -13,8 +13,8 @@ import (
 
 // Commit takes the image that was uploaded for an announced job: it is looked at, not
 // read as a whole, and the job is queued. It may be repeated. An image that must not be
-// accepted fails the job and is removed. Conflict when nothing is uploaded yet, or too
-// late.
+// accepted fails the job and is removed; a repeated commit returns the same refusal.
+// Conflict when nothing is uploaded yet, or too late.
 func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace map[string]string) (*job.Job, error) {
 	j, to, err := s.authz.Commit(ctx, who, id)
 	if err != nil {
@@ -22,10 +22,16 @@ func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	}
 	docs := to.Documents
 	switch {
+	case j.Refused != "":
+		return nil, s.refusedBefore(ctx, to, j)
 	case j.Status != job.Pending:
 		return s.effective(j), nil // committed before, or over
 	case j.UploadUntil.IsZero():
-		return s.commitAgain(ctx, docs, j, trace)
+		j, err := s.commitAgain(ctx, docs, j, trace)
+		if errors.Is(err, errBeingDeleted) {
+			return s.Commit(ctx, who, id, trace) // it finds no job, or the next one of its key
+		}
+		return j, err
 	case s.now().After(j.UploadUntil):
 		return nil, job.Errorf(job.Conflict, "the time for this upload is over; submit the image again")
 	}
@@ -35,7 +41,11 @@ func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	}
 	switch job.KindOf(err) {
 	case job.TooLarge, job.Unsupported, job.Invalid:
-		return nil, s.reject(ctx, to, j, err)
+		err = s.reject(ctx, to, j, err)
+		if job.KindOf(err) == job.Conflict { // another commit was faster, or a submit that brought the image
+			return s.Commit(ctx, who, id, trace)
+		}
+		return nil, err
 	}
 	if err != nil {
 		return nil, err
@@ -66,7 +76,7 @@ func (s *Service) commitAgain(ctx context.Context, docs job.Documents, j *job.Jo
 
 // inspectStored looks at an uploaded image through a ranged read, or a few.
 func (s *Service) inspectStored(ctx context.Context, objects job.Objects, j *job.Job) (job.Media, error) {
-	r := &rangedReader{ctx: ctx, objects: objects, id: j.ID, left: maxRangedReads}
+	r := &rangedReader{ctx: ctx, objects: objects, id: j.ObjectID(), left: maxRangedReads}
 	head := make([]byte, job.HeadSize)
 	n, _ := r.ReadAt(head, 0)
 	switch {
@@ -104,13 +114,20 @@ func (s *Service) inspectStored(ctx context.Context, objects job.Objects, j *job
 // reject fails a job whose uploaded image must not be accepted.
 func (s *Service) reject(ctx context.Context, to authz.Writer, j *job.Job, why error) error {
 	j.Status, j.Message, j.UploadUntil, j.EndedAt = job.Failed, job.MessageOf(why), time.Time{}, s.now().UTC()
-	if _, err := to.Documents.Swap(ctx, j.Stamp(s.now())); err != nil && job.KindOf(err) != job.Conflict {
+	j.Refused = job.KindOf(why).String()
+	if _, err := to.Documents.Swap(ctx, j.Stamp(s.now())); err != nil {
 		return err
 	}
-	if err := to.Objects.Remove(ctx, job.Input, j.ID, ""); err != nil {
+	return s.refusedBefore(ctx, to, j)
+}
+
+// refusedBefore returns the refusal that the document has. It removes the image, which an
+// earlier commit may not have done.
+func (s *Service) refusedBefore(ctx context.Context, to authz.Writer, j *job.Job) error {
+	if err := to.Objects.Remove(ctx, job.Input, j.ObjectID(), ""); err != nil {
 		return err
 	}
-	return why
+	return job.Errorf(job.ParseKind(j.Refused), "%s", j.Message)
 }
 
 const (
@@ -155,6 +172,10 @@ func (r *rangedReader) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	defer c.Body.Close()
+	if r.tag != "" && c.Tag != r.tag {
+		r.failed = job.Errorf(job.Conflict, "the uploaded image changed while it was looked at; commit it again")
+		return 0, r.failed
+	}
 	r.total, r.tag = c.TotalSize, c.Tag
 	r.at, r.buf = off, make([]byte, min(int64(want), c.Size))
 	if _, err := io.ReadFull(c.Body, r.buf); err != nil {

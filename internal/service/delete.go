@@ -54,7 +54,7 @@ func (s *Service) remove(ctx context.Context, from authz.Remover, j *job.Job) (e
 		}
 	}
 	for _, section := range []job.Section{job.Input, job.Output} {
-		if err := from.Objects.Remove(ctx, section, j.ID, ""); err != nil {
+		if err := from.Objects.Remove(ctx, section, j.ObjectID(), ""); err != nil {
 			return err
 		}
 	}

@@ -7,13 +7,17 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"hash"
-	"io"
+	"time"
 
 	"claimcheck.example/internal/job"
 )
 
-// errBeingDeleted refuses a key whose job's deletion did not come to its end.
-var errBeingDeleted = job.Errorf(job.Conflict, "the job of this Idempotency-Key is being deleted; DELETE it again, or use a new key")
+// errBeingDeleted refuses a key whose job's deletion has not come to its end, or has just
+// done so.
+var errBeingDeleted = &job.Error{
+	Kind: job.Conflict, RetryAfter: time.Second,
+	Message: "the job of this Idempotency-Key is being deleted; try again shortly, DELETE it again, or use a new key",
+}
 
 // compare returns why the job that the key names is not the one of this submission.
 func (u *submit) compare(other *job.Job) error {
@@ -21,40 +25,6 @@ func (u *submit) compare(other *job.Job) error {
 	case other.Deleted:
 		return errBeingDeleted
 	case !sameSubmission(other, u.job):
-		return job.Errorf(job.Mismatch, sayKeyReused)
-	}
-	return nil
-}
-
-// storeImage makes the image visible, once. Under a key it does so only if there is none:
-// another submit that has stored its image is about to write the document, or died before
-// it could. With equal bytes this one may go on in its place.
-func (u *submit) storeImage(ctx context.Context) error {
-	if u.staged == nil || u.stored {
-		return nil
-	}
-	_, err := u.staged.Commit(ctx, job.Condition{Absent: u.in.Key != ""})
-	if u.in.Key != "" && job.KindOf(err) == job.Conflict {
-		err = u.compareStored(ctx)
-	}
-	u.stored = err == nil
-	return err
-}
-
-// compareStored reads the stored image and compares it with the staged one.
-func (u *submit) compareStored(ctx context.Context) error {
-	c, err := u.to.Objects.Open(ctx, job.Input, u.job.ID, job.OpenOptions{})
-	if err != nil {
-		return err
-	}
-	defer c.Body.Close()
-	sum := newDigest()
-	if c.TotalSize == u.staged.Size() {
-		if _, err := io.Copy(sum, c.Body); err != nil {
-			return job.Wrap(job.Unavailable, err, "")
-		}
-	}
-	if sum.hex() != u.job.Input.SHA256 {
 		return job.Errorf(job.Mismatch, sayKeyReused)
 	}
 	return nil
@@ -74,7 +44,7 @@ func (s *Service) resend(ctx context.Context, docs job.Documents, j *job.Job, tr
 		if job.KindOf(err) != job.Conflict {
 			return &next, err
 		}
-		if j, err = docs.Load(ctx, j.ID); err != nil {
+		if j, err = loadKeyed(ctx, docs, j.ID); err != nil {
 			return &next, err
 		}
 	}
@@ -88,14 +58,26 @@ func (s *Service) resend(ctx context.Context, docs job.Documents, j *job.Job, tr
 	return &effective, nil
 }
 
+// loadKeyed reads a document that was there a moment ago.
+func loadKeyed(ctx context.Context, docs job.Documents, id job.ID) (*job.Job, error) {
+	j, err := docs.Load(ctx, id)
+	if job.KindOf(err) == job.NotFound {
+		return nil, errBeingDeleted
+	}
+	return j, err
+}
+
 // awaitsUpload reports whether the image of j can still be uploaded directly.
 func (s *Service) awaitsUpload(j *job.Job) bool {
 	return j.Status == job.Pending && !j.Deleted && s.now().Before(j.UploadUntil)
 }
 
-// takeOver makes the next write of j replace a document that awaits its upload.
-func takeOver(j, announced *job.Job) {
+// takeOver makes the next write of the job replace a document that awaits its upload. The
+// job keeps the place of its own image: what the upload's URL still puts is never read.
+func (u *submit) takeOver(announced *job.Job) {
+	j := u.job
 	j.Version, j.CreatedAt, j.Extra = announced.Version, announced.CreatedAt, announced.Extra
+	u.former = announced.ObjectID()
 }
 
 // sameSubmission reports whether two submits under one key ask for the same. The hash of

@@ -84,7 +84,7 @@ func (u *submit) stageWhole(ctx context.Context, image io.Reader) error {
 	if u.preview != nil {
 		sink = io.MultiWriter(inspection, u.preview)
 	}
-	staged, err := u.to.Objects.Stage(ctx, job.Input, u.job.ID, u.job.Input.ContentType, io.TeeReader(image, sink))
+	staged, err := u.to.Objects.Stage(ctx, job.Input, u.job.ObjectID(), u.job.Input.ContentType, io.TeeReader(image, sink))
 	if err != nil {
 		return err
 	}

@@ -100,6 +100,7 @@ type submit struct {
 	earlier *job.Job   // what the key names already; nil for nothing
 	staged  job.Staged // the image; nil when it comes by a direct upload, or is not stored
 	stored  bool       // staged is in storage
+	former  job.ID     // whose input the document no longer names once the job is written; empty for none
 	over    bool       // the image is too large for a submit itself
 	preview job.Preview
 }
@@ -142,7 +143,7 @@ func (u *submit) lookUp(ctx context.Context) error {
 		u.job.ID = job.NewID()
 		return nil
 	}
-	u.job.ID = job.KeyedID(u.job.Owner, u.in.Key)
+	u.job.ID, u.job.UID = job.KeyedID(u.job.Owner, u.in.Key), job.NewID()
 	earlier, err := u.to.Documents.Load(ctx, u.job.ID)
 	switch {
 	case job.KindOf(err) == job.NotFound:
@@ -150,7 +151,7 @@ func (u *submit) lookUp(ctx context.Context) error {
 	case err != nil:
 		return err
 	case earlier.Unaccepted && !earlier.Deleted:
-		u.job.Version = earlier.Version
+		u.job.Version, u.former = earlier.Version, earlier.ObjectID()
 		return nil
 	}
 	u.earlier = earlier
@@ -197,19 +198,23 @@ func (u *submit) settle(ctx context.Context) (Outcome, error) {
 	for other := u.earlier; ; {
 		if other != nil {
 			if err := u.compare(other); err != nil {
+				u.unstore(settling, other)
 				return Outcome{}, err
 			}
 			if u.staged == nil || !u.s.awaitsUpload(other) {
+				u.unstore(settling, other)
 				return u.repeat(settling, other)
 			}
-			takeOver(j, other)
+			u.takeOver(other)
 		}
 		var err error
 		other, err = u.store(settling)
-		if job.KindOf(err) == job.Mismatch {
+		if errors.Is(err, errBeingDeleted) {
+			u.unstore(settling, nil)
 			return Outcome{}, err
 		}
 		if err == nil && other == nil {
+			u.removeInput(settling, u.former)
 			err = u.publish(settling)
 		}
 		if err != nil {
@@ -224,8 +229,8 @@ func (u *submit) settle(ctx context.Context) (Outcome, error) {
 // store puts image and document into storage. It returns another submit's document when
 // that one was faster.
 //
-// Without a key the two are written side by side. Under a key the image comes first, only
-// if there is none, so that no document ever belongs to another submit's image.
+// Without a key the two are written side by side. Under a key the image comes first, since
+// a repeat that finds the document sends the message.
 func (u *submit) store(ctx context.Context) (other *job.Job, err error) {
 	if u.in.Key == "" {
 		image := make(chan error, 1)
@@ -252,9 +257,35 @@ func (u *submit) put(ctx context.Context) (other *job.Job, err error) {
 		u.job.Version = version
 		return nil, nil
 	case job.KindOf(err) == job.Conflict:
-		return u.to.Documents.Load(ctx, u.job.ID)
+		return loadKeyed(ctx, u.to.Documents, u.job.ID)
 	}
 	return nil, err
+}
+
+// storeImage makes the image visible, once, where no other job's image is.
+func (u *submit) storeImage(ctx context.Context) error {
+	if u.staged == nil || u.stored {
+		return nil
+	}
+	_, err := u.staged.Commit(ctx, job.Condition{})
+	u.stored = err == nil
+	return err
+}
+
+// unstore removes the image of a submit that has lost to another one, whose document there
+// is, or nil. That document may be its own after all, written anew by a repeat.
+func (u *submit) unstore(ctx context.Context, other *job.Job) {
+	if u.stored && (other == nil || other.ObjectID() != u.job.ObjectID()) {
+		u.removeInput(ctx, u.job.ObjectID())
+	}
+}
+
+// removeInput removes an image that no document names. What stays after a failure is the
+// lifecycle rule's to remove.
+func (u *submit) removeInput(ctx context.Context, id job.ID) {
+	if id != "" {
+		_ = u.to.Objects.Remove(ctx, job.Input, id, "")
+	}
 }
 
 // publish makes the stored job one that goes on: it sends the message, or signs the request

@@ -340,16 +340,19 @@ func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, mes
 }
 
 // discard undoes the work of a worker that lost its lease. The output is removed only
-// when no other worker can use it: the job is deleted. One that failed may be put
+// when no other worker can use it: the job is deleted, whether or not its key names a new
+// job by now. One that failed may be put
 // back in this moment, and its next output be there already. Work on a job that was
 // deleted meanwhile is billed here: its client had it done.
 func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
+	ours := l.snapshot()
 	j, err := r.Store.Load(ctx, l.id)
+	deleted := job.KindOf(err) == job.NotFound || err == nil && (j.Deleted || j.ObjectID() != ours.ObjectID())
 	switch {
-	case err == nil && j.Status == job.Failed && !j.Deleted:
+	case err == nil && j.Status == job.Failed && !deleted:
 		return Outcome{Verdict: Done, Job: j, Err: cause}
-	case job.KindOf(err) == job.NotFound, err == nil && j.Deleted:
-		if err := errors.Join(r.Store.Remove(ctx, job.Output, l.id, ""), r.billDeleted(ctx, l)); err != nil {
+	case deleted:
+		if err := errors.Join(r.Store.Remove(ctx, job.Output, ours.ObjectID(), ""), r.billDeleted(ctx, l)); err != nil {
 			return Outcome{Verdict: Later, After: restAfter(nil, 1), Job: j, Err: errors.Join(cause, err)}
 		}
 		return Outcome{Verdict: Done, Job: j, Err: cause}

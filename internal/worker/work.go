@@ -33,7 +33,7 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 		}
 	}()
 	j := l.snapshot()
-	in, err := r.Store.Open(ctx, job.Input, j.ID, job.OpenOptions{})
+	in, err := r.Store.Open(ctx, job.Input, j.ObjectID(), job.OpenOptions{})
 	if job.KindOf(err) == job.NotFound {
 		return result{}, job.Wrap(job.Invalid, err, "the job's image is no longer in storage")
 	}
@@ -41,6 +41,9 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 		return result{}, byStorage(err)
 	}
 	defer in.Body.Close()
+	if j.Input.Tag != "" && in.Tag != j.Input.Tag {
+		return result{}, job.Wrap(job.Corrupt, errors.New("input has another entity tag than its document says"), "the job's image in storage is not the one that was submitted")
+	}
 	image := &inputReader{r: in.Body, sum: sha256.New()}
 	if j.Input.Width == 0 {
 		image.inspection = r.Inspector.Inspect(r.MaxPixels)
@@ -61,7 +64,7 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 			return result{}, err
 		}
 	}
-	staged, err := r.Store.Stage(ctx, job.Output, j.ID, out.ContentType, body)
+	staged, err := r.Store.Stage(ctx, job.Output, j.ObjectID(), out.ContentType, body)
 	if err != nil && made.failed == nil {
 		err = byStorage(err)
 	}
@@ -119,7 +122,7 @@ func (r *Runner) publish(ctx context.Context, l *lease, staged job.Staged) (tag 
 		if job.KindOf(err) != job.Conflict {
 			return tag, byStorage(err)
 		}
-		there, err := r.Store.Stat(ctx, job.Output, j.ID)
+		there, err := r.Store.Stat(ctx, job.Output, j.ObjectID())
 		switch {
 		case job.KindOf(err) == job.NotFound:
 			cond = job.Condition{Absent: true}

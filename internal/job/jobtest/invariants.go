@@ -67,6 +67,8 @@ func CheckStep(was, is *job.Job) error {
 		return fmt.Errorf("job %s: its created_at changed", is.ID)
 	case !sameExtra(was, is):
 		return fmt.Errorf("job %s: lost what another release has written: %s became %s", is.ID, was.Extra, is.Extra)
+	case was.UID != is.UID && was.UploadUntil.IsZero():
+		return fmt.Errorf("job %s: its uid changed from %q to %q", is.ID, was.UID, is.UID)
 	case !was.BilledAt.IsZero() && !was.BilledAt.Equal(is.BilledAt):
 		return fmt.Errorf("job %s: was billed at %s, and then at %s", is.ID, was.BilledAt, is.BilledAt)
 	case is.Status == job.Pending && !was.RedrivenAt.Equal(is.RedrivenAt):

@@ -86,10 +86,13 @@ func (q *Queue) checkSend(m job.Message) {
 	}
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	if _, ok := q.store.docs[m.JobID]; !ok {
+	input := m.JobID
+	if raw, ok := q.store.docs[m.JobID]; !ok {
 		q.tb.Errorf("jobtest: a message was sent for job %s, which has no document", m.JobID)
+	} else if j, err := decode(raw); err == nil {
+		input = j.ObjectID()
 	}
-	if _, ok := q.store.objects[place{job.Input, m.JobID}]; !ok {
+	if _, ok := q.store.objects[place{job.Input, input}]; !ok {
 		q.tb.Errorf("jobtest: a message was sent for job %s, which has no input", m.JobID)
 	}
 }

@@ -151,7 +151,7 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 			s.check(CheckStep(was, j))
 		}
 		if j.Status == job.Completed {
-			if _, ok := s.objects[place{job.Output, j.ID}]; !ok {
+			if _, ok := s.objects[place{job.Output, j.ObjectID()}]; !ok {
 				s.tb.Errorf("jobtest: job %s was completed, but its output is not there", j.ID)
 			}
 		}

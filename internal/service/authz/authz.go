@@ -72,7 +72,7 @@ func (a *Authorizer) Output(ctx context.Context, who job.Caller, id job.ID) (*jo
 		return nil, nil, err
 	}
 	return j, func(ctx context.Context, o job.OpenOptions) (*job.Content, error) {
-		return a.c.Store.Open(ctx, job.Output, id, o)
+		return a.c.Store.Open(ctx, job.Output, j.ObjectID(), o)
 	}, nil
 }
 

@@ -207,6 +207,7 @@ func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) e
 	}
 	r.records = len(objects["usage"])
 	pictures := map[string]string{} // SHA-256 → id
+	named := map[string]bool{}      // the objects that a document names
 	for id, o := range objects["jobs"] {
 		j, err := a.document(ctx, *o.Key)
 		if err != nil {
@@ -218,11 +219,13 @@ func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) e
 			}
 			pictures[sum] = id
 		}
-		r.document(s, c, j, objects["output"][id].Key != nil, objects["usage"][id].Key != nil)
+		object := string(j.ObjectID())
+		named[object] = true
+		r.document(s, c, j, objects["output"][object].Key != nil, objects["usage"][object].Key != nil)
 	}
 	for section, makers := range makers {
 		for id, o := range objects[section] {
-			if objects["jobs"][id].Key == nil {
+			if !named[id] {
 				r.orphans++ // of a submit or a deletion that was cut off; the lifecycle rule's
 				if !s.explains(*o.LastModified, makers...) {
 					r.breaks("%s of %s is left without a job, and nothing was amiss", *o.Key, o.LastModified.Format(time.RFC3339Nano))

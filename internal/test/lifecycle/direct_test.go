@@ -19,6 +19,12 @@ import (
 // uploaded puts an image where a direct upload would.
 func (s *system) uploaded(t *testing.T, id job.ID, contentType, image string) {
 	t.Helper()
+	s.putInput(t, s.document(t, id).ObjectID(), contentType, image)
+}
+
+// putInput stores an image under the id of a job's objects.
+func (s *system) putInput(t *testing.T, id job.ID, contentType, image string) {
+	t.Helper()
 	staged, err := s.store.Stage(t.Context(), job.Input, id, contentType, strings.NewReader(image))
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,6 @@ type promise struct {
 	announced bool // awaits its upload
 	maybeGone bool // a delete was asked for, and may have gone half-way
 	gone      bool // a delete was answered well
-	reborn    bool // another job of the same key was deleted: it may have a bill of its own
 }
 
 type model struct {
@@ -106,7 +105,7 @@ func (m *model) submit(rt *rapid.T) {
 	}
 	p.image, p.accepted = m.imageOf(in), true
 	if p.gone { // a new job under an old key
-		p.maybeGone, p.gone, p.reborn = false, false, true
+		p.maybeGone, p.gone = false, false
 	}
 }
 
@@ -279,7 +278,7 @@ func (m *model) end() {
 			if got := m.s.output(m.t, id); got != strings.ToLower(p.image) {
 				m.rt.Fatalf("job %s of %q has the output %q", id, p.image, got)
 			}
-			if n := m.s.ledger.bills(id); n != 1 && !p.reborn {
+			if n := m.s.ledger.bills(m.s.document(m.t, id).ObjectID()); n != 1 {
 				m.rt.Fatalf("job %s was billed %d times", id, n)
 			}
 		}

@@ -89,7 +89,7 @@ func (p *Process) API() (*API, error) {
 	handler, routes := httpapi.New(httpapi.Options{
 		Hosts: hosts, Uploads: uploads,
 		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
-		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
+		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, Outputs: newOutputs(c), CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
 	})
 	a.Handler = telemetry.Handler(telemetry.HandlerOptions{
 		Providers: tel.providers, Metrics: tel.metrics, Routes: routes, Quiet: []string{"/health", "/ready"},

@@ -80,6 +80,12 @@ func newLimiter(c *config.Config, partBytes int) *limiter.Limiter {
 	})
 }
 
+// newOutputs returns the places of the outputs that are sent at once. Each holds a buffer, a
+// connection of its client and one of the storage.
+func newOutputs(c *config.Config) *limiter.Pool {
+	return limiter.NewPool(limiter.PoolOptions{Places: c.MaxOutputs, Wait: 10 * time.Second, Of: "outputs"})
+}
+
 // openBackends chooses the backends by the locations in c. It dials no backend, and loads the AWS
 // settings only for what lives on AWS.
 func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (*backends, error) {

@@ -42,6 +42,7 @@ type Config struct {
 	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" envDefault:"30s"`
 	MaxUploads     int           `env:"MAX_UPLOADS" envDefault:"128"`
 	MaxWaiters     int           `env:"MAX_WAITERS" envDefault:"256"`
+	MaxOutputs     int           `env:"MAX_OUTPUTS" envDefault:"128"`
 	MaxInlineBytes Bytes         `env:"MAX_INLINE_BYTES"` // zero: see InlineBytes
 	UploadTTL      time.Duration `env:"UPLOAD_TTL" envDefault:"1h"`
 	RateLimit      Rate          `env:"RATE_LIMIT"`
@@ -195,6 +196,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	require(c.IdleTimeout >= time.Second, "IDLE_TIMEOUT: %s is out of range (at least 1s)", c.IdleTimeout)
 	require(c.MaxUploads >= 1, "MAX_UPLOADS: %d is out of range (at least 1)", c.MaxUploads)
 	require(c.TrustedProxies >= 0 && c.TrustedProxies <= 100, "TRUSTED_PROXIES: %d is out of range (0 to 100)", c.TrustedProxies)
+	require(c.MaxOutputs >= 1, "MAX_OUTPUTS: %d is out of range (at least 1)", c.MaxOutputs)
 	require(c.MaxWaiters >= 0, "MAX_WAITERS: %d is negative", c.MaxWaiters)
 	require(c.UploadTTL >= time.Minute && c.UploadTTL <= 7*24*time.Hour, "UPLOAD_TTL: %s is out of range (1m to 168h)", c.UploadTTL)
 	require(c.Concurrency >= 1 && c.Concurrency <= 1000, "CONCURRENCY: %d is out of range (1 to 1000)", c.Concurrency)

@@ -75,6 +75,8 @@ type Options struct {
 	InlineBytes int64
 	// Limiter bounds the memory of uploads; nil: there is no bound.
 	Limiter *limiter.Limiter
+	// Outputs bounds the outputs that are sent at once; nil: there is no bound.
+	Outputs *limiter.Pool
 	// IdleTimeout bounds each wait for the next bytes of a body, or for the client to
 	// take the next bytes of an answer; zero: 30 s.
 	IdleTimeout time.Duration

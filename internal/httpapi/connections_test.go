@@ -196,16 +196,16 @@ func TestTrickle(t *testing.T) {
 	wantNothing(t, s)
 }
 
-// TestSlowUploadsYield has clients on slow lines take every large buffer, each by one that
-// it fills at a trickle: who comes after them gets one all the same, and only as many are
+// TestSlowUploadsYield has clients on slow lines take every large buffer that their owner may
+// have, each by one that it fills at a trickle: who comes after them gets one all the same, and only as many are
 // broken off as others wait.
 func TestSlowUploadsYield(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "IDLE_TIMEOUT=9s")
 	image := append(small(t), make([]byte, 1<<20)...)
-	ended := make(chan string, 12)
+	ended := make(chan string, 6)
 	var begun sync.WaitGroup
-	for range 12 {
+	for range 6 {
 		c := dial(t, s)
 		begun.Add(1)
 		go func() {

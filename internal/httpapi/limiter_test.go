@@ -2,19 +2,25 @@ package httpapi_test
 
 import (
 	"bytes"
-	"errors"
+	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/httpapi"
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/job/jobtest"
 	"claimcheck.example/internal/limiter"
+	"claimcheck.example/internal/service"
 )
 
 // TestUploadWaitsForItsTurn has the only large upload take its time. Another one waits
@@ -46,35 +52,122 @@ func TestUploadWaitsForItsTurn(t *testing.T) {
 	}
 }
 
-// TestNoRoomInTime takes all the room there is: whatever else comes gets 429, unread.
+// TestNoRoomInTime takes all the room there is: of whatever else comes no more than the head
+// is read, then it gets 429.
 func TestNoRoomInTime(t *testing.T) {
 	t.Parallel()
-	share := limiter.Share{Bytes: 1 << 10, Uploads: 1, Wait: time.Millisecond}
+	share := limiter.Share{Bytes: 8 << 10, Uploads: 1, Wait: time.Millisecond}
 	room := limiter.New(limiter.Options{Small: share, Large: share})
 	for _, size := range []int64{1, 0} {
 		if _, err := room.Acquire(t.Context(), "another", size); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h, _ := httpapi.New(httpapi.Options{Auth: httpapi.Anonymous{}, Logger: slog.New(slog.DiscardHandler), Limiter: room, MaxImageBytes: 1 << 20, Now: time.Now})
+	h := handler(t, func(o *httpapi.Options) { o.Limiter = room })
+	img := append(small(t), make([]byte, 8<<10)...)
+	contentType, form := apptest.Form(t, img)
 	tests := map[string]struct {
 		contentType string
+		body        []byte
 		length      int64
 	}{
-		"small":        {"image/png", 1 << 10},
-		"large":        {"image/png", 1 << 20},
-		"size unknown": {"image/png", -1},
-		"a form":       {"multipart/form-data; boundary=x", 2 << 10},
+		"small":        {"image/png", img, 8 << 10},
+		"large":        {"image/png", img, 1 << 20},
+		"size unknown": {"image/png", img, -1},
+		"a form":       {contentType, form, int64(len(form))},
 	}
 	for name, tt := range tests {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/jobs", iotest.ErrReader(errors.New("was read")))
+		body := &counted{r: bytes.NewReader(tt.body)}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/jobs", body)
 		r.ContentLength = tt.length
 		r.Header.Set("Content-Type", tt.contentType)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		after, err := strconv.Atoi(w.Header().Get("Retry-After"))
-		if w.Code != http.StatusTooManyRequests || err != nil || after < 1 || after > 4 {
-			t.Errorf("%s: %d, Retry-After %q: %s", name, w.Code, w.Header().Get("Retry-After"), w.Body)
+		if w.Code != http.StatusTooManyRequests || err != nil || after < 1 || after > 4 || body.n > 4<<10 {
+			t.Errorf("%s: %d, Retry-After %q, %d bytes are read: %s", name, w.Code, w.Header().Get("Retry-After"), body.n, w.Body)
 		}
 	}
+}
+
+// TestNoOutputInTime takes the only place of outputs: another output is refused before
+// storage is asked.
+func TestNoOutputInTime(t *testing.T) {
+	t.Parallel()
+	places := limiter.NewPool(limiter.PoolOptions{Places: 1, Wait: time.Millisecond, Of: "outputs"})
+	if _, ok := places.TryAcquire("another"); !ok {
+		t.Fatal("there is no place")
+	}
+	h := handler(t, func(o *httpapi.Options) { o.Outputs = places })
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/jobs/"+job.NewID().String()+"/output", nil))
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many outputs") {
+		t.Errorf("%d, Retry-After %q: %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+	}
+}
+
+// TestStalledOutputsGiveWay has a client take nothing of the only output that may be sent.
+// The next output is sent all the same, long before the idle timeout.
+func TestStalledOutputsGiveWay(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t, "MAX_OUTPUTS=1", "IDLE_TIMEOUT=1h", "PROCESSOR=exec:cat")
+	image := append(small(t), make([]byte, 16<<20)...)
+	a := s.Submit(t, image)
+	defer s.StartWorker(t)()
+	location := apptest.Await(t, a.Header.Get("Location")).Header.Get("Location")
+	c := dial(t, s)
+	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", strings.TrimPrefix(location, s.URL))
+	if _, err := c.Read(make([]byte, 1)); err != nil { // the output is under way
+		t.Fatal(err)
+	}
+	if a := apptest.Get(t, location); a.StatusCode != http.StatusOK || len(a.Bytes) != len(image) {
+		t.Errorf("%s, %d bytes", a.Status, len(a.Bytes))
+	}
+}
+
+// handler returns the handler of a service over twins that take everything for a PNG, with
+// options that change sets.
+func handler(t *testing.T, change func(*httpapi.Options)) http.Handler {
+	t.Helper()
+	store := jobtest.NewStore(t)
+	o := httpapi.Options{
+		Service: service.New(service.Config{
+			Store: store, Queue: jobtest.NewQueue(t, store), Monitor: allows{}, Rules: anything{}, Inspector: anything{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+			Limits: service.Limits{MaxBytes: 1 << 20, InlineBytes: 1 << 20, MaxPixels: 1 << 20, UploadTTL: time.Hour, Retention: time.Hour, Settle: time.Minute},
+		}),
+		Auth: httpapi.Anonymous{}, Logger: slog.New(slog.DiscardHandler), MaxImageBytes: 1 << 20, Now: time.Now,
+	}
+	change(&o)
+	h, _ := httpapi.New(o)
+	return h
+}
+
+type allows struct{}
+
+func (allows) Decide(context.Context, job.Access) job.Decision { return job.Decision{Allow: true} }
+
+type anything struct{}
+
+func (anything) Accepts(string) bool                                    { return true }
+func (anything) CheckParams(job.Media, json.RawMessage) error           { return nil }
+func (anything) Detect([]byte) string                                   { return "image/png" }
+func (anything) Refusal([]byte, func(string) bool) string               { return "no image" }
+func (anything) Inspect(int64) job.Inspection                           { return anything{} }
+func (anything) InspectAt(io.ReaderAt, int64, int64) (job.Media, error) { return job.Media{}, nil }
+func (anything) Write(p []byte) (int, error)                            { return len(p), nil }
+func (anything) Finish() (job.Media, error)                             { return job.Media{}, nil }
+
+// counted counts what is read of it.
+type counted struct {
+	r io.Reader
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
 }

@@ -1,14 +1,12 @@
 package httpapi
 
 import (
-	"io"
 	"net/http"
 	"regexp"
 	"strconv"
-	"sync"
-	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/limiter"
 )
 
 // oneRange is a Range header of exactly one byte range (RFC 9110, 14.1.2). Anything
@@ -21,6 +19,13 @@ func (a *api) output(w http.ResponseWriter, r *request) error {
 	id, err := job.ParseID(r.PathValue("job_id"))
 	if err != nil {
 		return err
+	}
+	var place *limiter.Lease
+	if a.Outputs != nil {
+		if place, err = a.Outputs.Acquire(r.Context(), r.who.Owner()); err != nil {
+			return err
+		}
+		defer place.Release()
 	}
 	j, c, err := a.Service.Output(r.Context(), r.who, id, func(j *job.Job) job.OpenOptions {
 		return conditions(r.Header, j.Output)
@@ -62,7 +67,7 @@ func (a *api) output(w http.ResponseWriter, r *request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	a.send(w, r, c)
+	a.send(w, r, c, place)
 	return nil
 }
 
@@ -83,38 +88,6 @@ func conditions(h http.Header, out *job.Media) (opts job.OpenOptions) {
 		opts.IfNoneMatch = out.Tag
 	}
 	return opts
-}
-
-// send passes the body on, with a bounded wait for the client. When either side breaks
-// off, fewer bytes than announced are written and the server cuts the connection, so
-// the client does not take a part for the whole.
-func (a *api) send(w http.ResponseWriter, r *request, c *job.Content) {
-	control := http.NewResponseController(w)
-	out := idleWriter{w, func() { control.SetWriteDeadline(time.Now().Add(a.IdleTimeout)) }}
-	buf := passing.Get().(*[]byte)
-	defer passing.Put(buf)
-	if n, err := io.CopyBuffer(out, c.Body, *buf); err != nil || n != c.Size {
-		a.Logger.WarnContext(r.Context(), "output broke off", "request_id", r.id, "sent", n, "of", c.Size, "error", err)
-	}
-}
-
-// passing holds the buffers through which outputs pass: large, since the kernel's calls
-// are most of what an output costs, but not larger than a slow client takes within the
-// idle timeout.
-var passing = sync.Pool{New: func() any {
-	b := make([]byte, 128<<10)
-	return &b
-}}
-
-// idleWriter renews the write deadline before each write.
-type idleWriter struct {
-	io.Writer
-	renew func()
-}
-
-func (w idleWriter) Write(p []byte) (int, error) {
-	w.renew()
-	return w.Writer.Write(p)
 }
 
 // unsatisfiable answers 416 for a range outside the output.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"time"
@@ -40,8 +41,7 @@ func (a *api) submit(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// take reads the submit, in whichever of its three forms it comes. An image has its room in
-// memory before a byte of it is read.
+// take reads the submit, in whichever of its three forms it comes.
 func (a *api) take(r *request) (service.Outcome, error) {
 	key, err := a.checkHeaders(r)
 	if err != nil {
@@ -54,12 +54,15 @@ func (a *api) take(r *request) (service.Outcome, error) {
 		}
 		in, err = readAnnouncement(r.Body)
 	} else {
-		release, aerr := a.acquire(r)
-		if aerr != nil {
-			return service.Outcome{}, aerr
+		var acquire func(context.Context) error
+		if a.needsRoom(r) {
+			room := &room{limiter: a.Limiter, r: r}
+			defer room.release()
+			r.Body = &headFirst{r.Body, room, headBytes}
+			acquire = room.acquire
 		}
-		defer release()
 		in, err = decode(r.Request, a.MaxImageBytes)
+		in.Acquire = acquire
 	}
 	if err != nil {
 		return service.Outcome{}, err
@@ -82,21 +85,6 @@ func (a *api) checkHeaders(r *request) (key string, err error) {
 		return "", tooLarge(a.MaxImageBytes)
 	}
 	return key, checkDigest(r.Request)
-}
-
-// acquire waits for the room in memory that the body needs by its announced size. While
-// others wait, a body that hardly comes gives way to them. An image that will be offered a
-// direct upload needs no room.
-func (a *api) acquire(r *request) (release func(), err error) {
-	if a.Limiter == nil || r.ContentLength > a.InlineBytes && mediaTypeOf(r.Request) != "multipart/form-data" {
-		return func() {}, nil
-	}
-	lease, err := a.Limiter.Acquire(r.Context(), r.who.Owner(), max(r.ContentLength, 0))
-	if err != nil {
-		return nil, err
-	}
-	r.body.Hurry(lease.Wanted)
-	return lease.Release, nil
 }
 
 func mediaTypeOf(r *http.Request) string {

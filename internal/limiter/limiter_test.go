@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,16 +89,39 @@ func TestSharesDoNotStarveEachOther(t *testing.T) {
 	}
 }
 
-// TestOwnerWhoHoldsLeastComesFirst has one owner hold all places and wait for more, when
-// another one comes.
+// TestFairShares has one owner ask for all places. It gets as many as it leaves free, and so
+// does each owner that comes after it.
+func TestFairShares(t *testing.T) {
+	t.Parallel()
+	for places, want := range map[int][]int{1: {1, 0}, 2: {1, 1, 0}, 3: {2, 1, 0}, 12: {6, 3, 2, 1, 0}, 128: {64, 32, 16}} {
+		p := limiter.NewPool(limiter.PoolOptions{Places: places})
+		var got []int
+		for owner := range want {
+			n := 0
+			for ; n <= places; n++ {
+				if _, ok := p.TryAcquire(strconv.Itoa(owner)); !ok {
+					break
+				}
+			}
+			got = append(got, n)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("of %d places the owners have %v, want %v", places, got, want)
+		}
+	}
+	if _, ok := limiter.NewPool(limiter.PoolOptions{}).TryAcquire("a"); ok {
+		t.Error("there is a place among none")
+	}
+}
+
+// TestOwnerWhoHoldsLeastComesFirst has one owner hold all that it may and wait for more,
+// when others take the rest, and one more waits as well.
 func TestOwnerWhoHoldsLeastComesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := limited(3, 1)
-		var held []*limiter.Lease
-		for range 3 {
-			held = append(held, take(t, l, "many", small))
-		}
+		l := limited(4, 1)
+		many := []*limiter.Lease{take(t, l, "many", small), take(t, l, "many", small)}
+		others := []*limiter.Lease{take(t, l, "b", small), take(t, l, "c", small)}
 		var mu sync.Mutex
 		var order []string
 		var waiting sync.WaitGroup
@@ -111,12 +136,71 @@ func TestOwnerWhoHoldsLeastComesFirst(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		for _, lease := range held {
+		for _, lease := range append(others, many...) {
 			lease.Release()
 			synctest.Wait()
 		}
+		// Of the places that are free in the end it has half.
 		if want := []string{"none", "none yet", "many"}; !slices.Equal(order, want) {
 			t.Errorf("the turns were %q, want %q", order, want)
+		}
+		take(t, l, "late", small)
+		waiting.Wait()
+	})
+}
+
+// TestWaitersHaveFairShares has one owner wait for ever more places, and others come when
+// there is none free: they wait and get theirs, rather than being refused at once.
+func TestWaitersHaveFairShares(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := limited(1, 1)
+		lease := take(t, l, "many", small)
+		var waiting sync.WaitGroup
+		var refused, granted atomic.Int64
+		for range 3000 {
+			waiting.Go(func() {
+				if _, err := l.Acquire(t.Context(), "many", small); err != nil {
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if got, want := refused.Load(), int64(3000-2048); got != want {
+			t.Errorf("%d are refused at once, want %d", got, want)
+		}
+		waiting.Go(func() {
+			if got, err := l.Acquire(t.Context(), "none", small); err == nil {
+				granted.Add(1)
+				got.Release()
+			}
+		})
+		synctest.Wait()
+		lease.Release()
+		synctest.Wait()
+		if granted.Load() != 1 {
+			t.Error("the owner that has none is behind the one that waits 2048 times")
+		}
+		waiting.Wait()
+	})
+}
+
+// TestOnlyOwnersOfMoreGiveWay has owners of no more and of fewer places wait for one.
+func TestOnlyOwnersOfMoreGiveWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := limited(4, 1)
+		first := take(t, l, "many", small)
+		take(t, l, "many", small)
+		one := take(t, l, "one", small)
+		var waiting sync.WaitGroup
+		waiting.Go(func() { l.Acquire(t.Context(), "many", small) })
+		time.Sleep(2 * time.Second)
+		if one.Wanted() {
+			t.Error("an owner of one place gives way to an owner of two")
+		}
+		if !first.Wanted() {
+			t.Error("an owner does not give way to itself")
 		}
 		waiting.Wait()
 	})
@@ -163,7 +247,7 @@ func TestWanted(t *testing.T) {
 func TestSpare(t *testing.T) {
 	t.Parallel()
 	l := limited(1, 2)
-	take(t, l, "a", large)
+	upload := take(t, l, "a", large)
 	release, ok := l.TryAcquire()
 	if !ok {
 		t.Fatal("there is room for one more")
@@ -172,6 +256,7 @@ func TestSpare(t *testing.T) {
 		t.Error("there is no room left")
 	}
 	release()
+	upload.Release()
 	take(t, l, "a", large)
 }
 

@@ -79,6 +79,11 @@ func (u *submit) stage(ctx context.Context) error {
 }
 
 func (u *submit) stageWhole(ctx context.Context, image io.Reader) error {
+	if u.in.Acquire != nil {
+		if err := u.in.Acquire(ctx); err != nil {
+			return err
+		}
+	}
 	inspection := u.s.inspector.Inspect(u.s.limits.MaxPixels)
 	var sink io.Writer = inspection
 	if u.preview != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/limiter"
 	"claimcheck.example/internal/service/authz"
 )
 
@@ -18,7 +19,7 @@ type Limits struct {
 	// a direct upload. No more than MaxBytes.
 	InlineBytes int64
 	UploadTTL   time.Duration // how long a direct upload may take
-	Waiters     int           // how many callers may wait for the end of a job at once
+	Waiters     int           // how many callers may wait for the end of a job at once, shared fairly by owner
 	// Retention is how long a message lives in the queue. A job that has not been
 	// claimed by then never will be; its effective status is failed.
 	Retention time.Duration
@@ -59,7 +60,7 @@ type Service struct {
 	previewer job.Previewer
 	quota     job.Quota
 	limits    Limits
-	waiters   chan struct{} // one element for each caller who waits
+	waiters   *limiter.Pool // of callers who wait
 	draining  <-chan struct{}
 	now       func() time.Time
 	log       *slog.Logger
@@ -76,7 +77,7 @@ func New(c Config) *Service {
 	return &Service{
 		authz:     authz.New(authz.Config{Store: c.Store, Ledger: c.Ledger, Monitor: c.Monitor, Now: c.Now}),
 		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
-		limits: c.Limits, waiters: make(chan struct{}, c.Limits.Waiters), draining: c.Draining, now: c.Now, log: c.Logger,
+		limits: c.Limits, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), draining: c.Draining, now: c.Now, log: c.Logger,
 	}
 }
 

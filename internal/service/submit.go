@@ -25,6 +25,9 @@ type Submission struct {
 	// Rest is called once the image has been read to its end and before anything is
 	// stored; it returns the params that came after (or before) it. Nil: no params.
 	Rest func() (params json.RawMessage, err error)
+	// Acquire takes the room in memory that the image needs, before it is staged and after
+	// its head is known to be an image's. Nil: it needs none.
+	Acquire func(context.Context) error
 	// Key is the idempotency key; empty for none.
 	Key string
 	// Trace is the W3C trace context that travels with the message; may be nil.

@@ -10,19 +10,18 @@ import (
 
 // Wait returns the job's status once it is over, or when d has passed. It reads the
 // document at growing intervals: some 20 times in 20 seconds. waited is false when it
-// answered at once because as many callers as Limits.Waiters are waiting already.
+// answered at once because the caller's owner has its share of Limits.Waiters already.
 // When ctx ends first, or the service drains, its job is the last one read.
 func (s *Service) Wait(ctx context.Context, who job.Caller, id job.ID, d time.Duration) (j *job.Job, waited bool, err error) {
 	j, err = s.Status(ctx, who, id)
 	if err != nil || j.Status.Over() || d <= 0 {
 		return j, true, err
 	}
-	select {
-	case s.waiters <- struct{}{}:
-		defer func() { <-s.waiters }()
-	default:
+	place, ok := s.waiters.TryAcquire(who.Owner())
+	if !ok {
 		return j, false, nil
 	}
+	defer place.Release()
 	deadline := time.NewTimer(d)
 	defer deadline.Stop()
 	for pause := firstPause; ; pause = min(pause*3/2, longestPause) {

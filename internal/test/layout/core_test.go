@@ -10,8 +10,9 @@ import (
 // arrow points up, and none points from one of service, worker and redrive to another.
 var core = map[string][]string{
 	"job":           nil,
+	"limiter":       {"job"},
 	"job/jobtest":   {"job"},
-	"service":       {"job", "service/authz"},
+	"service":       {"job", "limiter", "service/authz"},
 	"service/authz": {"job"},
 	"worker":        {"job"},
 	"redrive":       {"job"},

@@ -23,7 +23,7 @@ func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator
 	})
 }
 
-// newMonitor returns the reference monitor, which logs each of its decisions: at every
+// newMonitor returns the reference monitor, which logs its decisions: at every
 // level where callers are told apart.
 func newMonitor(c *config.Config, log *slog.Logger) (job.Monitor, error) {
 	m, err := cedarauthz.New(cedarauthz.Options{PolicyFile: c.PolicyFile, AdminGroup: c.AdminGroup})
@@ -34,5 +34,5 @@ func newMonitor(c *config.Config, log *slog.Logger) (job.Monitor, error) {
 		log = telemetry.Audit(log)
 	}
 	log.Info("policies in force", "origin", m.Origin(), "sha256", m.Digest())
-	return cedarauthz.Logged(m, log), nil
+	return cedarauthz.Logged(m, log, c.LogDecisions == "all"), nil
 }

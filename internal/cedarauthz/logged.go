@@ -11,20 +11,22 @@ import (
 // maxLoggedGroups bounds the groups in one log record.
 const maxLoggedGroups = 20
 
-// Logged returns a monitor that asks m and writes each decision as one log record,
-// "access decision": who, what, which, allow or deny, by which policy and why, how
-// long. A denial also tells what the principal had to show: groups and address. It
+// Logged returns a monitor that asks m and writes decisions as log records, "access
+// decision": who, what, which, allow or deny, by which policy and why, how long. Unless all
+// is set it leaves out the ordinary read, which is what principals may see of their own:
+// the record of the request has the owner, the job and the status. A denial also tells what the principal had to show: groups and address. It
 // is written at level info, as an error when a policy could not be evaluated. Give it a
 // logger that leaves out neither, and that takes the request's id from the context.
 //
 // No e-mail address and nothing of the token is ever written.
-func Logged(m job.Monitor, log *slog.Logger) job.Monitor {
-	return &loggedMonitor{monitor: m, log: log}
+func Logged(m job.Monitor, log *slog.Logger, all bool) job.Monitor {
+	return &loggedMonitor{monitor: m, log: log, all: all}
 }
 
 type loggedMonitor struct {
 	monitor job.Monitor
 	log     *slog.Logger
+	all     bool
 }
 
 // explainer is a monitor that can also say why.
@@ -46,6 +48,9 @@ func (l *loggedMonitor) Decide(ctx context.Context, q job.Access) job.Decision {
 	}
 	took := time.Since(begin)
 
+	if !l.all && d.Allow && !why.failed && ordinaryRead(q) {
+		return d
+	}
 	level := slog.LevelInfo
 	if why.failed {
 		level = slog.LevelError
@@ -54,6 +59,15 @@ func (l *loggedMonitor) Decide(ctx context.Context, q job.Access) job.Decision {
 		l.log.LogAttrs(ctx, level, "access decision", attrs(q, d, why, took)...)
 	}
 	return d
+}
+
+// ordinaryRead reports whether a principal looks at what is its own.
+func ordinaryRead(q job.Access) bool {
+	switch q.Action {
+	case job.ActionReadStatus, job.ActionReadOutput, job.ActionReadUsage:
+		return q.Owner == q.Principal.Owner()
+	}
+	return false
 }
 
 func attrs(q job.Access, d job.Decision, why reason, took time.Duration) []slog.Attr {

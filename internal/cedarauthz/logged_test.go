@@ -86,7 +86,7 @@ func TestLogged(t *testing.T) {
 			}
 			m := newMonitor(t, o)
 			var log bytes.Buffer
-			logged := cedarauthz.Logged(m, slog.New(slog.NewJSONHandler(&log, nil)))
+			logged := cedarauthz.Logged(m, slog.New(slog.NewJSONHandler(&log, nil)), true)
 
 			if got, want := logged.Decide(t.Context(), tt.q), m.Decide(t.Context(), tt.q); got != want {
 				t.Errorf("Decide = %+v, want %+v", got, want)
@@ -111,6 +111,46 @@ func TestLogged(t *testing.T) {
 	}
 }
 
+// TestLoggedLeavesOutOrdinaryReads holds that writes, denials and looks at what is another's
+// are on record, whatever is left out.
+func TestLoggedLeavesOutOrdinaryReads(t *testing.T) {
+	t.Parallel()
+	staff := ann
+	staff.Groups = []string{"operators"}
+	mine, others := jobOf(ann.Owner(), job.Completed), jobOf(bob.Owner(), job.Completed)
+	tests := []struct {
+		name    string
+		q       job.Access
+		records int
+	}{
+		{"own status", job.Access{Principal: ann, Action: job.ActionReadStatus, Owner: ann.Owner(), Job: mine}, 0},
+		{"own output", job.Access{Principal: ann, Action: job.ActionReadOutput, Owner: ann.Owner(), Job: mine}, 0},
+		{"own usage", job.Access{Principal: ann, Action: job.ActionReadUsage, Owner: ann.Owner()}, 0},
+		{"submit", job.Access{Principal: ann, Action: job.ActionSubmit, Owner: ann.Owner()}, 1},
+		{"delete", job.Access{Principal: ann, Action: job.ActionDelete, Owner: ann.Owner(), Job: mine}, 1},
+		{"another's status", job.Access{Principal: ann, Action: job.ActionReadStatus, Owner: bob.Owner(), Job: others}, 1},
+		{"another's output, by an operator", job.Access{Principal: staff, Action: job.ActionReadOutput, Owner: bob.Owner(), Job: others}, 1},
+	}
+	for _, tt := range tests {
+		tt.q.Time = noon
+		var log bytes.Buffer
+		m := newMonitor(t, cedarauthz.Options{AdminGroup: "operators"})
+		logged := cedarauthz.Logged(m, slog.New(slog.NewJSONHandler(&log, nil)), false)
+		if got, want := logged.Decide(t.Context(), tt.q), m.Decide(t.Context(), tt.q); got != want {
+			t.Errorf("%s: Decide = %+v, want %+v", tt.name, got, want)
+		}
+		if n := strings.Count(log.String(), "\n"); n != tt.records {
+			t.Errorf("%s: %d records, want %d: %s", tt.name, n, tt.records, &log)
+		}
+	}
+	var log bytes.Buffer
+	broken := newMonitor(t, cedarauthz.Options{Policies: []byte(`@id("closed") forbid (principal, action, resource);`)})
+	cedarauthz.Logged(broken, slog.New(slog.NewJSONHandler(&log, nil)), false).Decide(t.Context(), tests[0].q)
+	if !strings.Contains(log.String(), `"decision":"deny"`) {
+		t.Errorf("a denied look at one's own is not on record: %s", &log)
+	}
+}
+
 // fixedMonitor is a monitor of another make, which cannot say why.
 type fixedMonitor job.Decision
 
@@ -120,7 +160,7 @@ func TestLoggedTakesAnyMonitor(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	want := job.Decision{Policy: "house-rule", Visible: true}
-	m := cedarauthz.Logged(fixedMonitor(want), slog.New(slog.NewTextHandler(&log, nil)))
+	m := cedarauthz.Logged(fixedMonitor(want), slog.New(slog.NewTextHandler(&log, nil)), true)
 	p := ann
 	for i := range 100 {
 		p.Groups = append(p.Groups, fmt.Sprintf("group-%d.", i))

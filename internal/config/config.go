@@ -46,7 +46,9 @@ type Config struct {
 	MaxInlineBytes Bytes         `env:"MAX_INLINE_BYTES"` // zero: see InlineBytes
 	UploadTTL      time.Duration `env:"UPLOAD_TTL" envDefault:"1h"`
 	RateLimit      Rate          `env:"RATE_LIMIT"`
-	LogExport      string        `env:"LOG_EXPORT" envDefault:"stderr"`
+	// LogDecisions is denied or all; writes and denials are on record with either.
+	LogDecisions string `env:"LOG_DECISIONS" envDefault:"denied"`
+	LogExport    string `env:"LOG_EXPORT" envDefault:"stderr"`
 
 	Issuers   []string `env:"OIDC_ISSUER"`
 	Audiences []string `env:"OIDC_AUDIENCE"`
@@ -208,6 +210,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	require(c.MaxOutputBytes > 0, "MAX_OUTPUT_BYTES must not be zero")
 	require(c.Grace >= 0, "SHUTDOWN_GRACE: %s is negative", c.Grace)
 	require(slices.Contains([]string{"auto", "json", "text", "gcp"}, c.LogFormat), "LOG_FORMAT: %q is not one of auto, json, text, gcp", c.LogFormat)
+	require(c.LogDecisions == "denied" || c.LogDecisions == "all", "LOG_DECISIONS: %q is not one of denied, all", c.LogDecisions)
 	require(c.LogExport == "stderr" || c.LogExport == "api", "LOG_EXPORT: %q is not one of stderr, api", c.LogExport)
 	require(c.LogExport != "api" || c.Cloud.Project != "", "GOOGLE_CLOUD_PROJECT is missing: LOG_EXPORT=api wants to know whose log it is")
 	for i, o := range c.CORSOrigins {

@@ -43,7 +43,7 @@ func records(t *testing.T, d service.Service, n int) (all []map[string]any) {
 func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)
-	d := service.Open(t, awstest.Start(t), "server", "ALLOW_ANONYMOUS=", "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "LOG_LEVEL=error", "LOG_FORMAT=json")
+	d := service.Open(t, awstest.Start(t), "server", "ALLOW_ANONYMOUS=", "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "LOG_LEVEL=error", "LOG_FORMAT=json", "LOG_DECISIONS=all")
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	get := func(path, token string) (requestID string) {
 		a := apptest.Get(t, d.URL+path, "Authorization", token, "Traceparent", "00-"+trace+"-b7ad6b7169203331-01")

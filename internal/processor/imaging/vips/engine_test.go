@@ -19,22 +19,26 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/processor/imaging/vips"
+	"claimcheck.example/internal/test/leftover"
 )
 
 // stranger is a program that speaks the protocol and misbehaves as it is asked to.
 var stranger string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "claimcheck-stranger-")
+	dir, remove, err := leftover.Dir("claimcheck-stranger-")
 	if err != nil {
 		panic(err)
 	}
 	stranger = filepath.Join(dir, "stranger")
 	if out, err := exec.Command("go", "build", "-o", stranger, "./testdata/stranger").CombinedOutput(); err != nil {
+		_ = remove()
 		panic(string(out))
 	}
 	code := m.Run()
-	os.RemoveAll(dir)
+	if err := remove(); err != nil {
+		panic(err)
+	}
 	os.Exit(code)
 }
 

@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"claimcheck.example/internal/test/leftover"
 	"claimcheck.example/internal/test/process"
 )
 
@@ -66,11 +67,11 @@ type figures struct {
 }
 
 func run(ctx context.Context, root, photo string, rounds int) error {
-	dir, err := os.MkdirTemp("", "claimcheck-pictures-")
+	dir, remove, err := leftover.Dir("claimcheck-pictures-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	w, err := open(ctx, root, dir)
 	if err != nil {
 		return err

@@ -8,13 +8,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"claimcheck.example/internal/test/leftover"
 )
 
 // shared is the program, which tests that run at once have in common.
 var shared struct {
 	sync.Mutex
-	users int
-	path  string
+	users  int
+	path   string
+	remove func() error
 }
 
 func acquire(tb testing.TB) string {
@@ -22,15 +25,16 @@ func acquire(tb testing.TB) string {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.users == 0 {
-		dir, err := os.MkdirTemp("", "claimcheck-imaging-")
+		dir, remove, err := leftover.Dir("claimcheck-imaging-")
 		if err != nil {
 			tb.Fatal(err)
 		}
+		shared.remove = remove
 		shared.path = filepath.Join(dir, "imaging")
 		cmd := exec.Command("go", "build", "-tags", "vips", "-o", shared.path, "claimcheck.example/cmd/imaging")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			os.RemoveAll(dir)
+			_ = remove()
 			tb.Fatalf("build cmd/imaging: %v: %s", err, out)
 		}
 	}
@@ -39,7 +43,9 @@ func acquire(tb testing.TB) string {
 		shared.Lock()
 		defer shared.Unlock()
 		if shared.users--; shared.users == 0 {
-			os.RemoveAll(filepath.Dir(shared.path))
+			if err := shared.remove(); err != nil {
+				tb.Error(err)
+			}
 		}
 	})
 	return shared.path

@@ -32,6 +32,9 @@ func (p *Provisioner) bucket(ctx context.Context) []*Step {
 	for _, plan := range []func(context.Context, bool) *Step{p.publicAccess, p.ownership, p.encryption} {
 		steps = append(steps, plan(ctx, there))
 	}
+	if s := p.bucketTransport(ctx, there); s != nil {
+		steps = append(steps, s)
+	}
 	steps = append(steps, p.lifecycle(ctx, there)...)
 	if len(p.w.Origins) > 0 {
 		steps = append(steps, p.cors(ctx, there))

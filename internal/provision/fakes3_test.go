@@ -48,6 +48,7 @@ type refusal struct {
 var absent = map[string]string{
 	"publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
 	"ownershipControls": "OwnershipControlsNotFoundError",
+	"policy":            "NoSuchBucketPolicy",
 	"encryption":        "ServerSideEncryptionConfigurationNotFoundError",
 	"cors":              "NoSuchCORSConfiguration",
 	"lifecycle":         "NoSuchLifecycleConfiguration",

@@ -17,10 +17,10 @@ import (
 //
 // Rights needed (IAM actions) to look: s3:ListBucket, s3:GetBucketPublicAccessBlock,
 // s3:GetBucketOwnershipControls, s3:GetEncryptionConfiguration,
-// s3:GetBucketVersioning, s3:GetLifecycleConfiguration; sqs:GetQueueUrl,
+// s3:GetBucketPolicy, s3:GetBucketVersioning, s3:GetLifecycleConfiguration; sqs:GetQueueUrl,
 // sqs:GetQueueAttributes, sqs:ListDeadLetterSourceQueues. To change, in addition:
 // s3:CreateBucket, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls,
-// s3:PutEncryptionConfiguration, s3:PutLifecycleConfiguration; sqs:CreateQueue,
+// s3:PutEncryptionConfiguration, s3:PutBucketPolicy, s3:PutLifecycleConfiguration; sqs:CreateQueue,
 // sqs:SetQueueAttributes.
 type Provisioner struct {
 	s3  *s3.Client

@@ -56,6 +56,9 @@ func (p *Provisioner) queues(ctx context.Context) ([]*Step, *queue) {
 		} else {
 			steps = append(steps, dead.atLeast("retention", attrRetention, retention), dead.encryption())
 		}
+		if s := dead.transport(); s != nil {
+			steps = append(steps, s)
+		}
 	}
 	steps = append(steps, mainFound)
 	if mainErr == nil && deadErr == nil {
@@ -64,6 +67,9 @@ func (p *Provisioner) queues(ctx context.Context) ([]*Step, *queue) {
 		} else {
 			steps = append(steps, main.retention(), main.atLeast("visibility", attrVisibility, seconds(p.w.Visibility)),
 				main.atLeast("long poll", attrWait, longPoll), main.encryption(), main.redrive(dead))
+		}
+		if s := main.transport(); s != nil {
+			steps = append(steps, s)
 		}
 		steps = append(steps, dead.redriveAllow(ctx, main))
 		if s := p.queuePromises(ctx, main); s != nil {

@@ -439,7 +439,7 @@ func TestDirectUpload(t *testing.T) {
 	if got := b.shown("noise.png", ".after"); got != "700×500" {
 		t.Errorf("it came back as %s", got)
 	}
-	if want, _ := os.ReadFile(path); object(t, s, "input/"+b.id("noise.png")) != string(want) {
+	if want, _ := os.ReadFile(path); imageOf(t, s, b.id("noise.png")) != string(want) {
 		t.Error("what is stored is not what was chosen")
 	}
 }

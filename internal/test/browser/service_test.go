@@ -1,6 +1,8 @@
 package browser
 
 import (
+	"cmp"
+	"encoding/json"
 	"io"
 	"strings"
 	"testing"
@@ -24,6 +26,16 @@ func object(t *testing.T, s *apptest.System, key string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// imageOf returns the image of a job, whose place the document names where the job has a key.
+func imageOf(t *testing.T, s *apptest.System, id string) string {
+	t.Helper()
+	var document struct{ UID string }
+	if err := json.Unmarshal([]byte(object(t, s, "jobs/"+id)), &document); err != nil {
+		t.Fatal(err)
+	}
+	return object(t, s, "input/"+cmp.Or(document.UID, id))
 }
 
 // jobs returns how many job documents there are.

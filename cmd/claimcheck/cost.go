@@ -14,25 +14,25 @@ import (
 
 // costCmd tells what a month costs, before the clouds do.
 type costCmd struct {
-	Jobs        float64       `default:"1e6" help:"Jobs a month (default ${default})."`
+	Jobs        float64       `default:"1e6" help:"Jobs per month (default ${default})."`
 	Size        byteSize      `default:"2MB" help:"Size of an image (default ${default})."`
 	OutputSize  *byteSize     `placeholder:"SIZE" help:"Size of a result (default: that of the image)."`
-	Polls       float64       `default:"3" help:"How often the status of a job is read (default ${default})."`
-	Outputs     float64       `default:"1" help:"How often the output of a job is fetched (default ${default})."`
-	Direct      bool          `help:"Images go to S3 by direct upload."`
-	Work        time.Duration `default:"1s" help:"How long a worker works at one job (default ${default})."`
-	Workers     int           `placeholder:"N" help:"Workers that run all the time (default: as few as can do the work)."`
-	Answer      time.Duration `default:"100ms" help:"How long the server works at one request, as if it had no others (default ${default})."`
-	Lease       time.Duration `env:"LEASE" default:"60s" help:"The lease of a job; it is renewed at each third (default ${default})."`
-	Days        float64       `env:"JOB_TTL_DAYS" default:"7" help:"How many days jobs are kept (default ${default})."`
-	Format      string        `enum:"table,json" default:"table" help:"table or json (default ${default})."`
-	Prices      string        `type:"existingfile" placeholder:"FILE" help:"Prices in place of the list prices that are built in."`
-	PrintPrices bool          `help:"Print the file of the built-in prices, with sources, to be changed and given to --prices."`
+	Polls       float64       `default:"3" help:"Status requests per job (default ${default})."`
+	Outputs     float64       `default:"1" help:"Output requests per job (default ${default})."`
+	Direct      bool          `help:"Count direct uploads to S3."`
+	Work        time.Duration `default:"1s" help:"Processing time of one job (default ${default})."`
+	Workers     int           `placeholder:"N" help:"Number of workers that run all month (default: the fewest that can do the work)."`
+	Answer      time.Duration `default:"100ms" help:"Time that the server spends on one request alone (default ${default})."`
+	Lease       time.Duration `env:"LEASE" default:"60s" help:"The lease of a job; the worker renews it after each third (default ${default})."`
+	Days        float64       `env:"JOB_TTL_DAYS" default:"7" help:"Days that jobs are kept (default ${default})."`
+	Format      string        `enum:"table,json" default:"table" help:"Output format: table or json (default ${default})."`
+	Prices      string        `type:"existingfile" placeholder:"FILE" help:"Use the prices in this file instead of the built-in list prices."`
+	PrintPrices bool          `help:"Print the built-in prices and their sources as a file that you can edit and pass to --prices."`
 }
 
 // Help is what --help says beside the flags.
 func (costCmd) Help() string {
-	return `The requests of a job are those that docs/costs.md lists. Server and workers are taken to run on Cloud Run with the instances of cloudbuild.yaml (a server of 1 vCPU and 512 MiB, workers of 1 vCPU and 2 GiB), bucket and queue to be at AWS; so each image crosses from one cloud to the other. Storage is that of a month in which as many jobs come as go.`
+	return `The estimate counts the requests that docs/costs.md lists. It assumes that server and workers run on Cloud Run with the instances of cloudbuild.yaml (a server of 1 vCPU and 512 MiB, workers of 1 vCPU and 2 GiB) and that bucket and queue are at AWS, so each image crosses from one cloud to the other. It assumes a month in which as many jobs expire as arrive, and counts the storage of that month.`
 }
 
 // Run prints the bill.

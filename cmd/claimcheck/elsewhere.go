@@ -10,10 +10,10 @@ import (
 
 // backends names where jobs are, beside a bucket and an SQS queue.
 type backends struct {
-	Database  config.Location `env:"DATABASE_URL" placeholder:"URL" help:"The PostgreSQL database of documents and queue, such as postgres://user@host/claimcheck."`
+	Database  config.Location `env:"DATABASE_URL" placeholder:"URL" help:"The PostgreSQL database that holds documents and queue, such as postgres://user@host/claimcheck."`
 	Documents config.Location `env:"DOCUMENTS" hidden:""`
 	Messages  config.Location `name:"messages" env:"QUEUE" hidden:""`
-	Objects   config.Location `env:"OBJECTS" placeholder:"URL" help:"The folder of images, such as file:///var/lib/claimcheck."`
+	Objects   config.Location `env:"OBJECTS" placeholder:"URL" help:"The folder that holds images, such as file:///var/lib/claimcheck."`
 }
 
 // config returns where the jobs are, as servers and workers understand it.
@@ -24,7 +24,7 @@ func (b backends) config(bucket, queue string) *config.Config {
 // elsewhere is what is neither in S3 nor in SQS, to be made.
 type elsewhere struct {
 	backends
-	Grant []string `placeholder:"ROLE" help:"Roles of the database that servers and workers sign in as."`
+	Grant []string `placeholder:"ROLE" help:"Database roles that servers and workers use."`
 }
 
 // steps plans databases and folder.

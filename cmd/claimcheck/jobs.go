@@ -18,8 +18,8 @@ import (
 // server says whose API is spoken to.
 type server struct {
 	Server     string `env:"CLAIMCHECK_SERVER" default:"http://localhost:8080" placeholder:"URL" help:"The API's URL (default ${default})."`
-	AuthHeader string `env:"CLAIMCHECK_AUTH_HEADER" default:"Authorization" placeholder:"NAME" help:"The header that bears the token, as the server's AUTH_HEADER says (default ${default})."`
-	TokenFile  string `type:"existingfile" placeholder:"FILE" help:"A file with a bearer token, instead of the one in CLAIMCHECK_TOKEN."`
+	AuthHeader string `env:"CLAIMCHECK_AUTH_HEADER" default:"Authorization" placeholder:"NAME" help:"The header that carries the token; it must match AUTH_HEADER of the server (default ${default})."`
+	TokenFile  string `type:"existingfile" placeholder:"FILE" help:"Read the bearer token from this file instead of CLAIMCHECK_TOKEN."`
 }
 
 // client returns the client of that API.
@@ -43,8 +43,8 @@ func (s server) client() (*client.Client, error) {
 type statusCmd struct {
 	server
 	Jobs []string `arg:"" name:"job" help:"The jobs: their URLs or identifiers."`
-	Wait bool     `help:"Wait until each is over; a failed job is an error then."`
-	JSON bool     `name:"json" help:"Print each job as the API tells of it, one a line."`
+	Wait bool     `help:"Wait until each job ends, and treat a failed job as an error."`
+	JSON bool     `name:"json" help:"Print the API's JSON document of each job, one per line."`
 }
 
 // Run asks for one job after the other.
@@ -104,9 +104,9 @@ func each(ctx context.Context, s streams, names []string, do func(string) error)
 type outputCmd struct {
 	server
 	Job    string `arg:"" help:"The job: its URL or identifier."`
-	Output string `short:"o" placeholder:"FILE" help:"Where to: a file, a folder, or - for standard output (default: a file named after the job)."`
-	Wait   bool   `help:"Wait for the end of the job first."`
-	Force  bool   `help:"Replace a file that exists."`
+	Output string `short:"o" placeholder:"FILE" help:"Write to this file or folder, or to standard output with - (default: a file named after the job)."`
+	Wait   bool   `help:"Wait until the job ends first."`
+	Force  bool   `help:"Overwrite an existing file."`
 }
 
 // Run writes the output and prints the file's name.
@@ -116,7 +116,7 @@ func (c outputCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if _, ok := terminal(s.out); ok && c.Output == "-" {
-		return errors.New("the output is not written to a terminal; name a file by -o, or redirect it")
+		return errors.New("the output cannot go to a terminal; name a file with -o, or redirect it")
 	}
 	if c.Wait {
 		j, err := api.Status(ctx, c.Job, true)
@@ -204,7 +204,7 @@ func keep(ctx context.Context, path string, r *client.Result, force bool) error 
 }
 
 func errExists(path string) error {
-	return fmt.Errorf("%s exists and is not replaced; choose another place by -o, or --force", path)
+	return fmt.Errorf("%s exists; choose another place with -o, or overwrite it with --force", path)
 }
 
 // deleteCmd deletes jobs.

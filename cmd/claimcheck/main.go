@@ -23,15 +23,15 @@ import (
 // cli is what the command line can say.
 type cli struct {
 	Local      localCmd                  `cmd:"" help:"Run the whole service on this machine: API, worker, S3 and SQS."`
-	Submit     submitCmd                 `cmd:"" help:"Leave images; wait for the results if asked to."`
-	Status     statusCmd                 `cmd:"" help:"Tell how jobs stand."`
+	Submit     submitCmd                 `cmd:"" help:"Submit images, and wait for the results with --wait."`
+	Status     statusCmd                 `cmd:"" help:"Print the status of jobs."`
 	Output     outputCmd                 `cmd:"" help:"Fetch the output of a job."`
 	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
-	Usage      usageCmd                  `cmd:"" help:"Sum up what was used, day by day."`
-	Cost       costCmd                   `cmd:"" help:"Reckon what a month of jobs costs."`
-	Provision  provisionCmd              `cmd:"" help:"Create bucket and queues in AWS, or the schema of a database, or check them."`
-	Redrive    redriveCmd                `cmd:"" help:"Put failed jobs or dead letters back."`
-	Completion kongcompletion.Completion `cmd:"" help:"Tell how to have the shell complete this command."`
+	Usage      usageCmd                  `cmd:"" help:"Print the usage per day."`
+	Cost       costCmd                   `cmd:"" help:"Estimate the monthly cost."`
+	Provision  provisionCmd              `cmd:"" help:"Create or check the bucket and queues in AWS, or the database schema."`
+	Redrive    redriveCmd                `cmd:"" help:"Put failed jobs and dead letters back into the queue."`
+	Completion kongcompletion.Completion `cmd:"" help:"Print how to enable shell completion."`
 	Version    versionCmd                `cmd:"" help:"Print the version."`
 }
 
@@ -78,16 +78,16 @@ const (
 	exitInterrupted = 130
 )
 
-const exitHelp = `Exit codes: 0 all went well; 1 something failed: a job, a file or the server; 2 the command line is wrong; 3 of provision: not all is as it should be; 130 interrupted.
+const exitHelp = `Exit codes: 0 success; 1 a job, a file or the server failed; 2 the command line is wrong; 3 provision found a difference; 130 interrupted.
 
-The API is named by --server or CLAIMCHECK_SERVER. A bearer token is taken from CLAIMCHECK_TOKEN or from a file by --token-file, never from the command line, which others can see.`
+--server or CLAIMCHECK_SERVER names the API. CLAIMCHECK_TOKEN or a file named by --token-file supplies the bearer token; the command line never does, because other users of the machine can see it.`
 
 func run(ctx context.Context, args []string, s streams) (code int) {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("claimcheck"),
-		kong.Description("Leave an image, take a check, come back for the result.\n\n"+exitHelp),
+		kong.Description("Upload images, get job URLs, fetch the results.\n\n"+exitHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { exited = code }),
@@ -135,10 +135,10 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 // advise adds to an error what can be done about it on the command line.
 func advise(err error) error {
 	if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == http.StatusUnauthorized {
-		return fmt.Errorf("%w; set CLAIMCHECK_TOKEN, or name a file with one by --token-file (a header other than Authorization by --auth-header)", err)
+		return fmt.Errorf("%w; set CLAIMCHECK_TOKEN, or name a file that holds a token with --token-file (for a header other than Authorization, use --auth-header)", err)
 	}
 	if _, ok := errors.AsType[*client.Unreachable](err); ok {
-		return fmt.Errorf("%w; --server or CLAIMCHECK_SERVER says where the API is", err)
+		return fmt.Errorf("%w; set --server or CLAIMCHECK_SERVER to the URL of the API", err)
 	}
 	return err
 }

@@ -18,29 +18,29 @@ type provisionCmd struct {
 	elsewhere
 	DLQ         string        `name:"dlq" placeholder:"NAME" help:"The dead-letter queue, by its name or URL (default: the queue's name with -dead)."`
 	Region      string        `env:"AWS_REGION" help:"The region of all three."`
-	TTL         int           `name:"ttl-days" env:"JOB_TTL_DAYS" default:"7" placeholder:"DAYS" help:"How long the bucket keeps a job (default ${default})."`
+	TTL         int           `name:"ttl-days" env:"JOB_TTL_DAYS" default:"7" placeholder:"DAYS" help:"Days that the bucket keeps a job (default ${default})."`
 	Retention   time.Duration `env:"QUEUE_RETENTION" default:"96h" help:"How long the queue keeps a message (default ${default})."`
-	Visibility  time.Duration `env:"LEASE" default:"60s" help:"The least time for which a received message is hidden (default ${default}); for Lambda, six times the function's timeout."`
-	MaxReceives int           `default:"100" help:"The least number of receives before a message becomes a dead letter (default ${default})."`
-	Origin      []string      `env:"CORS_ORIGINS" placeholder:"URL" help:"Origins whose pages may upload to the bucket directly: that of the service's own page, and others of CORS_ORIGINS."`
+	Visibility  time.Duration `env:"LEASE" default:"60s" help:"The minimum visibility timeout of the queue (default ${default}); for Lambda, six times the function's timeout."`
+	MaxReceives int           `default:"100" help:"The minimum number of receives before a message becomes a dead letter (default ${default})."`
+	Origin      []string      `env:"CORS_ORIGINS" placeholder:"URL" help:"Origins whose pages may upload to the bucket directly: the origin of the service's own page, and those of CORS_ORIGINS."`
 	Shorten     bool          `help:"Allow changes that delete data sooner than now."`
-	DryRun      bool          `xor:"how" help:"Show what would change, and change nothing."`
-	Check       bool          `xor:"how" help:"Change no setting, and ask a store and a queue under custom endpoints for their promises again."`
-	Groups      bool          `name:"message-groups" env:"SQS_MESSAGE_GROUPS" default:"true" negatable:"" help:"Ask the queue for message groups; not where messages have none."`
-	Print       bool          `xor:"how" help:"Print the AWS command lines that would change it, and change nothing."`
+	DryRun      bool          `xor:"how" help:"Print the changes without making them."`
+	Check       bool          `xor:"how" help:"Check without changing a setting, and prove a store and a queue under custom endpoints again."`
+	Groups      bool          `name:"message-groups" env:"SQS_MESSAGE_GROUPS" default:"true" negatable:"" help:"Require message groups of the queue; disable this where the queue has none."`
+	Print       bool          `xor:"how" help:"Print the AWS CLI commands for the changes without running them."`
 }
 
 // Help is what --help says beside the flags.
 func (provisionCmd) Help() string {
-	return `Looks at bucket, queue and dead-letter queue, or at the schema of a database and the folder of images, says what is not as it should be, and mends it. Nothing is deleted or loosened; what others have set stays. It may be repeated.
+	return `Checks the bucket, the queue and the dead-letter queue, or the database schema and the folder of images; prints every difference and fixes it. The command deletes nothing, loosens nothing, and keeps settings that others made. It is safe to repeat.
 
-A store or a queue under a custom endpoint is asked, once and by --check again, for every promise that jobs rest on: conditional writes that race, stale swaps and deletes, checksums, presigned uploads, visibility and redelivery. The finding is kept in the bucket under "proof"; without it server and worker do not start. Prove by the endpoint that they use. AWS itself is not asked.
+The command tests a store or a queue under a custom endpoint, once and again with --check, for every promise that jobs rely on: conditional writes that race, stale swaps and deletes, checksums, presigned uploads, visibility and redelivery. It keeps the finding in the bucket under "proof"; server and worker do not start without it. Use the same endpoint as they do. The command does not test AWS itself.
 
-Exit status: 0, all is as it should be; 3, it is not: of a dry run, that there is something to do; else, that something is left to you or not supported by this backend; 1, something failed.`
+Exit status: 0, there is no difference; 3, a dry run found something to change, or a difference remains that you must fix or that this backend does not support; 1, something failed.`
 }
 
 // errDiffers ends the command with exit code 3 without further words.
-var errDiffers = errors.New("not all is as it should be")
+var errDiffers = errors.New("there are differences")
 
 // Run plans, and shows, prints or applies the plan.
 func (c provisionCmd) Run(ctx context.Context, s streams) error {
@@ -80,7 +80,7 @@ func (c provisionCmd) Run(ctx context.Context, s streams) error {
 // onAWS plans bucket and queues.
 func (c provisionCmd) onAWS(ctx context.Context) (*provision.Plan, error) {
 	if c.Bucket == "" || c.Queue == "" {
-		return nil, wrongLine("name the bucket and the queue by --bucket and --queue (S3_BUCKET, SQS_QUEUE_URL), or a database by --database (DATABASE_URL)")
+		return nil, wrongLine("name the bucket and the queue with --bucket and --queue (S3_BUCKET, SQS_QUEUE_URL), or a database with --database (DATABASE_URL)")
 	}
 	queue := path.Base(c.Queue)
 	dead := queue + "-dead"

@@ -20,13 +20,13 @@ import (
 // redriveCmd puts failed jobs, or the jobs of dead letters, back.
 type redriveCmd struct {
 	Jobs   []string `arg:"" optional:"" name:"job" help:"The jobs: their URLs or identifiers."`
-	Failed bool     `help:"All jobs of the bucket that have failed."`
-	Since  string   `placeholder:"WHEN" help:"With --failed: that have since; a day (UTC), a time such as 2026-11-01T08:00:00Z, or how long ago: 36h."`
-	Until  string   `placeholder:"WHEN" help:"With --failed: that had until then; a day is included."`
-	Dead   bool     `help:"The jobs of all messages in the dead-letter queue, which are removed from there."`
-	Owner  string   `placeholder:"ISSUER|SUBJECT" help:"Only this owner's jobs."`
-	Reason string   `placeholder:"TEXT" help:"Only jobs whose message has this text in it."`
-	DryRun bool     `help:"Say what would be done, and change nothing."`
+	Failed bool     `help:"Put back all failed jobs of the bucket."`
+	Since  string   `placeholder:"WHEN" help:"With --failed: only jobs that failed since then; a day (UTC), a time such as 2026-11-01T08:00:00Z, or an age such as 36h."`
+	Until  string   `placeholder:"WHEN" help:"With --failed: only jobs that failed until then; a day counts to its end."`
+	Dead   bool     `help:"Put back the jobs of all messages in the dead-letter queue, and remove these messages."`
+	Owner  string   `placeholder:"ISSUER|SUBJECT" help:"Put back only jobs of this owner."`
+	Reason string   `placeholder:"TEXT" help:"Put back only jobs whose message contains this text."`
+	DryRun bool     `help:"Print what the command would do without doing it."`
 	JSON   bool     `name:"json" help:"Print the counts as JSON."`
 	Bucket string   `env:"S3_BUCKET" help:"The bucket."`
 	Queue  string   `env:"SQS_QUEUE_URL" placeholder:"URL" help:"The queue."`
@@ -36,24 +36,24 @@ type redriveCmd struct {
 
 // Help is what --help says beside the flags.
 func (redriveCmd) Help() string {
-	return `A failed job becomes pending again, with all its attempts, and gets a new message; it is billed once in all. Jobs that wait, run or are completed are left alone. It may be repeated, and interrupted.
+	return `A failed job becomes pending again, with all its attempts, and gets a new message; it is billed only once. Jobs that are pending, processing or completed stay unchanged. It is safe to repeat or interrupt the command.
 
-It acts by the AWS credentials of the environment, which need s3:ListBucket, s3:GetObject and s3:PutObject on jobs/*, s3:GetObject on input/*, and sqs:SendMessage; with --dead also sqs:GetQueueAttributes on the queue, and sqs:GetQueueUrl, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on its dead-letter queue.
+The command uses the AWS credentials of the environment, which need s3:ListBucket, s3:GetObject and s3:PutObject on jobs/*, s3:GetObject on input/*, and sqs:SendMessage; with --dead also sqs:GetQueueAttributes on the queue, and sqs:GetQueueUrl, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on its dead-letter queue.
 
-Exit status: 0; 1, if something failed, or a job that was named cannot be put back.`
+Exit status: 0, success; 1, something failed, or the command cannot put back a named job.`
 }
 
 // Run puts back what was asked for, one way after the other, and tells the counts.
 func (c redriveCmd) Run(ctx context.Context, s streams) error {
 	if len(c.Jobs) == 0 && !c.Failed && !c.Dead {
-		return wrongLine("nothing to put back: name jobs, or say --failed or --dead")
+		return wrongLine("nothing to put back: name jobs, or use --failed or --dead")
 	}
 	at := c.backends.config(c.Bucket, c.Queue)
 	if at.Documents() == "" || at.Objects() == "" || at.Queue() == "" {
-		return wrongLine("--bucket and --queue say whose jobs they are, or --database and --objects; or set S3_BUCKET and SQS_QUEUE_URL, or DATABASE_URL and OBJECTS")
+		return wrongLine("name the store of the jobs with --bucket and --queue, or with --database and --objects; or set S3_BUCKET and SQS_QUEUE_URL, or DATABASE_URL and OBJECTS")
 	}
 	if !c.Failed && c.Since+c.Until != "" {
-		return wrongLine("--since and --until are of --failed")
+		return wrongLine("--since and --until need --failed")
 	}
 	from, to, err := c.bounds(time.Now())
 	if err != nil {
@@ -116,7 +116,7 @@ func moment(text string, now time.Time) (at time.Time, day bool, err error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
 		return now.Add(-ago), false, nil
 	}
-	return at, false, errors.New("neither a day such as 2026-11-22, nor a time such as 2026-11-22T08:00:00Z, nor how long ago, such as 36h")
+	return at, false, errors.New("not a day such as 2026-11-22, a time such as 2026-11-22T08:00:00Z, or an age such as 36h")
 }
 
 // named reads the jobs that were named: an identifier is the last part of a job's URL.
@@ -215,7 +215,7 @@ func (t *redriveTally) write(w io.Writer) error {
 		line += fmt.Sprintf(". Errors: %d", t.Errors)
 	}
 	if t.DryRun {
-		line = "A dry run; nothing was changed. " + line
+		line = "Dry run; nothing changed. " + line
 	}
 	_, err := fmt.Fprintln(w, line+".")
 	return err

@@ -149,12 +149,12 @@ func TestRedriveCommandLine(t *testing.T) {
 		args []string
 		err  string
 	}{
-		"nothing":       {nil, "name jobs, or say --failed or --dead"},
+		"nothing":       {nil, "name jobs, or use --failed or --dead"},
 		"no bucket":     {[]string{"--failed", "--bucket="}, "--bucket"},
 		"no queue":      {[]string{"--failed", "--queue="}, "--queue"},
-		"since of what": {[]string{"--dead", "--since", "1h"}, "are of --failed"},
-		"no time":       {[]string{"--failed", "--since", "monday"}, "--since is neither a day"},
-		"no end":        {[]string{"--failed", "--until=-1h"}, "--until is neither a day"},
+		"since of what": {[]string{"--dead", "--since", "1h"}, "need --failed"},
+		"no time":       {[]string{"--failed", "--since", "monday"}, "--since is not a day"},
+		"no end":        {[]string{"--failed", "--until=-1h"}, "--until is not a day"},
 		"wrong order":   {[]string{"--failed", "--since", "1h", "--until", "2h"}, "later"},
 		"no job":        {[]string{"http://localhost:8080/jobs/1"}, "no job's URL"},
 	}

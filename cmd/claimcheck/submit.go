@@ -28,14 +28,14 @@ import (
 type submitCmd struct {
 	server
 	Files  []string          `arg:"" name:"file" predictor:"file" help:"The images; - is standard input."`
-	Param  map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; as often as needed."`
+	Param  map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; repeatable."`
 	Params string            `placeholder:"JSON" help:"All parameters as one JSON object."`
-	Wait   bool              `help:"Wait for the end of each job."`
-	Output string            `short:"o" type:"path" placeholder:"DIR" help:"Put the results into this folder, made if need be, named after the images (equal names are numbered); implies --wait."`
-	Force  bool              `help:"Replace files that exist there."`
-	Jobs   int               `short:"j" default:"4" help:"How many images are under way at once (default ${default})."`
-	Key    string            `placeholder:"NAME" help:"Name this batch: the same image under the same name is the same job, however often the command is repeated, as long as the service keeps it."`
-	JSON   bool              `name:"json" help:"Print what became of each image as a JSON object, one a line."`
+	Wait   bool              `help:"Wait until each job ends."`
+	Output string            `short:"o" type:"path" placeholder:"DIR" help:"Write the results into this folder, and create it if it does not exist. Results are named after the images, and equal names are numbered. Implies --wait."`
+	Force  bool              `help:"Overwrite existing files."`
+	Jobs   int               `short:"j" default:"4" help:"Number of images in progress at once (default ${default})."`
+	Key    string            `placeholder:"NAME" help:"Name this batch: a repeated command with the same name creates no second job for the same image, as long as the service keeps the first."`
+	JSON   bool              `name:"json" help:"Print the outcome of each image as a JSON object, one per line."`
 }
 
 // outcome is what became of one image.
@@ -90,11 +90,11 @@ func (c submitCmd) Run(ctx context.Context, s streams) error {
 func (c submitCmd) check() error {
 	switch stdin := slices.Index(c.Files, "-"); {
 	case c.Jobs < 1:
-		return wrongLine("--jobs is at least 1")
+		return wrongLine("--jobs must be at least 1")
 	case stdin >= 0 && slices.Contains(c.Files[stdin+1:], "-"):
-		return wrongLine("standard input is one image; it can be named once")
+		return wrongLine("standard input is one image; name it only once")
 	case filepath.Base(c.Output) == "-":
-		return wrongLine("--output is a folder; claimcheck output -o - writes a result to standard output")
+		return wrongLine("--output must be a folder; claimcheck output -o - writes a result to standard output")
 	case c.Output == "":
 		return nil
 	}
@@ -332,9 +332,9 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 		if b.api.Delete(ctx, check.ID) == nil {
 			return client.Check{}, context.Cause(interrupted)
 		}
-		return check, fmt.Errorf("%w; the job waits for its image, and fails by itself if it does not come", errUnfinished)
+		return check, fmt.Errorf("%w; the job waits for its image, and fails if the image does not arrive", errUnfinished)
 	case whole.Load():
-		return check, fmt.Errorf("%w before the server said whether it accepts the image; it may have", errUnfinished)
+		return check, fmt.Errorf("%w before the server answered; the server may have accepted the image", errUnfinished)
 	}
 	return check, context.Cause(interrupted)
 }
@@ -396,7 +396,7 @@ func (b *batch) spool(ctx context.Context, file string) (*os.File, error) {
 		case err == nil && info.IsDir():
 			return nil, errors.New("it is a folder; name the images in it")
 		case err == nil && !info.Mode().IsRegular():
-			return nil, errors.New("it is not a file; pipe it into standard input, which is called -")
+			return nil, errors.New("it is not a file; pipe it into standard input, written -")
 		}
 		return os.Open(file)
 	}
@@ -434,7 +434,7 @@ func contentType(f io.ReaderAt, size int64) (string, error) {
 	}
 	kind := imageinfo.Detect(head)
 	if kind == "" {
-		return "", errors.New("it is not an image, going by its content")
+		return "", errors.New("its content is not an image")
 	}
 	return kind, nil
 }

@@ -83,8 +83,8 @@ func TestSubmit(t *testing.T) {
 				t.Errorf("%d jobs were made", n)
 			}
 			r = claimcheck(t.Context(), nil, "submit", "--server", s.URL, file, "-o", dir, "--param", "format=png")
-			if again, _ := os.ReadFile(kept); r.code != 1 || !strings.Contains(r.err, "exists and is not replaced") || !bytes.Equal(again, result) || documents(t, s) != 1 {
-				t.Errorf("the first result is in danger, or a job is made for nothing: exit code %d, %q", r.code, r.err)
+			if again, _ := os.ReadFile(kept); r.code != 1 || !strings.Contains(r.err, "exists; choose another place") || !bytes.Equal(again, result) || documents(t, s) != 1 {
+				t.Errorf("want a refusal that keeps the first result and creates no job: exit code %d, %q", r.code, r.err)
 			}
 		})
 	}

@@ -20,12 +20,12 @@ import (
 type usageCmd struct {
 	server
 	From   string `placeholder:"DAY" help:"The first day (UTC), such as 2026-11-01 (default: 30 days before the last)."`
-	To     string `placeholder:"DAY" help:"The last day, included (default: today)."`
-	Owner  string `help:"Another owner: issuer|subject. The server's policies decide who may see that."`
-	All    bool   `help:"All owners, read from the bucket or the database itself, by the credentials of the environment."`
+	To     string `placeholder:"DAY" help:"The last day, inclusive (default: today)."`
+	Owner  string `help:"Print the usage of another owner, written issuer|subject. The server's policies decide who may see it."`
+	All    bool   `help:"Print the usage of all owners, read directly from the bucket or the database with the credentials of the environment."`
 	Bucket string `env:"S3_BUCKET" help:"The bucket, with --all."`
 	backends
-	Format string `enum:"table,csv,json" default:"table" help:"table, csv or json (default ${default})."`
+	Format string `enum:"table,csv,json" default:"table" help:"Output format: table, csv or json (default ${default})."`
 }
 
 // Run prints the usage of each owner as soon as it is summed up.

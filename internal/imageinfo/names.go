@@ -206,7 +206,7 @@ func Refusal(head []byte, accepts func(contentType string) bool) string {
 	if of := encoded(head); of != "" {
 		return "the body is " + of + " in base64; send the bytes as they are"
 	}
-	return "the body is not an image, going by its content; " + send
+	return "the body is not an image by its content; " + send
 }
 
 // encoded names the image whose base64, alone or in a data URL, a file begins with.

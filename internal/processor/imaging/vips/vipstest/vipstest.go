@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/test/leftover"
 )
 
@@ -32,6 +33,7 @@ func acquire(tb testing.TB) string {
 		shared.remove = remove
 		shared.path = filepath.Join(dir, "imaging")
 		cmd := exec.Command("go", "build", "-tags", "vips", "-o", shared.path, "claimcheck.example/cmd/imaging")
+		cmd.Dir = awstest.Module(".") // the local S3 changes the working directory
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			_ = remove()

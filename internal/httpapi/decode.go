@@ -50,7 +50,11 @@ func decode(r *http.Request, max int64) (service.Submission, error) {
 		if err := misplacedQuery(r.URL.Query(), false); err != nil {
 			return service.Submission{}, err
 		}
-		return decodeForm(r.Body, params["boundary"])
+		in, err := decodeForm(r.Body, params["boundary"])
+		if least := r.ContentLength - formOverhead; least > 0 {
+			in.Announced = least
+		}
+		return in, err
 	case mediaType == "application/octet-stream", len(mediaType) > 6 && mediaType[:6] == "image/":
 		if r.ContentLength > max {
 			return service.Submission{}, tooLarge(max)
@@ -84,7 +88,8 @@ func decodeBare(r *http.Request) (service.Submission, error) {
 			return service.Submission{}, err
 		}
 	}
-	return service.Submission{Size: max(r.ContentLength, 0), Image: r.Body, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
+	size := max(r.ContentLength, 0)
+	return service.Submission{Size: size, Announced: size, Image: r.Body, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
 }
 
 // form reads one multipart form front to back.

@@ -1,12 +1,27 @@
 package job
 
-// Quota bounds what each owner may submit. Safe for concurrent use; it decides from
-// memory and waits for nothing.
+// Account is one of an owner's accounts in a quota.
+type Account uint8
+
+const (
+	// NewJobs is booked with submits that make jobs.
+	NewJobs Account = iota
+	// Repeats is booked with what makes none: submits under a key that names a job already,
+	// and commits. It takes twice as many requests, one repeat and one commit for each job,
+	// and as many bytes.
+	Repeats
+)
+
+// Quota bounds what each owner may send. Safe for concurrent use; it decides from memory
+// and waits for nothing.
 type Quota interface {
-	// Submit books one submit, before its body is read. Exhausted, with RetryAfter, when
-	// the owner has submitted or sent too much already.
-	Submit(owner string) error
-	// Bytes books the size of an image that has been read. Exhausted when it exceeds
-	// what is left.
-	Bytes(owner string, n int64) error
+	// Request books one request and the bytes that its body announces, before the body is
+	// read. Exhausted, with RetryAfter, and nothing is booked, when the owner has sent too
+	// much already.
+	Request(owner string, a Account, announced int64) error
+	// Bytes books n bytes of a body that have been read beyond what it announced.
+	// Exhausted when they are more than is left, all of which they use up.
+	Bytes(owner string, a Account, n int64) error
+	// Refund gives back requests and bytes that were booked and are not used.
+	Refund(owner string, a Account, requests int, bytes int64)
 }

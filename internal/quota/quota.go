@@ -33,10 +33,17 @@ type Quota struct {
 	owners *simplelru.LRU[string, *account]
 }
 
+// account is an owner's, with a part for each job.Account.
 type account struct {
-	submits *rate.Limiter
-	day     int64 // since the epoch
-	bytes   int64 // on that day
+	requests [2]*rate.Limiter
+	day      int64    // since the epoch
+	bytes    [2]int64 // on that day
+}
+
+// newAccount has room for one repeat and one commit of each new job.
+func newAccount(perMinute int) *account {
+	bucket := func(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(n)/60), n) }
+	return &account{requests: [2]*rate.Limiter{job.NewJobs: bucket(perMinute), job.Repeats: bucket(2 * perMinute)}}
 }
 
 // New returns a quota; zero means no limit.
@@ -58,41 +65,60 @@ func (q *Quota) with(owner string, f func(a *account, now time.Time) error) erro
 	now := q.now()
 	a, ok := q.owners.Get(owner)
 	if !ok {
-		a = &account{submits: rate.NewLimiter(rate.Limit(float64(q.perMinute)/60), q.perMinute)}
+		a = newAccount(q.perMinute)
 		q.owners.Add(owner, a)
 	}
 	if today := now.Unix() / 86400; a.day != today {
-		a.day, a.bytes = today, 0
+		a.day, a.bytes = today, [2]int64{}
 	}
 	return f(a, now)
 }
 
-// Submit implements job.Quota.
-func (q *Quota) Submit(owner string) error {
+// Request implements job.Quota.
+func (q *Quota) Request(owner string, of job.Account, announced int64) error {
 	return q.with(owner, func(a *account, now time.Time) error {
-		if q.bytesPerDay > 0 && a.bytes >= q.bytesPerDay {
+		if q.bytesPerDay > 0 && (a.bytes[of] >= q.bytesPerDay || announced > q.bytesPerDay-a.bytes[of]) {
 			return q.bytesOver(now)
 		}
-		if q.perMinute == 0 || a.submits.AllowN(now, 1) {
-			return nil
+		if q.perMinute > 0 && !a.requests[of].AllowN(now, 1) {
+			return q.requestsOver(a.requests[of], of, now)
 		}
-		wait := time.Duration((1 - a.submits.TokensAt(now)) * 60 / float64(q.perMinute) * float64(time.Second))
-		return &job.Error{
-			Kind: job.Exhausted, RetryAfter: wait + rand.N(wait/2+time.Millisecond),
-			Message: fmt.Sprintf("you may submit %d jobs a minute; try again shortly", q.perMinute),
-		}
+		a.bytes[of] += announced
+		return nil
 	})
 }
 
 // Bytes implements job.Quota.
-func (q *Quota) Bytes(owner string, n int64) error {
+func (q *Quota) Bytes(owner string, of job.Account, n int64) error {
 	return q.with(owner, func(a *account, now time.Time) error {
-		if q.bytesPerDay > 0 && a.bytes+n > q.bytesPerDay {
+		if q.bytesPerDay > 0 && n > q.bytesPerDay-a.bytes[of] {
+			a.bytes[of] = q.bytesPerDay
 			return q.bytesOver(now)
 		}
-		a.bytes += n
+		a.bytes[of] += n
 		return nil
 	})
+}
+
+// Refund implements job.Quota.
+func (q *Quota) Refund(owner string, of job.Account, requests int, bytes int64) {
+	_ = q.with(owner, func(a *account, now time.Time) error {
+		a.requests[of].AllowN(now, -requests)   // which adds tokens, up to the burst
+		a.bytes[of] = max(0, a.bytes[of]-bytes) // a day may have begun since
+		return nil
+	})
+}
+
+func (q *Quota) requestsOver(l *rate.Limiter, of job.Account, now time.Time) error {
+	what, n := "submit %d jobs a minute", q.perMinute
+	if of == job.Repeats {
+		what, n = "repeat submits and commit uploads %d times a minute", 2*q.perMinute
+	}
+	wait := time.Duration((1 - l.TokensAt(now)) / float64(l.Limit()) * float64(time.Second))
+	return &job.Error{
+		Kind: job.Exhausted, RetryAfter: wait + rand.N(wait/2+time.Millisecond),
+		Message: fmt.Sprintf("you may "+what+"; try again shortly", n),
+	}
 }
 
 func (q *Quota) bytesOver(now time.Time) error {
@@ -125,12 +151,12 @@ func (q *Quota) Left(owner string) string {
 	var p []string
 	_ = q.with(owner, func(a *account, now time.Time) error {
 		if q.perMinute > 0 {
-			left := max(0, a.submits.TokensAt(now))
+			left := max(0, a.requests[job.NewJobs].TokensAt(now))
 			more := (1 + math.Floor(left) - left) * 60 / float64(q.perMinute)
 			p = append(p, `"submits";r=`+strconv.Itoa(int(left))+`;t=`+strconv.Itoa(int(math.Ceil(more))))
 		}
 		if q.bytesPerDay > 0 {
-			p = append(p, fmt.Sprintf(`"bytes";r=%d;t=%d`, q.bytesPerDay-a.bytes, int(untilMidnight(now).Seconds())))
+			p = append(p, fmt.Sprintf(`"bytes";r=%d;t=%d`, q.bytesPerDay-a.bytes[job.NewJobs], int(untilMidnight(now).Seconds())))
 		}
 		return nil
 	})

@@ -22,23 +22,23 @@ func TestSubmitsAMinute(t *testing.T) {
 	c := newClock()
 	q := quota.New(3, 0, c.now)
 	for i := range 3 {
-		if err := q.Submit("alice"); err != nil {
+		if err := q.Request("alice", job.NewJobs, 0); err != nil {
 			t.Fatalf("submit %d: %v", i, err)
 		}
 	}
-	err := q.Submit("alice")
+	err := q.Request("alice", job.NewJobs, 0)
 	e, ok := errors.AsType[*job.Error](err)
 	if !ok || e.Kind != job.Exhausted || e.RetryAfter < 20*time.Second || e.RetryAfter > 31*time.Second {
 		t.Fatalf("fourth submit: %+v", err)
 	}
-	if err := q.Submit("bob"); err != nil {
+	if err := q.Request("bob", job.NewJobs, 0); err != nil {
 		t.Errorf("another owner: %v", err)
 	}
 	if got, want := q.Left("alice"), `"submits";r=0;t=20`; got != want {
 		t.Errorf("left is %s, want %s", got, want)
 	}
 	c.t = c.t.Add(20 * time.Second)
-	if err := q.Submit("alice"); err != nil {
+	if err := q.Request("alice", job.NewJobs, 0); err != nil {
 		t.Errorf("a third of a minute later: %v", err)
 	}
 }
@@ -47,26 +47,70 @@ func TestBytesADay(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	q := quota.New(0, 100, c.now)
-	if err := q.Bytes("alice", 60); err != nil {
+	if err := q.Bytes("alice", job.NewJobs, 60); err != nil {
 		t.Fatal(err)
 	}
-	err := q.Bytes("alice", 50)
+	err := q.Request("alice", job.NewJobs, 50)
 	e, ok := errors.AsType[*job.Error](err)
 	if !ok || e.Kind != job.Exhausted || e.RetryAfter != 6*time.Hour {
 		t.Fatalf("over the day's bytes: %+v", err)
 	}
-	if err := q.Bytes("alice", 40); err != nil {
+	if err := q.Bytes("alice", job.NewJobs, 40); err != nil {
 		t.Errorf("what is left: %v", err)
 	}
-	if q.Submit("alice") == nil {
+	if q.Request("alice", job.NewJobs, 0) == nil {
 		t.Error("with nothing left a body is read in vain")
 	}
 	if got, want := q.Left("alice"), `"bytes";r=0;t=21600`; got != want {
 		t.Errorf("left is %s, want %s", got, want)
 	}
 	c.t = c.t.Add(6 * time.Hour)
-	if err := q.Bytes("alice", 100); err != nil {
+	if err := q.Bytes("alice", job.NewJobs, 100); err != nil {
 		t.Errorf("the next day: %v", err)
+	}
+}
+
+// TestBytesReadBeyondTheLimitUseItUp reads more than is left of a body that announced
+// nothing.
+func TestBytesReadBeyondTheLimitUseItUp(t *testing.T) {
+	t.Parallel()
+	q := quota.New(0, 100, newClock().now)
+	if err := q.Bytes("alice", job.NewJobs, 101); job.KindOf(err) != job.Exhausted {
+		t.Errorf("over the limit: %v", err)
+	}
+	if err := q.Request("alice", job.NewJobs, 1); job.KindOf(err) != job.Exhausted {
+		t.Errorf("after that: %v", err)
+	}
+}
+
+// TestRepeatsHaveAnAccountOfTheirOwn uses up both accounts.
+func TestRepeatsHaveAnAccountOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	q := quota.New(2, 100, newClock().now)
+	for account, want := range map[job.Account]int{job.NewJobs: 2, job.Repeats: 4} {
+		n := 0
+		for n < 10 && q.Request("alice", account, 20) == nil {
+			n++
+		}
+		if n != want {
+			t.Errorf("account %d takes %d requests, want %d", account, n, want)
+		}
+	}
+}
+
+// TestRefund gives back what was booked, and never more than there may be.
+func TestRefund(t *testing.T) {
+	t.Parallel()
+	q := quota.New(1, 100, newClock().now)
+	for range 5 {
+		if err := q.Request("alice", job.NewJobs, 100); err != nil {
+			t.Fatal(err)
+		}
+		q.Refund("alice", job.NewJobs, 1, 100)
+		q.Refund("alice", job.NewJobs, 1, 100)
+	}
+	if got, want := q.Left("alice"), `"submits";r=1;t=60, "bytes";r=100;t=21600`; got != want {
+		t.Errorf("left is %s, want %s", got, want)
 	}
 }
 
@@ -74,7 +118,7 @@ func TestWithoutLimitsNothingIsKept(t *testing.T) {
 	t.Parallel()
 	q := quota.New(0, 0, time.Now)
 	for range 1000 {
-		if q.Submit("alice") != nil || q.Bytes("alice", 1<<40) != nil {
+		if q.Request("alice", job.NewJobs, 0) != nil || q.Bytes("alice", job.NewJobs, 1<<40) != nil {
 			t.Fatal("refused")
 		}
 	}
@@ -89,14 +133,14 @@ func TestOwnersAreForgottenInOrder(t *testing.T) {
 	q := quota.New(1, 0, c.now)
 	for i := range 10_001 {
 		c.t = c.t.Add(time.Microsecond)
-		if err := q.Submit(fmt.Sprint("owner ", i)); err != nil {
+		if err := q.Request(fmt.Sprint("owner ", i), job.NewJobs, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if q.Submit("owner 10000") == nil {
+	if q.Request("owner 10000", job.NewJobs, 0) == nil {
 		t.Error("the last owner's submit is forgotten")
 	}
-	if err := q.Submit("owner 0"); err != nil {
+	if err := q.Request("owner 0", job.NewJobs, 0); err != nil {
 		t.Errorf("the first owner is remembered: %v", err)
 	}
 }
@@ -110,7 +154,7 @@ func TestOwnersThatComeBackStay(t *testing.T) {
 	submit := func(owner string) {
 		t.Helper()
 		c.t = c.t.Add(time.Microsecond)
-		if err := q.Submit(owner); err != nil {
+		if err := q.Request(owner, job.NewJobs, 0); err != nil {
 			t.Fatalf("submit of %s: %v", owner, err)
 		}
 	}
@@ -119,7 +163,7 @@ func TestOwnersThatComeBackStay(t *testing.T) {
 	}
 	submit("owner 0")
 	submit("one more")
-	if q.Submit("owner 0") == nil {
+	if q.Request("owner 0", job.NewJobs, 0) == nil {
 		t.Error("the quota forgot an owner that came back")
 	}
 	if got, want := q.Left("owner 1"), `"submits";r=2;t=30`; got != want {
@@ -132,10 +176,10 @@ func TestOwnersThatComeBackStay(t *testing.T) {
 func BenchmarkNewOwner(b *testing.B) {
 	q := quota.New(1, 0, time.Now)
 	for i := range 10_000 {
-		_ = q.Submit(fmt.Sprint("first ", i))
+		_ = q.Request(fmt.Sprint("first ", i), job.NewJobs, 0)
 	}
 	for i := 0; b.Loop(); i++ {
-		if err := q.Submit(strconv.Itoa(i)); err != nil {
+		if err := q.Request(strconv.Itoa(i), job.NewJobs, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -16,6 +16,13 @@ import (
 // accepted fails the job and is removed; a repeated commit returns the same refusal.
 // Conflict when nothing is uploaded yet, or too late.
 func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace map[string]string) (*job.Job, error) {
+	if err := s.quota.Request(who.Owner(), job.Repeats, 0); err != nil {
+		return nil, err
+	}
+	return s.commit(ctx, who, id, trace)
+}
+
+func (s *Service) commit(ctx context.Context, who job.Caller, id job.ID, trace map[string]string) (*job.Job, error) {
 	j, to, err := s.authz.Commit(ctx, who, id)
 	if err != nil {
 		return nil, err
@@ -29,7 +36,7 @@ func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	case j.UploadUntil.IsZero():
 		j, err := s.commitAgain(ctx, docs, j, trace)
 		if errors.Is(err, errBeingDeleted) {
-			return s.Commit(ctx, who, id, trace) // it finds no job, or the next one of its key
+			return s.commit(ctx, who, id, trace) // it finds no job, or the next one of its key
 		}
 		return j, err
 	case s.now().After(j.UploadUntil):
@@ -43,7 +50,7 @@ func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	case job.TooLarge, job.Unsupported, job.Invalid:
 		err = s.reject(ctx, to, j, err)
 		if job.KindOf(err) == job.Conflict { // another commit was faster, or a submit that brought the image
-			return s.Commit(ctx, who, id, trace)
+			return s.commit(ctx, who, id, trace)
 		}
 		return nil, err
 	}
@@ -55,7 +62,7 @@ func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	j.Input, j.UploadUntil = media, time.Time{}
 	if j.Version, err = docs.Swap(ctx, j.Stamp(s.now())); err != nil {
 		if job.KindOf(err) == job.Conflict { // another commit was faster: it may not have sent yet
-			return s.Commit(ctx, who, id, trace)
+			return s.commit(ctx, who, id, trace)
 		}
 		return nil, err
 	}

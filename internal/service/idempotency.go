@@ -31,11 +31,12 @@ func (u *submit) compare(other *job.Job) error {
 }
 
 // resend sends the message of a job once more that is still pending: its first sender may
-// have died before it could. The document is written anew before, so that a sender which
+// have died before it could. A message that the queue has taken from this very process a few
+// seconds ago is not sent again. The document is written anew before, so that a sender which
 // is about to give up finds out that the job is no longer its own to fail. It returns the
 // job with its effective status; beside an error, the job that the client knows.
 func (s *Service) resend(ctx context.Context, docs job.Documents, j *job.Job, trace map[string]string) (*job.Job, error) {
-	for j.Status == job.Pending && j.UploadUntil.IsZero() && !j.Deleted {
+	for j.Status == job.Pending && j.UploadUntil.IsZero() && !j.Deleted && !s.sent.has(j, s.now()) {
 		next := *j
 		var err error
 		if next.Version, err = docs.Swap(ctx, next.Stamp(s.now())); err == nil {

@@ -61,6 +61,7 @@ type Service struct {
 	quota     job.Quota
 	limits    Limits
 	waiters   *limiter.Pool // of callers who wait
+	sent      sent
 	draining  <-chan struct{}
 	now       func() time.Time
 	log       *slog.Logger
@@ -83,8 +84,9 @@ func New(c Config) *Service {
 
 type unlimited struct{}
 
-func (unlimited) Submit(string) error       { return nil }
-func (unlimited) Bytes(string, int64) error { return nil }
+func (unlimited) Request(string, job.Account, int64) error { return nil }
+func (unlimited) Bytes(string, job.Account, int64) error   { return nil }
+func (unlimited) Refund(string, job.Account, int, int64)   {}
 
 type blind struct{}
 
@@ -99,5 +101,9 @@ func (s *Service) Ready(ctx context.Context) error {
 }
 
 func (s *Service) send(ctx context.Context, j *job.Job, trace map[string]string) error {
-	return s.queue.Send(ctx, job.Message{JobID: j.ID, Owner: j.Owner, Trace: trace})
+	err := s.queue.Send(ctx, job.Message{JobID: j.ID, Owner: j.Owner, Trace: trace})
+	if err == nil {
+		s.sent.add(j, s.now())
+	}
+	return err
 }

@@ -22,6 +22,8 @@ type Submission struct {
 	ContentType string
 	// Size is the image's length in bytes where it was announced; zero when unknown.
 	Size int64
+	// Announced is the least that the body brings, in bytes; zero when unknown.
+	Announced int64
 	// Rest is called once the image has been read to its end and before anything is
 	// stored; it returns the params that came after (or before) it. Nil: no params.
 	Rest func() (params json.RawMessage, err error)
@@ -106,6 +108,7 @@ type submit struct {
 	former  job.ID     // whose input the document no longer names once the job is written; empty for none
 	over    bool       // the image is too large for a submit itself
 	preview job.Preview
+	booking booking
 }
 
 func (u *submit) close() {
@@ -124,17 +127,20 @@ func (u *submit) run(ctx context.Context) (Outcome, error) {
 	if u.earlier != nil && u.earlier.Deleted {
 		return Outcome{}, errBeingDeleted
 	}
-	if err := u.bookSubmit(); err != nil {
+	if err := u.book(); err != nil {
 		return Outcome{}, err
 	}
+	out, err := u.finish(ctx)
+	return out, u.booking.settle(out, err)
+}
+
+// finish reads, judges and settles a submission that is booked.
+func (u *submit) finish(ctx context.Context) (Outcome, error) {
 	if err := u.receive(ctx); err != nil {
 		if !failedBackend(err) {
 			return Outcome{}, err
 		}
 		return u.refuse(ctx, err), nil
-	}
-	if err := u.bookBytes(); err != nil {
-		return Outcome{}, err
 	}
 	return u.settle(ctx)
 }
@@ -159,21 +165,6 @@ func (u *submit) lookUp(ctx context.Context) error {
 	}
 	u.earlier = earlier
 	return nil
-}
-
-// bookSubmit and bookBytes count only what is new.
-func (u *submit) bookSubmit() error {
-	if u.earlier != nil {
-		return nil
-	}
-	return u.s.quota.Submit(u.job.Owner)
-}
-
-func (u *submit) bookBytes() error {
-	if u.earlier != nil {
-		return nil
-	}
-	return u.s.quota.Bytes(u.job.Owner, u.job.Input.SizeBytes)
 }
 
 // receive reads the submission to its end and judges it. Nothing is visible after it.

@@ -291,17 +291,28 @@ type booked struct {
 	bytes   int64
 }
 
-func (q *booked) Submit(string) error {
+func (q *booked) Request(_ string, a job.Account, n int64) error {
 	if q.full {
 		return job.Errorf(job.Exhausted, "too many submits")
 	}
-	q.submits++
+	if a == job.NewJobs {
+		q.submits++
+	}
+	return q.Bytes("", a, n)
+}
+
+func (q *booked) Bytes(_ string, a job.Account, n int64) error {
+	if a == job.NewJobs {
+		q.bytes += n
+	}
 	return nil
 }
 
-func (q *booked) Bytes(_ string, n int64) error {
-	q.bytes += n
-	return nil
+func (q *booked) Refund(_ string, a job.Account, requests int, bytes int64) {
+	if a == job.NewJobs {
+		q.submits -= requests
+		q.bytes -= bytes
+	}
 }
 
 func TestRefusedAnnouncementsAreNotBooked(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
@@ -74,6 +75,7 @@ func TestKeyWhoseJobIsDeletedMeanwhile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.advance(20 * time.Second) // a repeat sends again
 			done := false
 			store.do = func() {
 				done = true

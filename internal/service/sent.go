@@ -1,0 +1,58 @@
+package service
+
+import (
+	"sync"
+	"time"
+
+	"claimcheck.example/internal/job"
+)
+
+// resendPause is how long, at least, a job's message is not sent again by this process once
+// the queue has taken it.
+const resendPause = 5 * time.Second
+
+// sent remembers which messages the queue has taken in the last seconds, for up to two
+// pauses. It forgets by generations, so that it needs no sweep.
+type sent struct {
+	mu              sync.Mutex // guards what follows
+	since           time.Time  // when the latest generation began
+	latest, earlier map[message]struct{}
+}
+
+// message is one that a job needs: after a redrive, and in a new life of its key, it needs
+// another.
+type message struct {
+	object   job.ID
+	redriven int64
+}
+
+func messageOf(j *job.Job) message { return message{j.ObjectID(), j.RedrivenAt.UnixNano()} }
+
+func (s *sent) add(j *job.Job, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(now)
+	s.latest[messageOf(j)] = struct{}{}
+}
+
+func (s *sent) has(j *job.Job, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(now)
+	m := messageOf(j)
+	_, latest := s.latest[m]
+	_, earlier := s.earlier[m]
+	return latest || earlier
+}
+
+// forget is called with mu held.
+func (s *sent) forget(now time.Time) {
+	age := now.Sub(s.since)
+	if age < resendPause {
+		return
+	}
+	s.earlier, s.latest, s.since = s.latest, map[message]struct{}{}, now
+	if age >= 2*resendPause {
+		s.earlier = nil
+	}
+}

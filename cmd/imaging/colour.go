@@ -12,8 +12,9 @@ import (
 // shall be. A profile that the plan keeps is noted, in the place of the conversion.
 func (t *task) managed(m image) (image, func(image) (image, error), error) {
 	icc := m.blob("icc-profile-data")
-	if t.info.ContentType == imageinfo.PNG {
-		// Package metadata knows all that a PNG can say of its colours; libvips one chunk.
+	if t.info.ContentType == imageinfo.PNG || loaders[t.info.ContentType] == "heif" && icc == nil {
+		// Package metadata knows all that such a file can say of its colours; libvips knows
+		// profiles alone.
 		if icc = t.meta.ICC; icc != nil {
 			var err error
 			if m, err = t.withProfile(m, icc); err != nil {

@@ -46,6 +46,8 @@ func (t *task) failure(err error) error {
 	switch {
 	case loaders[t.info.ContentType] == "heif" && bytes.Contains(t.file.data[:min(len(t.file.data), 64<<10)], []byte("tmap")):
 		return job.Wrap(job.Unsupported, err, "the image is a HEIC with a gain map, which this worker's libheif does not read; libheif 1.19 does")
+	case loaders[t.info.ContentType] == "heif" && strings.Contains(err.Error(), "does not include any supported brands"):
+		return job.Wrap(job.Unsupported, err, "the image is a HEIC sequence without a still picture, which the vips engine does not read; save it as PNG or JPEG and submit that")
 	case contains(ours):
 		return err
 	case contains(unknown):

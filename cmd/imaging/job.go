@@ -97,6 +97,9 @@ func (t *task) open() (*canvas, error) {
 	if t.info.ContentType == imageinfo.PNG && !t.info.Complete { // libpng finds rows enough where the rest is missing
 		return nil, job.Errorf(job.Invalid, damaged)
 	}
+	if metadata.HighDynamicRange(t.info.ContentType, data) {
+		return nil, job.Errorf(job.Unsupported, "the image is of high dynamic range (PQ or HLG), which the built-in processor does not read")
+	}
 	t.meta = metadata.Read(t.info.ContentType, data)
 	if t.info.ContentType == imageinfo.BMP {
 		m, err := t.bitmap(data)
@@ -111,6 +114,9 @@ func (t *task) open() (*canvas, error) {
 	}
 	if t.plan.Animated && t.info.Frames > 1 && (format == "gif" || format == "webp") {
 		return t.openAnimation(format, input{data: data})
+	}
+	if format == "heif" {
+		metadata.HEIFWithoutReferences(data)
 	}
 	in := input{data: data}
 	m, err := t.load(format, in, 1, 1, false)

@@ -242,6 +242,23 @@ unpremultiplied(VipsImage *in, gboolean alpha, double most)
 	return out;
 }
 
+// enlarged brings a picture to a size that is not less. vips_resize of libvips 8.14 puts
+// the result half a pixel to the right and below.
+static VipsImage *
+enlarged(VipsImage *in, double across, double down)
+{
+	VipsImage *out = NULL;
+	int area[4] = { 0, 0, VIPS_RINT(in->Xsize * across), VIPS_RINT(in->Ysize * down) };
+	VipsArrayInt *whole = vips_array_int_new(area, 4);
+	VipsInterpolate *bicubic = vips_interpolate_new("bicubic");
+	if (bicubic)
+		vips_affine(in, &out, across, 0, 0, down, "interpolate", bicubic, "oarea", whole,
+			"idx", 0.5, "idy", 0.5, "odx", -0.5, "ody", -0.5, "extend", VIPS_EXTEND_COPY, "premultiplied", TRUE, NULL);
+	VIPS_UNREF(bicubic);
+	vips_area_unref(VIPS_AREA(whole));
+	return out;
+}
+
 int
 engine_resize(VipsImage *in, VipsImage **out, double across, double down)
 {
@@ -250,8 +267,13 @@ engine_resize(VipsImage *in, VipsImage **out, double across, double down)
 	if (alpha && t) // in the samples' own format: three times as fast, and what is lost does not show
 		t = straight(t, in->BandFmt);
 	if (t)
-		vips_resize(t, &r, across, "vscale", down, NULL);
+		vips_resize(t, &r, VIPS_MIN(across, 1), "vscale", VIPS_MIN(down, 1), NULL);
 	VIPS_UNREF(t);
+	if (r && (across > 1 || down > 1)) {
+		t = enlarged(r, VIPS_MAX(across, 1), VIPS_MAX(down, 1));
+		VIPS_UNREF(r);
+		r = t;
+	}
 	if (alpha)
 		r = straight(unpremultiplied(r, alpha, full(in)), in->BandFmt);
 	return (*out = r) ? 0 : -1;

@@ -3,9 +3,11 @@ package embedded_test
 import (
 	"testing"
 
+	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/processor/imaging/embedded"
 	"claimcheck.example/internal/processor/imaging/imagingtest"
+	"claimcheck.example/internal/processor/processortest"
 )
 
 func TestEngine(t *testing.T) {
@@ -23,6 +25,22 @@ func TestCases(t *testing.T) {
 		"66-group3-2d.tif":               "TIFF (Group 3 fax with options)",
 		"66-group3-eol-aligned.tif":      "TIFF (Group 3 fax with options)",
 	})
+}
+
+// TestHEIFIsForTheOtherEngine refuses what telephones write, and names the engine that reads it.
+func TestHEIFIsForTheOtherEngine(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"telephone.heic": "the embedded engine does not read image/heic; the vips engine reads it",
+		"gain-map.heic":  "the embedded engine does not read image/heic; the vips engine reads it",
+		"sequence.heic":  "the embedded engine does not read image/heic; the vips engine reads it",
+		"flat.avif":      "the embedded engine does not read image/avif; the vips engine reads it",
+	} {
+		_, _, err := processortest.Run(t, builtin(imaging.Limits{}), imagingtest.File(t, "heif", file), "")
+		if job.KindOf(err) != job.Unsupported || job.MessageOf(err) != want {
+			t.Errorf("%s: got %v (%q), want %q", file, err, job.MessageOf(err), want)
+		}
+	}
 }
 
 // TestCMYK: without a profile engine CMYK becomes RGB as in ImageMagick.

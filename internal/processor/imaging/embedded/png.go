@@ -27,7 +27,7 @@ func decodePNG(ctx context.Context, data []byte, info imageinfo.Info) (image.Ima
 	if int(binary.BigEndian.Uint32(f.ihdr)) != info.Width || int(binary.BigEndian.Uint32(f.ihdr[4:])) != info.Height {
 		return nil, png.FormatError("size")
 	}
-	if metadata.HighDynamicRange(data) {
+	if metadata.HighDynamicRange(info.ContentType, data) {
 		return nil, unreadable("PNG", "high dynamic range by cICP")
 	}
 	end := pngChunk(nil, "IEND", nil)

@@ -34,6 +34,8 @@ func Read(contentType string, data []byte) Metadata {
 		return webpMetadata(data)
 	case imageinfo.TIFF:
 		return tiffMetadata(data)
+	case imageinfo.HEIC, imageinfo.HEIF, imageinfo.AVIF:
+		return heifMetadata(data)
 	}
 	return Metadata{}
 }

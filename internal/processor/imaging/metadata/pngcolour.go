@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+
+	"claimcheck.example/internal/imageinfo"
 )
 
 // pngColour is what the chunks of a PNG file say of its colours (ISO/IEC 15948, PNG
@@ -81,10 +83,17 @@ func (c *pngColour) profile() []byte {
 	return makeProfile(c.gray, p, []float64{100000 / float64(c.gama)})
 }
 
-// HighDynamicRange reports whether a PNG file says by cICP that its samples are those of
-// PQ or HLG (ITU-R BT.2100), for which there is no profile.
-func HighDynamicRange(png []byte) bool {
-	colour, _ := pngChunks(png)
+// HighDynamicRange reports whether a PNG file says by cICP, or a HEIF file by nclx, that its
+// samples are those of PQ or HLG (ITU-R BT.2100), for which there is no profile.
+func HighDynamicRange(contentType string, file []byte) bool {
+	switch contentType {
+	case imageinfo.HEIC, imageinfo.HEIF, imageinfo.AVIF:
+		return hdrHEIF(file)
+	case imageinfo.PNG:
+	default:
+		return false
+	}
+	colour, _ := pngChunks(file)
 	c := colour.cicp
 	return len(c) == 4 && (c[1] == 16 || c[1] == 18)
 }
@@ -138,7 +147,7 @@ func makeProfile(gray bool, xy [8]float64, curve []float64) []byte {
 		}
 		return b
 	}
-	text := append([]byte("mluc\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x0cenUS\x00\x00\x00\x06\x00\x00\x00\x1c"), "\x00P\x00N\x00G\x00\x00"...)
+	text := append([]byte("mluc\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x0cenUS\x00\x00\x00\x08\x00\x00\x00\x1c"), "\x00C\x00I\x00C\x00P"...)
 	space := "RGB "
 	type tag struct {
 		name string

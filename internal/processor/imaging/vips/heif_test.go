@@ -10,9 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"claimcheck.example/internal/imageinfo"
+	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging/imagingtest"
 	"claimcheck.example/internal/processor/imaging/vips"
 	"claimcheck.example/internal/processor/processortest"
@@ -93,6 +95,91 @@ func TestHEIF(t *testing.T) {
 				t.Errorf("the mean difference is %.2f of 255", d)
 			}
 		})
+	}
+}
+
+// TestHEIFOfTelephones reads files of many boxes: tiles, turned by irot and not by EXIF, a
+// thumbnail, gain maps, a sequence.
+func TestHEIFOfTelephones(t *testing.T) {
+	t.Parallel()
+	p, _ := libvips(t, vips.Options{})
+	tests := []struct {
+		file    string
+		w, h    int
+		frames  int
+		message string // of the refusal
+	}{
+		{file: "telephone.heic", w: 900, h: 1200, frames: 1},
+		{file: "gain-map.heic", w: 900, h: 1200, frames: 1},
+		{file: "sequence.heic", w: 160, h: 120, frames: 3},
+		{file: "sequence-track-only.heic", w: 160, h: 120, frames: 3, message: "the image is a HEIC sequence without a still picture, which the vips engine does not read; save it as PNG or JPEG and submit that"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.file, func(t *testing.T) {
+			t.Parallel()
+			data := imagingtest.File(t, "heif", tt.file)
+			info, err := imageinfo.ReadInfo(bytes.NewReader(data), int64(len(data)), 0)
+			if err != nil || info.ContentType != imageinfo.HEIC || info.Width != tt.w || info.Height != tt.h || info.Frames != tt.frames {
+				t.Errorf("its header says %+v, %v", info, err)
+			}
+			r, body, err := processortest.Run(t, p, data, `{"ops": [], "format": "png"}`)
+			if tt.message != "" {
+				if job.KindOf(err) != job.Unsupported || job.MessageOf(err) != tt.message {
+					t.Errorf("got %v (%q), want %q", err, job.MessageOf(err), tt.message)
+				}
+				return
+			}
+			if err != nil || r.Width != tt.w || r.Height != tt.h {
+				t.Fatalf("got %+v, %v", r, err)
+			}
+			if d := imagingtest.Difference(t, imagingtest.Picture(t, body), scene(tt.w, tt.h)); d > 2 {
+				t.Errorf("the mean difference is %.2f of 255", d)
+			}
+		})
+	}
+}
+
+// TestHEIFColoursByCodePoints converts what has code points of H.273 in the place of a
+// profile. The shade of Display P3 is that of the CSS colour module's conversion.
+func TestHEIFColoursByCodePoints(t *testing.T) {
+	t.Parallel()
+	p, _ := libvips(t, vips.Options{})
+	plain, inP3, inLinear := color.NRGBA{0xa0, 0x60, 0x40, 0xff}, color.NRGBA{0xaa, 0x5d, 0x38, 0xff}, color.NRGBA{0xcf, 0xa6, 0x89, 0xff}
+	tests := []struct {
+		name                string
+		primaries, transfer byte
+		want                color.NRGBA // transparent: refused
+	}{
+		{"sRGB", 1, 13, plain},
+		{"BT.709, which viewers show as sRGB", 1, 1, plain},
+		{"unspecified", 2, 2, plain},
+		{"Display P3", 12, 13, inP3},
+		{"linear", 1, 8, inLinear},
+		{"PQ", 9, 16, color.NRGBA{}},
+		{"HLG", 9, 18, color.NRGBA{}},
+	}
+	for _, name := range []string{"flat.heic", "flat.avif"} {
+		for _, tt := range tests {
+			t.Run(name+", "+tt.name, func(t *testing.T) {
+				t.Parallel()
+				data := bytes.Replace(imagingtest.File(t, "heif", name), []byte("nclx\x00\x01\x00\x0d"), []byte{'n', 'c', 'l', 'x', 0, tt.primaries, 0, tt.transfer}, 1)
+				_, body, err := processortest.Run(t, p, data, `{"ops": [], "format": "png"}`)
+				if tt.want == (color.NRGBA{}) {
+					if job.KindOf(err) != job.Unsupported || !strings.Contains(job.MessageOf(err), "high dynamic range") {
+						t.Errorf("got %v, want it refused", err)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := color.NRGBAModel.Convert(imagingtest.Picture(t, body).At(30, 30)).(color.NRGBA)
+				near := func(a, b uint8) bool { return max(a, b)-min(a, b) <= 3 }
+				if !near(got.R, tt.want.R) || !near(got.G, tt.want.G) || !near(got.B, tt.want.B) {
+					t.Errorf("got %x, want %x", got, tt.want)
+				}
+			})
+		}
 	}
 }
 

@@ -45,6 +45,15 @@ func scene(w, h int) *image.NRGBA {
 	return m
 }
 
+// TestSuite holds libvips to what all engines have in common.
+func TestSuite(t *testing.T) {
+	t.Parallel()
+	path := vipstest.Build(t)
+	imagingtest.Suite(t, func(limits imaging.Limits) imaging.Engine {
+		return open(t, vips.Options{Path: path, Limits: limits, Processes: 1})
+	})
+}
+
 // TestCases sends the files that people really have through libvips: it reads all of them.
 func TestCases(t *testing.T) {
 	t.Parallel()

@@ -115,25 +115,27 @@ func (g *staged) Commit(ctx context.Context, c job.Condition) (string, error) {
 // name gives the file its name under the condition. The name that it has already, from a
 // Commit that failed thereafter, is as good.
 func (g *staged) name(ctx context.Context, c job.Condition) error {
-	unlock, err := lock(ctx, g.folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return g.store.misconfigured("commit", err)
+	if c.Tag == "" { // mostly there is nothing yet, and link(2) needs no lock
+		err := os.Link(g.tmp, g.file)
+		if !errors.Is(err, fs.ErrExist) {
+			return g.placed(err)
+		}
+		if same, serr := sameFile(g.tmp, g.file); serr != nil || same {
+			return serr
+		}
+		if c.Absent {
+			return job.Wrap(job.Conflict, err, sayConflict)
+		}
 	}
+	unlock, err := lock(ctx, g.folder)
 	if err != nil {
-		return err
+		return g.placed(err)
 	}
 	defer unlock()
 	if same, err := sameFile(g.tmp, g.file); err != nil || same {
 		return err
 	}
-	switch {
-	case c.Absent:
-		err := os.Link(g.tmp, g.file)
-		if errors.Is(err, fs.ErrExist) {
-			return job.Wrap(job.Conflict, err, sayConflict)
-		}
-		return err
-	case c.Tag != "":
+	if c.Tag != "" {
 		if err := hasTag(g.file, c.Tag); err != nil {
 			return err
 		}
@@ -144,6 +146,14 @@ func (g *staged) name(ctx context.Context, c job.Condition) error {
 		return err
 	}
 	return os.Rename(next, g.file)
+}
+
+// placed says of an error on the folder of an object that the folder is missing.
+func (g *staged) placed(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return g.store.misconfigured("commit", err)
+	}
+	return err
 }
 
 // sameFile reports whether both paths name one file.

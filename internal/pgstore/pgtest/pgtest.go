@@ -32,7 +32,7 @@ var shared struct {
 func Start(tb testing.TB) string {
 	tb.Helper()
 	find(tb)
-	shared.once.Do(func() { shared.server, shared.err = start() })
+	shared.once.Do(func() { shared.server, shared.err = start("off") })
 	if shared.err != nil {
 		tb.Fatal(shared.err)
 	}
@@ -50,7 +50,7 @@ type Server struct {
 func StartServer(tb testing.TB) *Server {
 	tb.Helper()
 	find(tb)
-	s, err := start()
+	s, err := start("off")
 	if err != nil {
 		tb.Fatal(err)
 	}

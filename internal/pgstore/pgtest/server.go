@@ -38,8 +38,28 @@ type server struct {
 // socket's path has at most 107, and PostgreSQL adds "/.s.PGSQL.5432.lock".
 const maxSocketFolder = 107 - 19
 
-// start makes and starts a server, and waits until it answers.
-func start() (*server, error) {
+// Run starts a server for a program that is no test, and returns the URL of an empty
+// database. What is written is durable, as in production.
+func Run(ctx context.Context) (databaseURL string, stop func(), err error) {
+	s, err := start("on")
+	if err != nil {
+		return "", nil, err
+	}
+	conn, err := pgx.Connect(ctx, s.url(superuser, "postgres"))
+	if err == nil {
+		_, err = conn.Exec(ctx, "CREATE DATABASE claimcheck")
+		err = errors.Join(err, conn.Close(ctx))
+	}
+	if err != nil {
+		s.stop()
+		return "", nil, err
+	}
+	return s.url(superuser, "claimcheck"), s.stop, nil
+}
+
+// start makes and starts a server, and waits until it answers. Tests kill processes and no
+// machine, so their servers need no fsync.
+func start(fsync string) (*server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -54,7 +74,7 @@ func start() (*server, error) {
 	}
 	cmd := exec.Command("/bin/sh", "-c", supervise, "supervise", dir, bin)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "FSYNC=" + fsync}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C is for the test
 	if as != nil {
 		cmd.SysProcAttr.Credential = as

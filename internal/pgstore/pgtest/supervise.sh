@@ -6,7 +6,7 @@ trap '' INT TERM HUP PIPE
 exec 2>>"$dir/log"
 run() {
   "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c unix_socket_permissions=0700 -c max_connections=200 \
-    -c shared_buffers=32MB -c fsync="${PGTEST_FSYNC:-off}" -c dynamic_shared_memory_type=mmap >>"$dir/log" </dev/null &
+    -c shared_buffers=32MB -c fsync="$FSYNC" -c dynamic_shared_memory_type=mmap >>"$dir/log" </dev/null &
   echo $! >"$dir/pid"
   wait $!
   rm "$dir/pid"

@@ -65,7 +65,7 @@ func (b *bench) moreJobs(ctx context.Context, image []byte) (curves, error) {
 			{"status", load{method: "GET", path: "/jobs/" + id}, until{requests: 400}},
 			{"submit 20 KB", submit, until{requests: 64}},
 		} {
-			rounds, err := b.alternate(ctx, m.what, m.load, n, m.end, 3)
+			rounds, err := b.alternate(ctx, m.what, m.load, n, m.end, 3, server, floor)
 			if err != nil {
 				return nil, err
 			}
@@ -75,7 +75,7 @@ func (b *bench) moreJobs(ctx context.Context, image []byte) (curves, error) {
 			b.add(c, m.what, float64(jobs), compare(fmt.Sprintf("%s, %s, %d× = %d jobs", m.what, plural(n, "client"), times, jobs), rounds))
 		}
 		const drained = 150
-		r, err := b.drain(ctx, "claim to complete", drained)
+		r, err := b.drain(ctx, server, "claim to complete", drained)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +108,7 @@ func (b *bench) largerImages(ctx context.Context, head []byte) (curves, error) {
 			}
 			l.body, l.padding = image, 0
 		}
-		rounds, err := b.alternate(ctx, name, l, 1, until{requests: m.requests}, 2)
+		rounds, err := b.alternate(ctx, name, l, 1, until{requests: m.requests}, 2, server, floor)
 		if err != nil {
 			return nil, err
 		}

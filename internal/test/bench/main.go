@@ -3,6 +3,9 @@
 //
 //	go run ./internal/test/bench
 //
+// Rows that begin with "PostgreSQL" have the server over PostgreSQL, and a folder or a
+// bucket for images, beside the server over S3 and SQS; they need an installed PostgreSQL.
+//
 // It starts S3 and SQS on loopback, cmd/server, and the floor as processes, asks both by
 // turns over connections that are kept alive, and judges the ratios by the goals that
 // docs/performance.md explains.
@@ -172,6 +175,21 @@ func (b *bench) measure(ctx context.Context) error {
 		step{"1 upload of 1 GiB", func(ctx context.Context, name string) error { return b.memory(ctx, name, 1, 1<<30, long, 128) }},
 		step{"64 uploads of 20 MB", func(ctx context.Context, name string) error { return b.memory(ctx, name, 64, 20_000_000, long, 256) }},
 	)
+	for _, home := range []struct {
+		name  string
+		which side
+	}{{"folder", database}, {"bucket", mixed}} {
+		prefix := "PostgreSQL and a " + home.name + ", "
+		for _, n := range []int{1, 16} {
+			steps = append(steps, step{prefix + "submit 20 KB, " + plural(n, "client"), func(ctx context.Context, name string) error {
+				return b.homesSubmit(ctx, home.which, name, submit(short), n)
+			}})
+		}
+		steps = append(steps,
+			step{prefix + "submit to completed, beyond the processing", func(ctx context.Context, name string) error { return b.homesBeyond(ctx, home.which, name, short) }},
+			step{prefix + "claim to complete, 16 at once", func(ctx context.Context, name string) error { return b.homesWork(ctx, home.which, name, short) }},
+		)
+	}
 	for _, s := range steps {
 		if !b.only.MatchString(s.name) {
 			continue
@@ -187,7 +205,13 @@ func (b *bench) measure(ctx context.Context) error {
 	if b.plots == "" {
 		return nil
 	}
-	return b.growth(ctx, short, long)
+	if err := b.growth(ctx, short, long); err != nil {
+		return err
+	}
+	if err := b.stage.renew(ctx); err != nil {
+		return err
+	}
+	return b.homeGrowth(ctx, "PostgreSQL", short, []int{b.jobs, 100 * b.jobs, 5000 * b.jobs})
 }
 
 // tell says what is measured now.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"claimcheck.example/internal/pgstore/pgtest"
 	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/program"
 )
@@ -18,6 +19,41 @@ import (
 func TestMain(m *testing.M) {
 	process.RunBackend()
 	os.Exit(m.Run())
+}
+
+// TestHomes measures next to nothing of each row that compares the homes.
+func TestHomes(t *testing.T) {
+	t.Parallel()
+	program.Need(t, "cat")
+	pgtest.Programs(t)
+	o := options{round: 20 * time.Millisecond, rounds: 1, json: true, root: "../../..", only: regexp.MustCompile("^PostgreSQL and a folder, (submit 20 KB, 16|claim|submit to)|^PostgreSQL and a bucket, claim")}
+	var out bytes.Buffer
+	if err := run(t.Context(), o, &out, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	var rows []row
+	if err := json.Unmarshal(out.Bytes(), &rows); err != nil {
+		t.Fatalf("%v: %s", err, out.Bytes())
+	}
+	want := map[string][]figure{
+		"PostgreSQL and a folder, submit 20 KB, 16 clients":                   {perSecond, p50, cpu, allocs, peakRSS},
+		"PostgreSQL and a folder, submit to completed, beyond the processing": {p50, p99},
+		"PostgreSQL and a folder, claim to complete, 16 at once":              {perSecond, cpu, peakRSS},
+		"PostgreSQL and a bucket, claim to complete, 16 at once":              {perSecond, cpu, peakRSS},
+	}
+	if len(rows) != len(want) {
+		t.Errorf("%d rows, not %d: %s", len(rows), len(want), out.Bytes())
+	}
+	for _, r := range rows {
+		if len(want[r.Name]) == 0 || len(r.Goals) == 0 {
+			t.Errorf("row %q has %d goals", r.Name, len(r.Goals))
+		}
+		for _, c := range want[r.Name] {
+			if !(r.Server[c] > 0 && r.Floor[c] > 0 && r.Ratio[c] > 0) {
+				t.Errorf("%s: %s is %v : %v = %v", r.Name, c, r.Server[c], r.Floor[c], r.Ratio[c])
+			}
+		}
+	}
 }
 
 // TestEveryKindOfRow measures next to nothing, but all of it: one row of each kind, with

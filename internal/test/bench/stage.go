@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type stage struct {
 	plain   *process.Fleet // as production has them
 	probed  *process.Fleet // the same with testdata/probe.go beside their mains
 	backend *process.Backend
+	home    *home // the database beside it; nil until it is asked for
 }
 
 // floorCommand is the folder of the floor.
@@ -73,6 +75,10 @@ func (s *stage) clear() {
 		s.backend.Kill()
 		s.backend = nil
 	}
+	if s.home != nil {
+		s.home.stop()
+		s.home = nil
+	}
 	_ = os.RemoveAll(filepath.Join(s.dir, "backend"))
 }
 
@@ -82,6 +88,8 @@ type side int
 const (
 	server side = iota
 	floor
+	database // the server, over PostgreSQL and a folder
+	mixed    // the server, over PostgreSQL and a bucket
 )
 
 // actor is a running process that is measured.
@@ -122,7 +130,7 @@ func (s *stage) exec(f *process.Fleet, which side) (*actor, error) {
 		return nil, err
 	}
 	a := &actor{url: "http://127.0.0.1:" + strconv.Itoa(port)}
-	env := s.backend.Env
+	env := s.env(which)
 	if f == s.probed {
 		if env, err = a.addProbe(env); err != nil {
 			return nil, err
@@ -137,6 +145,20 @@ func (s *stage) exec(f *process.Fleet, which side) (*actor, error) {
 	return a, err
 }
 
+// env is what a process of a side needs to know of its backends.
+func (s *stage) env(which side) []string {
+	switch which {
+	case database:
+		return s.home.env
+	case mixed:
+		env := slices.DeleteFunc(slices.Clone(s.backend.Env), func(kv string) bool {
+			return strings.HasPrefix(kv, "S3_BUCKET=") || strings.HasPrefix(kv, "SQS_QUEUE_URL=")
+		})
+		return append(env, "DATABASE_URL="+s.home.url, "OBJECTS=s3://"+process.Bucket)
+	}
+	return s.backend.Env
+}
+
 // queue is the queue's URL.
 func (s *stage) queue() string {
 	for _, kv := range s.backend.Env {
@@ -149,9 +171,9 @@ func (s *stage) queue() string {
 
 // startWorker runs a worker with more settings than the production's defaults. What it
 // prints goes to log.
-func (s *stage) startWorker(log io.Writer, env ...string) (*actor, error) {
+func (s *stage) startWorker(which side, log io.Writer, env ...string) (*actor, error) {
 	a := &actor{}
-	env, err := a.addProbe(append(env, s.backend.Env...))
+	env, err := a.addProbe(append(env, s.env(which)...))
 	if err != nil {
 		return nil, err
 	}

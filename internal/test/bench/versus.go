@@ -16,7 +16,7 @@ import (
 
 // versus adds a row: n clients ask server and floor for l by turns.
 func (b *bench) versus(ctx context.Context, name string, l load, n int, goals []goal) error {
-	rounds, err := b.alternate(ctx, name, l, n, until{time: b.round}, b.rounds)
+	rounds, err := b.alternate(ctx, name, l, n, until{time: b.round}, b.rounds, server, floor)
 	if err != nil {
 		return err
 	}
@@ -26,12 +26,11 @@ func (b *bench) versus(ctx context.Context, name string, l load, n int, goals []
 	return nil
 }
 
-// alternate measures server and floor by turns, each a process of its own, in count
-// rounds each.
-func (b *bench) alternate(ctx context.Context, name string, l load, n int, end until, count int) (map[side][]round, error) {
+// alternate measures two sides by turns, each a process of its own, in count rounds each.
+func (b *bench) alternate(ctx context.Context, name string, l load, n int, end until, count int, one, other side) (map[side][]round, error) {
 	actors := map[side]*actor{}
 	conns := map[side]*http.Client{}
-	for _, who := range []side{server, floor} {
+	for _, who := range []side{one, other} {
 		a, err := b.stage.start(ctx, b.stage.probed, who)
 		if err != nil {
 			return nil, err
@@ -47,15 +46,15 @@ func (b *bench) alternate(ctx context.Context, name string, l load, n int, end u
 		}
 	}
 	if b.profiles != "" {
-		if err := b.profile(ctx, name, l, conns[server], actors[server], n); err != nil {
+		if err := b.profile(ctx, name, l, conns[one], actors[one], n); err != nil {
 			return nil, err
 		}
 	}
 	rounds := map[side][]round{}
 	for i := range count {
-		order := []side{server, floor}
-		if i%2 == 1 { // who goes second finds the other's dust still settling
-			order = []side{floor, server}
+		order := []side{one, other}
+		if i%2 == 1 { // the second finds the first's dust still settling
+			order = []side{other, one}
 		}
 		for _, who := range order {
 			r, err := l.drive(ctx, conns[who], actors[who], n, end)
@@ -93,7 +92,7 @@ func (b *bench) profiled(ctx context.Context, g *errgroup.Group, name string, a 
 // completed returns the id of a job that a worker has brought to its end; the output
 // is the image.
 func (b *bench) completed(ctx context.Context, image []byte) (string, error) {
-	w, err := b.stage.startWorker(nil, "PROCESSOR=exec:cat")
+	w, err := b.stage.startWorker(server, nil, "PROCESSOR=exec:cat")
 	if err != nil {
 		return "", err
 	}

@@ -52,30 +52,42 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // completed, without what the processor took; as its document has it, and as a client
 // that waits on its submit sees it.
 func (b *bench) beyond(ctx context.Context, name string, image []byte) error {
+	stored, seen, err := b.lives(ctx, server, image)
+	if err != nil {
+		return err
+	}
+	r := row{Name: name + ", beyond the processing", Server: figures{p50: quantile(stored, 0.5), p99: quantile(stored, 0.99)}}
+	r.judge([]goal{{Figure: p50, Bound: 30}})
+	b.rows = append(b.rows, r, row{Name: "the same, until a client that waits is told", Server: figures{p50: quantile(seen, 0.5), p99: quantile(seen, 0.99)}})
+	return nil
+}
+
+// lives has one job after the other live, and returns how long each took beyond the
+// processing: as its document has it, and as its client saw it.
+func (b *bench) lives(ctx context.Context, which side, image []byte) (stored, seen []time.Duration, err error) {
 	e, err := newEcho()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer e.srv.Close()
-	w, err := b.stage.startWorker(nil, "PROCESSOR="+e.url)
+	w, err := b.stage.startWorker(which, nil, "PROCESSOR="+e.url)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer w.Kill()
-	s, err := b.stage.start(ctx, b.stage.probed, server)
+	s, err := b.stage.start(ctx, b.stage.probed, which)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer s.Kill()
 	c := clients(1)
 	defer c.CloseIdleConnections()
-	var stored, seen []time.Duration
 	const warm = 5
 	for i, end := 0, time.Now().Add(b.round*time.Duration(b.rounds)); i < warm+10 || time.Now().Before(end); i++ {
 		start := time.Now()
 		j, err := submitAndWait(ctx, c, s.url, image)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		whole := time.Since(start)
 		e.mu.Lock()
@@ -87,25 +99,16 @@ func (b *bench) beyond(ctx context.Context, name string, image []byte) error {
 			seen = append(seen, whole-processing)
 		}
 	}
-	r := row{Name: name + ", beyond the processing", Server: figures{p50: quantile(stored, 0.5), p99: quantile(stored, 0.99)}}
-	r.judge([]goal{{Figure: p50, Bound: 30}})
-	b.rows = append(b.rows, r, row{Name: "the same, until a client that waits is told", Server: figures{p50: quantile(seen, 0.5), p99: quantile(seen, 0.99)}})
-	return nil
+	return stored, seen, nil
 }
 
 // work adds a row: what a worker needs for a job, and how many it does.
 func (b *bench) work(ctx context.Context, name string, image []byte) error {
-	s, err := b.stage.start(ctx, b.stage.probed, server)
-	if err != nil {
+	n := b.queued()
+	if err := b.submit(ctx, server, image, n); err != nil {
 		return err
 	}
-	defer s.Kill()
-	n := int(b.round.Seconds()*float64(b.rounds)*30) + 32
-	l := load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}
-	if _, err := l.drive(ctx, clients(16), s, 16, until{requests: n}); err != nil {
-		return err
-	}
-	r, err := b.drain(ctx, name, n)
+	r, err := b.drain(ctx, server, name, n)
 	if err != nil {
 		return err
 	}
@@ -116,16 +119,30 @@ func (b *bench) work(ctx context.Context, name string, image []byte) error {
 	return nil
 }
 
+// queued is how many jobs a worker is given at once.
+func (b *bench) queued() int { return int(b.round.Seconds()*float64(b.rounds)*30) + 32 }
+
+// submit puts n jobs into the queue.
+func (b *bench) submit(ctx context.Context, which side, image []byte, n int) error {
+	s, err := b.stage.start(ctx, b.stage.probed, which)
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	_, err = load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}.drive(ctx, clients(16), s, 16, until{requests: n})
+	return err
+}
+
 // drain has a worker do n jobs that wait in the queue. A round's latencies are the times
 // from one job's end to the next.
-func (b *bench) drain(ctx context.Context, name string, n int) (round, error) {
+func (b *bench) drain(ctx context.Context, which side, name string, n int) (round, error) {
 	e, err := newEcho()
 	if err != nil {
 		return round{}, err
 	}
 	defer e.srv.Close()
 	ends := &ends{want: n, all: make(chan struct{})}
-	w, err := b.stage.startWorker(ends, "PROCESSOR="+e.url, "CONCURRENCY=16")
+	w, err := b.stage.startWorker(which, ends, "PROCESSOR="+e.url, "CONCURRENCY=16")
 	if err != nil {
 		return round{}, err
 	}

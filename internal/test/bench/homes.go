@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"claimcheck.example/internal/dirstore"
+	"claimcheck.example/internal/pgstore"
+	"claimcheck.example/internal/pgstore/pgtest"
+)
+
+// home is a database and a folder, in place of S3 and SQS.
+type home struct {
+	url  string // of the database
+	env  []string
+	stop func()
+}
+
+// openHome starts PostgreSQL and makes schema and folder. Writes are durable.
+func (s *stage) openHome(ctx context.Context) error {
+	databaseURL, stop, err := pgtest.Run(ctx)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join(s.dir, "backend", "images")
+	s.home = &home{databaseURL, []string{"DATABASE_URL=" + databaseURL, "OBJECTS=" + (&url.URL{Scheme: "file", Path: folder}).String()}, stop}
+	if _, _, err := pgstore.Provision(ctx, databaseURL); err != nil {
+		return err
+	}
+	_, err = dirstore.Provision(folder)
+	return err
+}
+
+// What PostgreSQL and a folder have to be beside S3 and SQS.
+var (
+	homeSubmitGoals = []goal{{Figure: cpu, Ratio: true, Bound: 0.8}}
+	homeBeyondGoals = []goal{{Figure: p50, Ratio: true, Bound: 0.6}}
+	homeWorkGoals   = []goal{{Figure: perSecond, Ratio: true, Bound: 3, AtLeast: true}, {Figure: peakRSS, Ratio: true, Bound: 1}}
+)
+
+// homesSubmit adds a row: n clients submit to the server over a database, and to the server
+// over S3 and SQS, by turns.
+func (b *bench) homesSubmit(ctx context.Context, which side, name string, l load, n int) error {
+	if err := b.stage.openHome(ctx); err != nil {
+		return err
+	}
+	rounds, err := b.alternate(ctx, name, l, n, until{time: b.round}, b.rounds, which, server)
+	if err != nil {
+		return err
+	}
+	b.addHomes(name, rounds[which], rounds[server], homeSubmitGoals)
+	return nil
+}
+
+// addHomes adds a row of both homes: S3 and SQS in the place of the floor.
+func (b *bench) addHomes(name string, ours, theirs []round, goals []goal, without ...figure) {
+	r := compare(name, map[side][]round{server: ours, floor: theirs})
+	for _, f := range []figures{r.Server, r.Floor, r.Ratio} {
+		for _, c := range without {
+			delete(f, c)
+		}
+	}
+	r.judge(goals)
+	b.rows = append(b.rows, r)
+}
+
+// homesBeyond adds a row: how long a job takes beyond its processing in both homes.
+func (b *bench) homesBeyond(ctx context.Context, which side, name string, image []byte) error {
+	if err := b.stage.openHome(ctx); err != nil {
+		return err
+	}
+	times := map[side][]time.Duration{}
+	for _, one := range []side{which, server} {
+		stored, _, err := b.lives(ctx, one, image)
+		if err != nil {
+			return err
+		}
+		times[one] = stored
+	}
+	r := row{Name: name, Server: figures{}, Floor: figures{}, Ratio: figures{}}
+	for c, q := range map[figure]float64{p50: 0.5, p99: 0.99} {
+		r.Server[c], r.Floor[c] = quantile(times[which], q), quantile(times[server], q)
+		r.Ratio[c] = r.Server[c] / r.Floor[c]
+	}
+	r.judge(homeBeyondGoals)
+	b.rows = append(b.rows, r)
+	return nil
+}
+
+// homesWork adds a row: how many jobs a worker does in both homes.
+func (b *bench) homesWork(ctx context.Context, which side, name string, image []byte) error {
+	if err := b.stage.openHome(ctx); err != nil {
+		return err
+	}
+	rounds := map[side][]round{}
+	for i := range b.rounds {
+		order := []side{which, server}
+		if i%2 == 1 {
+			order = []side{server, which}
+		}
+		for _, one := range order {
+			n := max(b.queued()/b.rounds, 32)
+			if err := b.submit(ctx, one, image, n); err != nil {
+				return err
+			}
+			r, err := b.drain(ctx, one, name, n)
+			if err != nil {
+				return err
+			}
+			rounds[one] = append(rounds[one], r)
+		}
+	}
+	b.addHomes(name, rounds[which], rounds[server], homeWorkGoals, p50, p99)
+	return nil
+}
+
+// homeGrowth adds rows of a database with ever more rows: jobs of other days, and as many
+// hidden messages.
+func (b *bench) homeGrowth(ctx context.Context, name string, image []byte, sizes []int) error {
+	if err := b.stage.openHome(ctx); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, b.stage.home.url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	have := 0
+	for _, size := range sizes {
+		b.tell(fmt.Sprintf("%s, %d rows", name, size))
+		if err := fill(ctx, conn, size-have); err != nil {
+			return err
+		}
+		have = size
+		l := load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}
+		s, err := b.stage.start(ctx, b.stage.probed, database)
+		if err != nil {
+			return err
+		}
+		var rounds []round
+		for range b.rounds {
+			r, err := l.drive(ctx, clients(16), s, 16, until{time: b.round})
+			if err != nil {
+				s.Kill()
+				return err
+			}
+			rounds = append(rounds, r)
+		}
+		s.Kill()
+		b.rows = append(b.rows, row{Name: fmt.Sprintf("%s, %d rows: submit 20 KB, 16 clients", name, size), Server: summary(rounds)})
+		n := 0
+		for _, r := range rounds {
+			n += len(r.latencies)
+		}
+		r, err := b.drain(ctx, database, name, n)
+		if err != nil {
+			return err
+		}
+		f := summary([]round{r})
+		delete(f, p50)
+		delete(f, p99)
+		b.rows = append(b.rows, row{Name: fmt.Sprintf("%s, %d rows: claim to complete, 16 at once", name, size), Server: f})
+	}
+	return nil
+}
+
+// fill adds n jobs, n usage records and n hidden messages.
+func fill(ctx context.Context, conn *pgx.Conn, n int) error {
+	for _, sql := range []string{
+		`INSERT INTO claimcheck.jobs (id, revision, document, created_at, written_at)
+			SELECT gen_random_uuid(), md5(n::text), convert_to(repeat(md5(n::text), 20), 'UTF8'), now() - n * interval '100 ms', now() - n * interval '100 ms' FROM generate_series(1, $1::int) n`,
+		`INSERT INTO claimcheck.usage (owner_key, day, job_id, record)
+			SELECT sha256((n % 100)::text::bytea), current_date - n % 30, gen_random_uuid(), convert_to(repeat(md5(n::text), 10), 'UTF8') FROM generate_series(1, $1::int) n`,
+		`INSERT INTO claimcheck.messages (queue, body, visible_at)
+			SELECT 'jobs', '{"job_id":"' || gen_random_uuid() || '"}', now() + interval '1 day' + n * interval '1 ms' FROM generate_series(1, $1::int) n`,
+	} {
+		if _, err := conn.Exec(ctx, sql, n); err != nil {
+			return err
+		}
+	}
+	_, err := conn.Exec(ctx, `ANALYZE`)
+	return err
+}

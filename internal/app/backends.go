@@ -28,7 +28,8 @@ type documents interface {
 	job.Documents
 	job.Index
 	job.Ledger
-	// ReadUsageOfAll is ReadUsage of every owner, owner by owner.
+	// ReadUsageOfAll yields the usage records of the days from..to, owner by owner, for
+	// each owner day by day. It ends at the first error.
 	ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error]
 	Ready(context.Context) error
 }

@@ -41,6 +41,12 @@ func NewUsage(owner string, from, to time.Time) *Usage {
 	return &Usage{Owner: owner, From: from.Format(time.DateOnly), To: to.Format(time.DateOnly), Days: []UsageDay{}}
 }
 
+// AddDay counts a day behind those so far.
+func (u *Usage) AddDay(d UsageDay) {
+	u.Days = append(u.Days, d)
+	u.Total.merge(d)
+}
+
 // add counts a job that ended on the last of the days so far, or later.
 func (u *Usage) add(rec UsageRecord) {
 	day := rec.EndedAt.UTC().Format(time.DateOnly)

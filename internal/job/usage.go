@@ -99,6 +99,19 @@ func (d *UsageDay) Add(u UsageRecord) {
 	d.Units = sum(d.Units, u.Units)
 }
 
+// merge counts the jobs of another sum.
+func (d *UsageDay) merge(o UsageDay) {
+	d.Jobs += o.Jobs
+	d.Completed += o.Completed
+	d.Failed += o.Failed
+	d.Deleted += o.Deleted
+	d.BytesIn += o.BytesIn
+	d.BytesOut += o.BytesOut
+	d.Pixels += o.Pixels
+	d.ProcessingSeconds = sum(d.ProcessingSeconds, o.ProcessingSeconds)
+	d.Units = sum(d.Units, o.Units)
+}
+
 // sum adds up to the millionth: no 0.30000000000000004 on a bill.
 func sum(a, b float64) float64 { return math.Round((a+b)*1e6) / 1e6 }
 

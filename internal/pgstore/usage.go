@@ -17,7 +17,7 @@ func (s *Store) RecordUsage(ctx context.Context, owner string, ended time.Time, 
 	return err
 }
 
-// ReadUsage implements job.Ledger: one SELECT for each 1000 records.
+// ReadUsage yields owner's records of the days from..to, day by day: one SELECT for each 1000 records.
 func (s *Store) ReadUsage(ctx context.Context, owner string, from, to time.Time) iter.Seq2[[]byte, error] {
 	return s.readUsage(ctx, ownerKey(owner), from, to)
 }
@@ -27,6 +27,42 @@ func (s *Store) ReadUsage(ctx context.Context, owner string, from, to time.Time)
 func (s *Store) ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error] {
 	return s.readUsage(ctx, nil, from, to)
 }
+
+// SumUsage implements job.Ledger: one SELECT, which reads all records of the days.
+func (s *Store) SumUsage(ctx context.Context, owner string, from, to time.Time) (days []job.UsageDay, err error) {
+	err = s.db.do(ctx, "sum up usage", func(ctx context.Context) error {
+		days = nil
+		rows, err := s.db.pool.Query(ctx, sumUsage, ownerKey(owner), day(from), day(to))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var d job.UsageDay
+			if err := rows.Scan(&d.Day, &d.Jobs, &d.Completed, &d.Deleted, &d.BytesIn, &d.BytesOut, &d.Pixels, &d.ProcessingSeconds, &d.Units); err != nil {
+				return err
+			}
+			d.Failed = d.Jobs - d.Completed - d.Deleted
+			days = append(days, d)
+		}
+		return rows.Err()
+	})
+	return days, err
+}
+
+// sumUsage counts like job.UsageDay.Add.
+const sumUsage = `
+	SELECT to_char(day, 'YYYY-MM-DD'), count(*),
+		count(*) FILTER (WHERE r->>'outcome' = 'completed'),
+		count(*) FILTER (WHERE r->>'outcome' = 'deleted'),
+		coalesce(sum((r->>'bytes_in')::numeric), 0)::bigint,
+		coalesce(sum((r->>'bytes_out')::numeric), 0)::bigint,
+		coalesce(sum((r->>'pixels')::numeric), 0)::bigint,
+		coalesce(round(sum((r->>'processing_seconds')::numeric), 6), 0)::double precision,
+		coalesce(round(sum((r->>'units')::numeric), 6), 0)::double precision
+	FROM (SELECT day, convert_from(record, 'UTF8')::jsonb AS r FROM claimcheck.usage
+		WHERE owner_key = $1 AND day BETWEEN $2 AND $3) AS records
+	GROUP BY day ORDER BY day`
 
 // usageRow is a record with its place in the order of records.
 type usageRow struct {

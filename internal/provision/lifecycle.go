@@ -15,8 +15,8 @@ import (
 // living server takes as long.
 const abortDays = 1
 
-// rule is one of our lifecycle rules. What a job used, under usage/, has none: bills
-// outlive jobs.
+// rule is one of our lifecycle rules. What a job used, under usage/, has none, and
+// neither have the sums of it: bills outlive jobs.
 type rule struct {
 	id, prefix string
 	uploads    bool // objects under the prefix may be uploaded in parts

@@ -9,6 +9,18 @@ import (
 // EscapeOwner is for tests of its own.
 var EscapeOwner = escapeOwner
 
+// KeptSum is a kept sum as it is stored.
+type KeptSum = keptSum
+
+// Fingerprint is that of a day's records.
+func Fingerprint(day string, ids []string) string {
+	d := newDayListing(day)
+	for _, id := range ids {
+		d.add(id)
+	}
+	return d.records()
+}
+
 // ShipLast asks for one part more than S3 takes before the last.
 func ShipLast(ctx context.Context) error {
 	u := &upload{id: "upload", parts: make([]types.CompletedPart, maxParts-1), buf: make([]byte, 1)}

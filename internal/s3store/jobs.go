@@ -22,7 +22,7 @@ func (s *Store) Jobs(ctx context.Context, from, to time.Time) iter.Seq2[job.ID, 
 		prefix := documentKey("")
 		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &prefix})
 		for pages.HasMorePages() {
-			page, err := s.jobsPage(ctx, pages)
+			page, err := s.listPage(ctx, pages)
 			if err != nil {
 				yield("", s.translate(ctx, "ListObjectsV2 "+prefix, err))
 				return
@@ -44,7 +44,7 @@ func (s *Store) Jobs(ctx context.Context, from, to time.Time) iter.Seq2[job.ID, 
 	}
 }
 
-func (s *Store) jobsPage(ctx context.Context, pages *s3.ListObjectsV2Paginator) (*s3.ListObjectsV2Output, error) {
+func (s *Store) listPage(ctx context.Context, pages *s3.ListObjectsV2Paginator) (*s3.ListObjectsV2Output, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
 	defer cancel()
 	return pages.NextPage(ctx)

@@ -41,7 +41,7 @@ func (s *Store) RecordUsage(ctx context.Context, owner string, at time.Time, id 
 	return err
 }
 
-// ReadUsage implements job.Ledger. A page of up to 1000 records is listed, then read,
+// ReadUsage yields owner's records of the days from..to, day by day. A page of up to 1000 records is listed, then read,
 // before the first of it is yielded.
 func (s *Store) ReadUsage(ctx context.Context, owner string, from, to time.Time) iter.Seq2[[]byte, error] {
 	return s.readUsage(ctx, usagePrefix(owner), from, to)
@@ -73,29 +73,11 @@ func (s *Store) ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq
 // readUsage reads what is under the prefix of one owner.
 func (s *Store) readUsage(ctx context.Context, prefix string, from, to time.Time) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		last := to.UTC().Format(time.DateOnly)
-		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
-			Bucket: &s.bucket,
-			Prefix: &prefix,
-			// Before every key of the first day: a day's keys go on with a slash.
-			StartAfter: aws.String(prefix + from.UTC().Format(time.DateOnly)),
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				yield(nil, s.translate(ctx, "ListObjectsV2 "+prefix, err))
-				return
+		for page, err := range s.usagePages(ctx, prefix, from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly)) {
+			var records [][]byte
+			if err == nil {
+				records, err = s.readRecords(ctx, page.keys)
 			}
-			var keys []string
-			over := false
-			for _, o := range page.Contents {
-				day, _, _ := strings.Cut(strings.TrimPrefix(aws.ToString(o.Key), prefix), "/")
-				if over = day > last; over {
-					break
-				}
-				keys = append(keys, aws.ToString(o.Key))
-			}
-			records, err := s.readRecords(ctx, keys)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -105,7 +87,42 @@ func (s *Store) readUsage(ctx context.Context, prefix string, from, to time.Time
 					return
 				}
 			}
-			if over {
+		}
+	}
+}
+
+// usagePage is a page of a listing of usage records.
+type usagePage struct {
+	keys []string // in order
+	more bool     // whether the listing goes on
+}
+
+// usagePages lists what is under the prefix of one owner, from a day to another.
+func (s *Store) usagePages(ctx context.Context, prefix, from, to string) iter.Seq2[usagePage, error] {
+	return func(yield func(usagePage, error) bool) {
+		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
+			Bucket: &s.bucket,
+			Prefix: &prefix,
+			// Before every key of the first day: a day's keys go on with a slash.
+			StartAfter: aws.String(prefix + from),
+		})
+		for more := true; more; {
+			page, err := s.listPage(ctx, pages)
+			if err != nil {
+				yield(usagePage{}, s.translate(ctx, "ListObjectsV2 "+prefix, err))
+				return
+			}
+			more = pages.HasMorePages()
+			var keys []string
+			for _, o := range page.Contents {
+				day, _, _ := strings.Cut(strings.TrimPrefix(aws.ToString(o.Key), prefix), "/")
+				if day > to {
+					more = false
+					break
+				}
+				keys = append(keys, aws.ToString(o.Key))
+			}
+			if !yield(usagePage{keys, more}, nil) {
 				return
 			}
 		}

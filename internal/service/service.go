@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"claimcheck.example/internal/job"
@@ -62,6 +63,7 @@ type Service struct {
 	limits    Limits
 	waiters   *limiter.Pool // of callers who wait
 	sent      sent
+	asking    sync.Map // the owners who wait for usage
 	draining  <-chan struct{}
 	now       func() time.Time
 	log       *slog.Logger

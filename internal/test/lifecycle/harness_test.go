@@ -297,6 +297,13 @@ func (l *ledger) RecordUsage(_ context.Context, owner string, ended time.Time, i
 	return nil
 }
 
+func (l *ledger) SumUsage(ctx context.Context, owner string, from, to time.Time) ([]job.UsageDay, error) {
+	for u, err := range job.Bill(l.ReadUsage(ctx, owner, from, to), from, to) {
+		return u.Days, err
+	}
+	return nil, nil
+}
+
 func (l *ledger) ReadUsage(_ context.Context, owner string, from, to time.Time) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for _, days := range l.records {

@@ -1,0 +1,264 @@
+package s3store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"claimcheck.example/internal/job"
+)
+
+// sumsSection is where an owner's sums are, below the owner's usage records. It sorts
+// behind every day.
+const sumsSection = "sums/"
+
+// keptSum is the sum of one day, and of which records: those with these identifiers, and
+// no others.
+type keptSum struct {
+	job.UsageDay
+	Records string `json:"records"` // as dayListing.records
+}
+
+// keptMonth is the object usage/{owner}/sums/{yyyy-mm}: the sums of days that are over.
+type keptMonth struct {
+	Days map[string]keptSum `json:"days"`
+}
+
+// SumUsage implements job.Ledger.
+//
+// It lists the records of the days and reads none that is in a kept sum. A kept sum holds
+// only for exactly the records that the listing finds, so a record that arrives late, from
+// whichever writer, has its day summed up anew. What it has summed up of days that are over
+// it keeps, a month in one object; the next question reads 1 object for each month, and
+// lists 1000 records with each call.
+func (s *Store) SumUsage(ctx context.Context, owner string, from, to time.Time) ([]job.UsageDay, error) {
+	listed, err := s.listDays(ctx, usagePrefix(owner), from, to)
+	if err != nil {
+		return nil, err
+	}
+	var days []job.UsageDay
+	for len(listed) > 0 {
+		month := listed[0].month()
+		n := slices.IndexFunc(listed, func(d *dayListing) bool { return d.month() != month })
+		if n < 0 {
+			n = len(listed)
+		}
+		sums, err := s.sumMonth(ctx, usagePrefix(owner), month, listed[:n])
+		if err != nil {
+			return nil, err
+		}
+		days, listed = append(days, sums...), listed[n:]
+	}
+	return days, nil
+}
+
+// sumMonth returns the sums of days of one month. It keeps what it had to sum up, also when
+// it fails on the way.
+func (s *Store) sumMonth(ctx context.Context, prefix, month string, listed []*dayListing) (days []job.UsageDay, err error) {
+	today := time.Now().UTC().Format(time.DateOnly)
+	key := prefix + sumsSection + month
+	var kept keptMonth
+	tag := ""
+	if listed[0].day < today {
+		if kept, tag, err = s.readSums(ctx, key); err != nil {
+			return nil, err
+		}
+	}
+	changed := false
+	defer func() {
+		if changed {
+			s.keepSums(ctx, key, tag, kept)
+		}
+	}()
+	for _, d := range listed {
+		sum, ok := kept.Days[d.day]
+		if !ok || sum.Records != d.records() {
+			if sum, err = s.sumDay(ctx, prefix, d); err != nil {
+				return nil, err
+			}
+			if d.day < today {
+				kept.Days[d.day], changed = sum, true
+			}
+		}
+		days = append(days, sum.UsageDay)
+	}
+	return days, nil
+}
+
+// readSums reads kept sums; none when there are none, or when they cannot be understood.
+func (s *Store) readSums(ctx context.Context, key string) (kept keptMonth, tag string, err error) {
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
+	defer cancel()
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
+	err = s.translate(caller, "GetObject "+key, err)
+	if err == nil {
+		defer out.Body.Close()
+		var raw []byte
+		raw, err = io.ReadAll(io.LimitReader(out.Body, job.MaxDocument))
+		err = s.translate(caller, "GetObject "+key, err)
+		if json.Unmarshal(raw, &kept) != nil {
+			kept = keptMonth{}
+		}
+		tag = unquoted(out.ETag)
+	}
+	if job.KindOf(err) == job.NotFound {
+		err = nil
+	}
+	if kept.Days == nil {
+		kept.Days = map[string]keptSum{}
+	}
+	return kept, tag, err
+}
+
+// keepSums writes sums, unless another question has done so meanwhile. The answer does not
+// depend on it: what is not kept is summed up again by the next question.
+func (s *Store) keepSums(ctx context.Context, key, tag string, kept keptMonth) {
+	raw, err := json.Marshal(kept)
+	if err != nil || s.Proved(ctx) != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.CallTimeout)
+	defer cancel()
+	in := s.jsonObject(key, raw)
+	if tag == "" {
+		in.IfNoneMatch = aws.String("*")
+	} else {
+		in.IfMatch = quoted(tag)
+	}
+	_, _ = s.client.PutObject(ctx, in)
+}
+
+// sumDay reads the records of a day and sums them up. What is written meanwhile may be in
+// the sum or not; its fingerprint says which.
+func (s *Store) sumDay(ctx context.Context, prefix string, d *dayListing) (keptSum, error) {
+	sum := keptSum{UsageDay: job.UsageDay{Day: d.day}}
+	read := newDayListing(d.day)
+	add := func(keys []string) error {
+		for _, key := range keys {
+			read.add(key[strings.LastIndexByte(key, '/')+1:])
+		}
+		records, err := s.readRecords(ctx, keys)
+		if err != nil {
+			return err
+		}
+		for _, raw := range records {
+			var rec job.UsageRecord
+			if err := json.Unmarshal(raw, &rec); err != nil {
+				return job.Wrap(job.Corrupt, err, "a usage record is damaged")
+			}
+			sum.Add(rec)
+		}
+		return nil
+	}
+	if d.keys != nil {
+		err := add(d.keys)
+		sum.Records = read.records()
+		return sum, err
+	}
+	for page, err := range s.usagePages(ctx, prefix, d.day, d.day) {
+		if err == nil {
+			err = add(page.keys)
+		}
+		if err != nil {
+			return sum, err
+		}
+	}
+	sum.Records = read.records()
+	return sum, nil
+}
+
+// dayListing is what a listing finds of the records of one day.
+type dayListing struct {
+	day  string
+	sum  hash.Hash // of the identifiers, in their order
+	keys []string  // of the records; nil where there are too many to be held
+}
+
+func newDayListing(day string) *dayListing { return &dayListing{day: day, sum: sha256.New()} }
+
+func (d *dayListing) add(id string) { d.sum.Write([]byte(id)) }
+
+// month is yyyy-mm.
+func (d *dayListing) month() string { return d.day[:len("2006-01")] }
+
+// records is a fingerprint of the day's records, which never change.
+func (d *dayListing) records() string { return hex.EncodeToString(d.sum.Sum(nil)[:16]) }
+
+// usageListers is into how many spans a range is cut, which are listed side by side.
+const usageListers = 12
+
+// listDays lists the records of the days from..to, and returns the days that have any, in
+// order. When one page does not hold them it lists spans of the rest side by side.
+func (s *Store) listDays(ctx context.Context, prefix string, from, to time.Time) ([]*dayListing, error) {
+	first, last := from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly)
+	head, more, err := s.listSpan(ctx, prefix, first, last, 1)
+	if err != nil || !more {
+		return head, err
+	}
+	// The page ends within a day, which is listed anew from its beginning.
+	if len(head) > 0 {
+		first = head[len(head)-1].day
+		head = head[:len(head)-1]
+	}
+	for _, d := range head {
+		d.keys = nil
+	}
+	begin, err := time.Parse(time.DateOnly, first)
+	if err != nil {
+		return nil, err
+	}
+	end := to.UTC().Truncate(24 * time.Hour)
+	days := int(end.Sub(begin)/(24*time.Hour)) + 1
+	step := max(1, (days+usageListers-1)/usageListers)
+	spans := make([][]*dayListing, (days+step-1)/step)
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range spans {
+		a := begin.AddDate(0, 0, i*step)
+		b := a.AddDate(0, 0, step-1)
+		if b.After(end) {
+			b = end
+		}
+		group.Go(func() (err error) {
+			spans[i], _, err = s.listSpan(ctx, prefix, a.Format(time.DateOnly), b.Format(time.DateOnly), 0)
+			return err
+		})
+	}
+	err = group.Wait()
+	return append(head, slices.Concat(spans...)...), err
+}
+
+// listSpan lists the records of the days from..to. With pages over zero it lists so many at
+// most, holds the identifiers, and reports whether it left any records out.
+func (s *Store) listSpan(ctx context.Context, prefix, from, to string, pages int) (days []*dayListing, more bool, err error) {
+	for page, err := range s.usagePages(ctx, prefix, from, to) {
+		if err != nil {
+			return nil, false, err
+		}
+		for _, key := range page.keys {
+			day, id, _ := strings.Cut(strings.TrimPrefix(key, prefix), "/")
+			if len(days) == 0 || days[len(days)-1].day != day {
+				days = append(days, newDayListing(day))
+			}
+			d := days[len(days)-1]
+			d.add(id)
+			if pages > 0 {
+				d.keys = append(d.keys, key)
+			}
+		}
+		if pages--; pages == 0 {
+			return days, page.more, nil
+		}
+	}
+	return days, false, nil
+}

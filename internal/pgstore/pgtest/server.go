@@ -38,12 +38,19 @@ type server struct {
 // socket's path has at most 107, and PostgreSQL adds "/.s.PGSQL.5432.lock".
 const maxSocketFolder = 107 - 19
 
-// Run starts a server for a program that is no test, and returns the URL of an empty
-// database. What is written is durable, as in production.
-func Run(ctx context.Context) (databaseURL string, stop func(), err error) {
+// Running is a server of a program that is no test.
+type Running struct {
+	*server
+	// URL names an empty database of it.
+	URL string
+}
+
+// Run starts a server for a program that is no test. What is written is durable, as in
+// production.
+func Run(ctx context.Context) (*Running, error) {
 	s, err := start("on")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	conn, err := pgx.Connect(ctx, s.url(superuser, "postgres"))
 	if err == nil {
@@ -52,9 +59,23 @@ func Run(ctx context.Context) (databaseURL string, stop func(), err error) {
 	}
 	if err != nil {
 		s.stop()
-		return "", nil, err
+		return nil, err
 	}
-	return s.url(superuser, "claimcheck"), s.stop, nil
+	return &Running{s, s.url(superuser, "claimcheck")}, nil
+}
+
+// Stop ends the server and removes what it has.
+func (r *Running) Stop() { r.stop() }
+
+// Kill ends the server with SIGKILL.
+func (r *Running) Kill() error { return r.tell("kill") }
+
+// Restart starts a server that was killed, and waits until it answers.
+func (r *Running) Restart() error {
+	if err := r.tell("start"); err != nil {
+		return err
+	}
+	return r.wait()
 }
 
 // start makes and starts a server, and waits until it answers. Tests kill processes and no

@@ -24,13 +24,13 @@ type home struct {
 
 // openHome starts PostgreSQL and makes schema and folder. Writes are durable.
 func (s *stage) openHome(ctx context.Context) error {
-	databaseURL, stop, err := pgtest.Run(ctx)
+	db, err := pgtest.Run(ctx)
 	if err != nil {
 		return err
 	}
 	folder := filepath.Join(s.dir, "backend", "images")
-	s.home = &home{databaseURL, []string{"DATABASE_URL=" + databaseURL, "OBJECTS=" + (&url.URL{Scheme: "file", Path: folder}).String()}, stop}
-	if _, _, err := pgstore.Provision(ctx, databaseURL); err != nil {
+	s.home = &home{db.URL, []string{"DATABASE_URL=" + db.URL, "OBJECTS=" + (&url.URL{Scheme: "file", Path: folder}).String()}, db.Stop}
+	if _, _, err := pgstore.Provision(ctx, db.URL); err != nil {
 		return err
 	}
 	_, err = dirstore.Provision(folder)

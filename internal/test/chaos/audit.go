@@ -13,16 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
-	"claimcheck.example/internal/awslocal"
 	"claimcheck.example/internal/job"
-	"claimcheck.example/internal/test/process"
 )
 
 // report is what the audit found. Broken promises are named.
@@ -48,9 +39,7 @@ func (r *report) tell(ctx context.Context, a auditor, s *stage, c *clients) {
 			if p := c.promised[id]; p != nil && p.order != nil {
 				story = append(p.order.story, story...)
 			}
-			if out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(process.Bucket), Key: aws.String("jobs/" + id)}); err == nil {
-				doc, _ := io.ReadAll(out.Body)
-				out.Body.Close()
+			if doc, err := a.document(ctx, id); err == nil {
 				story = append(story, string(doc))
 			}
 			r.stories[id] = story
@@ -60,25 +49,29 @@ func (r *report) tell(ctx context.Context, a auditor, s *stage, c *clients) {
 
 var jobID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// auditor looks at the backend past every proxy and server.
-type auditor struct {
-	s3    *s3.Client
-	sqs   *sqs.Client
-	queue string
+// auditor looks at a backend past every proxy and server.
+type auditor interface {
+	// left is how many messages queue and dead letters hold, in flight or not.
+	left(ctx context.Context) (int, error)
+	// objects returns what is stored by its section and identifier.
+	objects(ctx context.Context) (map[string]map[string]object, error)
+	// document returns the document of a job.
+	document(ctx context.Context, id string) ([]byte, error)
+	// uploads returns the uploads that were begun and not brought to an end.
+	uploads(ctx context.Context) ([]object, error)
+}
+
+// object is something that is stored.
+type object struct {
+	key  string
+	made time.Time
 }
 
 func newAuditor(s *stage) auditor {
-	env := map[string]string{}
-	for _, kv := range s.backendEnv {
-		k, v, _ := strings.Cut(kv, "=")
-		env[k] = v
+	if s.database != nil {
+		return s.database
 	}
-	cfg := aws.Config{Region: awslocal.DefaultRegion, Credentials: credentials.NewStaticCredentialsProvider(awslocal.DefaultAccessKey, awslocal.DefaultSecretKey, "")}
-	return auditor{
-		s3:    s3.NewFromConfig(cfg, func(o *s3.Options) { o.BaseEndpoint = aws.String(env["AWS_ENDPOINT_URL_S3"]); o.UsePathStyle = true }),
-		sqs:   sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = aws.String(env["AWS_ENDPOINT_URL_SQS"]) }),
-		queue: env["SQS_QUEUE_URL"],
-	}
+	return newAWSAuditor(s)
 }
 
 // audit waits until everything promised has ended, and then holds the promises against
@@ -89,7 +82,7 @@ func audit(ctx context.Context, s *stage, c *clients) (*report, error) {
 	a := newAuditor(s)
 	r := &report{broken: slices.Clone(c.wrong)}
 	start := time.Now()
-	if err := a.awaitEmptyQueue(ctx); err != nil {
+	if err := awaitEmptyQueue(ctx, a); err != nil {
 		r.breaks("the queue does not empty: %v", err)
 	}
 	r.settled = time.Since(start)
@@ -115,23 +108,12 @@ func audit(ctx context.Context, s *stage, c *clients) (*report, error) {
 	return r, nil
 }
 
-// awaitEmptyQueue waits until queue and dead letters hold no message, in flight or not.
-func (a auditor) awaitEmptyQueue(ctx context.Context) error {
+// awaitEmptyQueue waits until queue and dead letters hold no message.
+func awaitEmptyQueue(ctx context.Context, a auditor) error {
 	for tick := time.NewTicker(200 * time.Millisecond); ; {
-		left := 0
-		for _, url := range []string{a.queue, strings.TrimSuffix(a.queue, process.Queue) + process.Queue + "-dead"} {
-			out, err := a.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
-			if err != nil {
-				return err
-			}
-			for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
-				var n int
-				fmt.Sscan(out.Attributes[name], &n)
-				left += n
-			}
-		}
-		if left == 0 {
-			return nil
+		left, err := a.left(ctx)
+		if err != nil || left == 0 {
+			return err
 		}
 		select {
 		case <-tick.C:
@@ -181,37 +163,23 @@ func (r *report) promise(ctx context.Context, c *clients, id string, p *promise)
 	return nil
 }
 
-// storage goes through every object of the bucket.
+// storage goes through everything that is stored.
 func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) error {
-	objects := map[string]map[string]types.Object{} // section → id → object
-	pages := s3.NewListObjectsV2Paginator(a.s3, &s3.ListObjectsV2Input{Bucket: aws.String(process.Bucket)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		for _, o := range page.Contents {
-			section, _, _ := strings.Cut(*o.Key, "/")
-			id := (*o.Key)[strings.LastIndexByte(*o.Key, '/')+1:]
-			if _, err := job.ParseID(id); err != nil {
-				continue // what the local S3 leaves of a write in which it was killed
-			}
-			if objects[section] == nil {
-				objects[section] = map[string]types.Object{}
-			}
-			if other := objects[section][id]; other.Key != nil {
-				r.breaks("job %s has two objects: %s and %s", id, *other.Key, *o.Key)
-			}
-			objects[section][id] = o
-		}
+	objects, err := a.objects(ctx)
+	if err != nil {
+		return err
 	}
 	r.records = len(objects["usage"])
 	pictures := map[string]string{} // SHA-256 → id
 	named := map[string]bool{}      // the objects that a document names
-	for id, o := range objects["jobs"] {
-		j, err := a.document(ctx, *o.Key)
+	for id := range objects["jobs"] {
+		raw, err := a.document(ctx, id)
+		j := &job.Job{}
+		if err == nil {
+			err = json.Unmarshal(raw, j)
+		}
 		if err != nil {
-			return fmt.Errorf("document %s: %w", *o.Key, err)
+			return fmt.Errorf("document of job %s: %w", id, err)
 		}
 		if sum := j.Input.SHA256; sum != "" {
 			if pictures[sum] != "" {
@@ -221,14 +189,14 @@ func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) e
 		}
 		object := string(j.ObjectID())
 		named[object] = true
-		r.document(s, c, j, objects["output"][object].Key != nil, objects["usage"][object].Key != nil)
+		r.document(s, c, j, objects["output"][object].key != "", objects["usage"][object].key != "")
 	}
 	for section, makers := range makers {
 		for id, o := range objects[section] {
 			if !named[id] {
 				r.orphans++ // of a submit or a deletion that was cut off; the lifecycle rule's
-				if !s.explains(*o.LastModified, makers...) {
-					r.breaks("%s of %s is left without a job, and nothing was amiss", *o.Key, o.LastModified.Format(time.RFC3339Nano))
+				if !s.explains(o.made, makers...) {
+					r.breaks("%s of %s is left without a job, and nothing was amiss", o.key, o.made.Format(time.RFC3339Nano))
 				}
 			}
 		}
@@ -240,36 +208,21 @@ func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) e
 }
 
 // makers says whose troubles may leave objects of a section behind.
-var makers = map[string][]string{"input": {"server", "backend", "s3"}, "output": {"worker", "backend", "s3"}}
+var makers = map[string][]string{
+	"input": {"server", "backend", "s3"}, "output": {"worker", "backend", "s3"}, "tmp": {"server", "worker", "backend"},
+}
 
 // multipart goes through the uploads that were begun and not brought to an end.
 func (r *report) multipart(ctx context.Context, a auditor, s *stage) error {
-	pages := s3.NewListMultipartUploadsPaginator(a.s3, &s3.ListMultipartUploadsInput{Bucket: aws.String(process.Bucket)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		for _, u := range page.Uploads {
-			r.uploads++
-			section, _, _ := strings.Cut(*u.Key, "/")
-			if !s.explains(*u.Initiated, makers[section]...) {
-				r.breaks("the upload of %s, begun at %s, is left open, and nothing was amiss", *u.Key, u.Initiated.Format(time.RFC3339Nano))
-			}
+	uploads, err := a.uploads(ctx)
+	for _, u := range uploads {
+		r.uploads++
+		section, _, _ := strings.Cut(u.key, "/")
+		if !s.explains(u.made, makers[section]...) {
+			r.breaks("the upload of %s, begun at %s, is left open, and nothing was amiss", u.key, u.made.Format(time.RFC3339Nano))
 		}
 	}
-	return nil
-}
-
-// document reads a job's.
-func (a auditor) document(ctx context.Context, key string) (*job.Job, error) {
-	out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(process.Bucket), Key: &key})
-	if err != nil {
-		return nil, err
-	}
-	defer out.Body.Close()
-	var j job.Job
-	return &j, json.NewDecoder(out.Body).Decode(&j)
+	return err
 }
 
 // document holds a job's document against what its client was told.

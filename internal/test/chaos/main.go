@@ -4,6 +4,7 @@
 // done twice:
 //
 //	go run ./internal/test/chaos -for 10m
+//	go run ./internal/test/chaos -for 10m -database
 package main
 
 import (
@@ -31,6 +32,7 @@ func main() {
 	flag.DurationVar(&o.killEvery, "kill", 4*time.Second, "how often, on average, a process is killed; 0 kills none")
 	flag.DurationVar(&o.faultEvery, "fault", 3*time.Second, "how often, on average, the network fails; 0 never")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of what is killed and cut, and when")
+	flag.BoolVar(&o.database, "database", false, "PostgreSQL and a folder in place of S3 and SQS; the database is killed as well, and no network fails")
 	flag.StringVar(&o.root, "root", ".", "the module's folder")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,6 +49,7 @@ type options struct {
 	clients, workers                int
 	seed                            uint64
 	root                            string
+	database                        bool
 }
 
 // run lets chaos reign, then settles and audits. The error says what was lost.

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rs/zerolog"
 
+	"claimcheck.example/internal/pgstore/pgtest"
 	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/program"
 )
@@ -30,6 +31,19 @@ func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
 	err := run(t.Context(), options{
 		duration: *duration, killEvery: 1500 * time.Millisecond, faultEvery: 1500 * time.Millisecond,
 		clients: 4, workers: 2, seed: uint64(time.Now().UnixNano()), root: "../../..",
+	}, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNothingIsLostOnADatabase is the same with PostgreSQL and a folder.
+func TestNothingIsLostOnADatabase(t *testing.T) {
+	program.Need(t, "sh")
+	pgtest.Programs(t)
+	err := run(t.Context(), options{
+		duration: *duration, killEvery: 1500 * time.Millisecond, clients: 4, workers: 2,
+		seed: uint64(time.Now().UnixNano()), root: "../../..", database: true,
 	}, t.Output())
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +69,7 @@ func TestTheAuditNotices(t *testing.T) {
 	for range 2 {
 		s.ends.line([]byte(`{"job_id":"` + id + `","ended":true}`))
 	}
-	a := newAuditor(s)
+	a := newAWSAuditor(s)
 	bucket, key := aws.String(process.Bucket), aws.String("input/00000000-0000-4000-8000-000000000001")
 	if _, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("an orphan")}); err != nil {
 		t.Fatal(err)

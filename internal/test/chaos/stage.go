@@ -30,14 +30,22 @@ type stage struct {
 	env           []string // of server and workers: S3 and SQS by way of the proxies
 	backendEnv    []string // the same, straight
 	s3, sqs       *toxiproxy.Proxy
+	database      *database // in place of S3 and SQS, without proxies; nil for none
 	ends          *ends
 	workers       int
 
 	mu       sync.Mutex // guards what follows
-	actors   map[string]*process.Process
+	actors   map[string]actor
 	kills    map[string]int
 	faults   map[string]int
 	troubles []trouble
+}
+
+// actor is a process that may be killed.
+type actor interface {
+	Kill()
+	Done() <-chan struct{}
+	Output() string
 }
 
 // trouble is a time in which a process was dead, or the way to S3 or SQS broken.
@@ -70,7 +78,7 @@ func newStage(ctx context.Context, o options, dir string) (*stage, error) {
 		return nil, err
 	}
 	s := &stage{dir: dir, ends: &ends{count: map[string]int{}, said: map[string][]string{}}, workers: o.workers,
-		actors: map[string]*process.Process{}, kills: map[string]int{}, faults: map[string]int{}}
+		actors: map[string]actor{}, kills: map[string]int{}, faults: map[string]int{}}
 	if s.fleet, err = (process.Source{Root: root}).Build(ctx, nil, "server", "worker"); err != nil {
 		return nil, err
 	}
@@ -80,9 +88,29 @@ func newStage(ctx context.Context, o options, dir string) (*stage, error) {
 		}
 	}
 	s.url = "http://127.0.0.1:" + strconv.Itoa(s.port)
+	if o.database {
+		s.database = &database{}
+	}
 	if err := s.start(ctx, "backend"); err != nil {
 		return nil, err
 	}
+	if s.database == nil {
+		if err := s.startProxies(); err != nil {
+			return nil, err
+		}
+	} else {
+		s.env = s.backendEnv
+	}
+	for _, name := range s.names()[1:] {
+		if err := s.start(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// startProxies puts proxies before S3 and SQS.
+func (s *stage) startProxies() error {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 	for _, p := range []struct {
 		proxy **toxiproxy.Proxy
@@ -91,7 +119,7 @@ func newStage(ctx context.Context, o options, dir string) (*stage, error) {
 	}{{&s.s3, "s3", s.s3Port}, {&s.sqs, "sqs", s.qPort}} {
 		*p.proxy = toxiproxy.NewProxy(server, p.name, "127.0.0.1:0", "127.0.0.1:"+strconv.Itoa(p.port))
 		if err := (*p.proxy).Start(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, kv := range s.backendEnv {
@@ -103,12 +131,7 @@ func newStage(ctx context.Context, o options, dir string) (*stage, error) {
 		}
 		s.env = append(s.env, kv)
 	}
-	for _, name := range s.names()[1:] {
-		if err := s.start(ctx, name); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
+	return nil
 }
 
 // names are the processes, the backend first.
@@ -124,10 +147,16 @@ func (s *stage) names() []string {
 func (s *stage) start(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
+	var a actor
 	var p *process.Process
 	var err error
 	switch name {
 	case "backend":
+		if s.database != nil {
+			a, err = s.database, s.database.start(ctx, s.dir)
+			s.backendEnv = s.database.env
+			break
+		}
 		var b *process.Backend
 		if b, err = process.StartBackend(ctx, filepath.Join(s.dir, "data"), s.s3Port, s.qPort, nil); err == nil {
 			p, s.backendEnv = b.Process, b.Env
@@ -146,9 +175,12 @@ func (s *stage) start(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
+	if a == nil {
+		a = p
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.actors[name] = p
+	s.actors[name] = a
 	return nil
 }
 
@@ -167,7 +199,7 @@ func (s *stage) torment(ctx context.Context, c *clients, o options) {
 	if o.killEvery > 0 {
 		all.Go(func() { s.kill(wild, rand.New(rand.NewPCG(o.seed, 1<<32)), o.killEvery) })
 	}
-	if o.faultEvery > 0 {
+	if o.faultEvery > 0 && s.database == nil {
 		all.Go(func() { s.fault(wild, rand.New(rand.NewPCG(o.seed, 1<<33)), o.faultEvery) })
 	}
 	all.Wait()
@@ -241,8 +273,10 @@ func (s *stage) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
 // the submits whose clients have gone: they are settled all the same, and until then a
 // message may still be on its way to a queue that is empty.
 func (s *stage) settle(ctx context.Context) error {
-	s.s3.Toxics.ResetToxics(ctx)
-	s.sqs.Toxics.ResetToxics(ctx)
+	if s.database == nil {
+		s.s3.Toxics.ResetToxics(ctx)
+		s.sqs.Toxics.ResetToxics(ctx)
+	}
 	for _, name := range s.names() {
 		select {
 		case <-s.actors[name].Done():
@@ -250,7 +284,7 @@ func (s *stage) settle(ctx context.Context) error {
 		default:
 		}
 	}
-	if err := s.actors["server"].Stop(2 * time.Minute); err != nil {
+	if err := s.actors["server"].(*process.Process).Stop(2 * time.Minute); err != nil {
 		return fmt.Errorf("stop the server: %w", err)
 	}
 	return s.start(ctx, "server")
@@ -262,6 +296,9 @@ func (s *stage) clear() {
 	defer s.mu.Unlock()
 	for _, p := range s.actors {
 		p.Kill()
+	}
+	if s.database != nil {
+		s.database.stop()
 	}
 	for _, p := range []*toxiproxy.Proxy{s.s3, s.sqs} {
 		if p != nil {

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"claimcheck.example/internal/dirstore"
+	"claimcheck.example/internal/pgstore"
+	"claimcheck.example/internal/pgstore/pgtest"
+)
+
+// database is PostgreSQL and a folder, in place of S3 and SQS. It may be killed like a
+// process, and looks at what is stored.
+type database struct {
+	server *pgtest.Running
+	folder string
+	env    []string
+}
+
+// start starts the database: for the first time with schema and folder, and as it is after
+// a kill.
+func (d *database) start(ctx context.Context, dir string) error {
+	if d.server != nil {
+		return d.server.Restart()
+	}
+	server, err := pgtest.Run(ctx)
+	if err != nil {
+		return err
+	}
+	d.server, d.folder = server, filepath.Join(dir, "images")
+	d.env = []string{"DATABASE_URL=" + server.URL, "OBJECTS=" + (&url.URL{Scheme: "file", Path: d.folder}).String()}
+	if _, _, err := pgstore.Provision(ctx, server.URL); err != nil {
+		return err
+	}
+	_, err = dirstore.Provision(d.folder)
+	return err
+}
+
+// Kill implements actor.
+func (d *database) Kill() {
+	if err := d.server.Kill(); err != nil {
+		panic(fmt.Sprintf("the database's supervisor has ended: %v", err))
+	}
+}
+
+// Done implements actor: it never ends by itself.
+func (d *database) Done() <-chan struct{} { return nil }
+
+// Output implements actor.
+func (d *database) Output() string { return "" }
+
+// stop ends the database for good.
+func (d *database) stop() {
+	if d.server != nil {
+		d.server.Stop()
+	}
+}
+
+// query calls each for every row.
+func (d *database) query(ctx context.Context, each func(pgx.Row) error, sql string, args ...any) error {
+	conn, err := pgx.Connect(ctx, d.server.URL)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (d *database) left(ctx context.Context) (left int, err error) {
+	err = d.query(ctx, func(r pgx.Row) error { return r.Scan(&left) }, `SELECT count(*) FROM claimcheck.messages`)
+	return left, err
+}
+
+func (d *database) objects(ctx context.Context) (map[string]map[string]object, error) {
+	objects := map[string]map[string]object{"jobs": {}, "usage": {}, "input": {}, "output": {}}
+	err := d.query(ctx, func(r pgx.Row) error {
+		var section, id string
+		var made time.Time
+		if err := r.Scan(&section, &id, &made); err != nil {
+			return err
+		}
+		if objects[section][id].key != "" {
+			return fmt.Errorf("job %s has two rows in %s", id, section)
+		}
+		objects[section][id] = object{section + "/" + id, made}
+		return nil
+	}, `SELECT 'jobs', id::text, written_at FROM claimcheck.jobs UNION ALL SELECT 'usage', job_id::text, day::timestamptz FROM claimcheck.usage`)
+	if err != nil {
+		return nil, err
+	}
+	for _, section := range []string{"input", "output"} {
+		err := filepath.WalkDir(filepath.Join(d.folder, section), func(path string, entry os.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			info, err := entry.Info()
+			if err == nil {
+				objects[section][entry.Name()] = object{section + "/" + entry.Name(), info.ModTime()}
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return objects, nil
+}
+
+func (d *database) document(ctx context.Context, id string) (raw []byte, err error) {
+	err = d.query(ctx, func(r pgx.Row) error { return r.Scan(&raw) }, `SELECT document FROM claimcheck.jobs WHERE id = $1`, id)
+	return raw, err
+}
+
+// uploads are the files in tmp, by the section of no more than their age: a server or a
+// worker has made them.
+func (d *database) uploads(context.Context) (all []object, err error) {
+	entries, err := os.ReadDir(filepath.Join(d.folder, "tmp"))
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, object{"tmp/" + e.Name(), info.ModTime()})
+	}
+	return all, err
+}

@@ -21,7 +21,7 @@ var ours = []string{"save", "VipsTarget", "out of memory", "vips2", "imaging:"}
 
 // unknown are the parts of libraries' messages about files that are sound and of a kind that
 // the library does not know.
-var unknown = []string{"Unsupported", "unsupported", "not supported", "not configured", "not implemented", "Compression scheme"}
+var unknown = []string{"Unsupported", "unsupported", "not supported", "not configured", "not implemented", "Compression scheme", "not a whole number of bytes"}
 
 // failure gives an error of libvips its kind and its sentence. Others have theirs.
 func (t *task) failure(err error) error {
@@ -54,6 +54,11 @@ func (t *task) failure(err error) error {
 		return job.Wrap(job.Unsupported, err, fmt.Sprintf("the image is %s of a kind that the vips engine does not know; save it as PNG or JPEG and submit that", named(t.info.ContentType)))
 	}
 	return job.Wrap(job.Invalid, err, damaged)
+}
+
+// unreadTIFF refuses a sound TIFF of a kind that libvips makes a wrong picture of.
+func unreadTIFF(kind string) error {
+	return job.Errorf(job.Unsupported, "the vips engine does not read this kind of TIFF (%s); save it as PNG or JPEG and submit that", kind)
 }
 
 // named is a media type as one says it.

@@ -100,6 +100,9 @@ func (t *task) open() (*canvas, error) {
 	if metadata.HighDynamicRange(t.info.ContentType, data) {
 		return nil, job.Errorf(job.Unsupported, "the image is of high dynamic range (PQ or HLG), which the built-in processor does not read")
 	}
+	if t.info.ContentType == imageinfo.TIFF && metadata.PlainYCbCr(data) {
+		return nil, unreadTIFF("YCbCr that is not compressed as JPEG")
+	}
 	t.meta = metadata.Read(t.info.ContentType, data)
 	if t.info.ContentType == imageinfo.BMP {
 		m, err := t.bitmap(data)
@@ -225,6 +228,9 @@ func (t *task) canvas(m image) (*canvas, error) {
 // that the operations know: gray, colours and CMYK, in 8 or 16 bits.
 func (t *task) plain(m image) (image, error) {
 	var err error
+	if m.wide() {
+		return m, unreadTIFF("whole numbers of 32 bits")
+	}
 	if !m.plain() || !m.gray() && !m.rgb() && !m.cmyk() {
 		if m, err = t.colours(m, false, false); err != nil {
 			return m, err

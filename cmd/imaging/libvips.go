@@ -94,6 +94,12 @@ func (m image) plain() bool {
 	return m.p.BandFmt == C.VIPS_FORMAT_UCHAR || m.p.BandFmt == C.VIPS_FORMAT_USHORT
 }
 
+// wide reports whether samples are whole numbers of 32 bits, of which nothing says how much
+// is white.
+func (m image) wide() bool {
+	return m.p.BandFmt == C.VIPS_FORMAT_UINT || m.p.BandFmt == C.VIPS_FORMAT_INT
+}
+
 func (m image) gray() bool {
 	return m.p.Type == C.VIPS_INTERPRETATION_B_W || m.p.Type == C.VIPS_INTERPRETATION_GREY16
 }

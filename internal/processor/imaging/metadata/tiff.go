@@ -73,3 +73,27 @@ func tiffDirectory(b []byte, dir uint64) (entries []tiffEntry, next int) {
 	}
 	return entries, at
 }
+
+// short is the value of an entry of one SHORT, which is in the entry itself.
+func (e tiffEntry) short(data []byte) uint16 {
+	if e.big {
+		return e.order.Uint16(data[e.at+12:])
+	}
+	return e.order.Uint16(data[e.at+8:])
+}
+
+// PlainYCbCr reports whether a TIFF file has luma and colour differences that are not
+// compressed as JPEG, which libvips takes for red, green and blue.
+func PlainYCbCr(tiff []byte) bool {
+	const compression, photometric, oldJPEG, jpeg, ycbcr = 259, 262, 6, 7, 6
+	colour, how := uint16(0), uint16(1)
+	for _, e := range tiffEntries(tiff) {
+		switch e.tag {
+		case compression:
+			how = e.short(tiff)
+		case photometric:
+			colour = e.short(tiff)
+		}
+	}
+	return colour == ycbcr && how != jpeg && how != oldJPEG
+}

@@ -200,7 +200,7 @@ func expire(ctx context.Context, aws *awslocal.Servers, days int, log *slog.Logg
 	defer tick.Stop()
 	for {
 		if err := aws.Expire(ctx, localBucket, expiring, time.Now().AddDate(0, 0, -days)); err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "old jobs are not deleted", "error", err)
+			log.WarnContext(ctx, "cannot delete old jobs", "error", err)
 		}
 		select {
 		case <-ctx.Done():

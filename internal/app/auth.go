@@ -15,7 +15,7 @@ import (
 // newAuthenticator returns who finds out who calls.
 func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator, error) {
 	if c.AllowAnonymous {
-		telemetry.Audit(log).Warn("ALLOW_ANONYMOUS is set: everybody who reaches this server may use it, and all jobs belong to one owner")
+		telemetry.Audit(log).Warn("ALLOW_ANONYMOUS is set: everyone who can reach this server may use it, and all jobs belong to one owner")
 		return httpapi.Anonymous{}, nil
 	}
 	return oidcauthn.New(oidcauthn.Options{

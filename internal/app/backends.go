@@ -146,7 +146,7 @@ func (o opener) documents(at config.Location) (documents, error) {
 	case "postgres":
 		return o.databases.documents(at)
 	}
-	return nil, fmt.Errorf("documents cannot be kept in %s", at)
+	return nil, fmt.Errorf("cannot keep documents in %s", at)
 }
 
 func (o opener) objects(at config.Location) (objects, error) {
@@ -156,7 +156,7 @@ func (o opener) objects(at config.Location) (objects, error) {
 	case "file":
 		return openFolder(at, o.uploadKeys)
 	}
-	return nil, fmt.Errorf("images cannot be kept in %s", at)
+	return nil, fmt.Errorf("cannot keep images in %s", at)
 }
 
 func (o opener) queue(at config.Location) (queue, error) {
@@ -166,7 +166,7 @@ func (o opener) queue(at config.Location) (queue, error) {
 	case "postgres":
 		return o.databases.queue(at, pgstore.QueueOptions{Wait: o.wait})
 	}
-	return nil, fmt.Errorf("messages cannot be sent to %s", at)
+	return nil, fmt.Errorf("cannot send messages to %s", at)
 }
 
 func (o opener) store(at config.Location, proof s3store.Proof) (*s3store.Store, error) {

@@ -31,7 +31,7 @@ func (e *noCredentials) Error() string { return e.Hint() + ": " + e.cause.Error(
 
 // Hint says what the operator can do about it.
 func (e *noCredentials) Hint() string {
-	return "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or on Google Cloud AWS_ROLE_ARN, or see that the host's own role can be had"
+	return "there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or on Google Cloud AWS_ROLE_ARN, or give the host a role"
 }
 
 // RetryableError tells the SDK whether the failure may pass.

@@ -30,7 +30,7 @@ func openEngine(c *config.Config, log *slog.Logger) (engine imaging.Engine, clos
 			return nil, nil, fmt.Errorf("IMAGING: %w", err)
 		}
 		if !errors.Is(err, vips.ErrNotFound) {
-			log.Warn("the vips engine is there and does not start; the embedded one takes its place", "error", err)
+			log.Warn("the vips engine does not start; the embedded engine replaces it", "error", err)
 		}
 	}
 	e := embedded.New(imageLimits(c))

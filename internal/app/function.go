@@ -61,7 +61,7 @@ func firstLogger(environ []string) *slog.Logger {
 func misconfigured(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusInternalServerError)
-	fmt.Fprintln(w, `{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"this service is misconfigured; its log says how"}`)
+	fmt.Fprintln(w, `{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"this service is misconfigured; its log has the cause"}`)
 }
 
 func (f *Function) start(environ []string) (*function, error) {
@@ -97,7 +97,7 @@ func (f *Function) drain(c *config.Config, tel *Telemetry) {
 	defer cancel()
 	quiet(ctx, func() int { return int(f.underWay.Load()) })
 	if n := f.underWay.Load(); n > 0 {
-		tel.Log.Warn("requests were cut off when the grace was over", "requests", n, "grace", c.Grace.String())
+		tel.Log.Warn("the grace period ended and cut off requests", "requests", n, "grace", c.Grace.String())
 	}
 	tel.Log.Info("function stopped")
 	tel.Close()

@@ -51,7 +51,7 @@ func word(err error) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*imageinfo.TooManyPixelsError](err); ok {
-		return job.Wrap(job.TooLarge, err, fmt.Sprintf("the image has too many pixels: %s, the most that this service takes", e))
+		return job.Wrap(job.TooLarge, err, fmt.Sprintf("the image has too many pixels: %s, the maximum of this service", e))
 	}
 	if e, ok := errors.AsType[*imageinfo.MalformedError](err); ok {
 		return job.Wrap(job.Unsupported, err, fmt.Sprintf("the image is not readable: %s", e))

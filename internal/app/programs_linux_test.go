@@ -118,7 +118,7 @@ func TestWorkerOutlivesItsPrograms(t *testing.T) {
 		"memory": "given up after 1 attempt: the processor failed (exit status 2)",
 		"crash":  "given up after 1 attempt: the processor failed (signal: segmentation fault)",
 		"never":  "The lens cap was on",
-		"later":  "given up after 1 attempt: the processor cannot work right now",
+		"later":  "given up after 1 attempt: the processor cannot work now",
 		"fail":   "given up after 1 attempt: the processor failed (exit status 1)",
 	})
 }

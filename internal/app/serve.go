@@ -33,7 +33,7 @@ func Serve(ctx context.Context, c *config.Config) error {
 	defer api.Close()
 	l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(c.Port)))
 	if err != nil {
-		return fmt.Errorf("port %d cannot be listened on (PORT chooses another): %w", c.Port, err)
+		return fmt.Errorf("cannot listen on port %d (set PORT to another port): %w", c.Port, err)
 	}
 	p.started("server", "address", l.Addr().String())
 	err = ServeAPI(ctx, l, api, c)
@@ -71,7 +71,7 @@ func ServeListener(ctx context.Context, l net.Listener, h http.Handler, c *confi
 	if err != nil {
 		err = nil
 		if n := b.count(); n > 0 {
-			err = fmt.Errorf("%d connections were cut off in the middle of requests when the grace of %s was over", n, c.Grace)
+			err = fmt.Errorf("%d connections lost their requests at the end of the grace period of %s", n, c.Grace)
 		}
 		s.Close()
 	}
@@ -169,7 +169,7 @@ type acceptErrors struct {
 func (a *acceptErrors) Write(line []byte) (int, error) {
 	if why, ok := strings.CutPrefix(string(line), "http: Accept error: "); ok {
 		a.sometimes.Do(func() {
-			a.log.Error("connections cannot be taken; if files are too many, raise the limit (ulimit -n)", "error", strings.TrimSpace(why))
+			a.log.Error("the server cannot accept connections; if it has too many open files, raise the limit (ulimit -n)", "error", strings.TrimSpace(why))
 		})
 	}
 	return len(line), nil

@@ -99,7 +99,7 @@ func (t *Telemetry) send(limit time.Duration, numbers func(context.Context) erro
 		all.Go(func() { _ = lines(t.export, ctx) }) // what it cannot send it puts on standard error
 	}
 	if err := numbers(ctx); err != nil {
-		t.Log.Warn("traces and metrics were not all sent", "error", err)
+		t.Log.Warn("some traces and metrics were not sent", "error", err)
 	}
 	all.Wait()
 }

@@ -48,7 +48,7 @@ func New(server, header, token string) (*Client, error) {
 		token = strings.TrimSpace(token[7:])
 	}
 	if strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return nil, errors.New("the token has characters in it that no token has; copy it once more, as a whole")
+		return nil, errors.New("the token contains characters that no token can have; copy the whole token again")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 16
@@ -171,7 +171,7 @@ func problemOf(resp *http.Response, raw []byte) *Problem {
 	}
 	p.Status = resp.StatusCode
 	if to := resp.Header.Get("Location"); p.Detail == "" && p.Status/100 == 3 && to != "" {
-		p.Detail = "the server sends its clients on to " + to + "; name that as the server"
+		p.Detail = "the server redirects to " + to + "; use that URL as the server"
 	}
 	return p
 }
@@ -184,7 +184,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, body)
 	if err != nil {
-		return nil, errors.New("the server handed out what is no URL")
+		return nil, errors.New("the server returned an invalid URL")
 	}
 	if body != nil {
 		req.ContentLength = r.size

@@ -69,13 +69,13 @@ func (c *Client) find(job string) (u string, tell func(error) error, err error) 
 		return job, tell, nil
 	case i >= 0:
 		if uuid.Validate(job[i+1:]) != nil || !strings.HasSuffix(job[:i], "/jobs") {
-			return "", nil, fmt.Errorf("%s is not a job of %s; name the server it is of", job, c.server)
+			return "", nil, fmt.Errorf("%s is not a job of %s; name the server of the job", job, c.server)
 		}
 		return c.jobURL(job[i+1:]), func(err error) error {
-			return fmt.Errorf("%w (%s was asked; name the server if it is another)", err, c.server)
+			return fmt.Errorf("%w (asked %s; name the server if the job is on another)", err, c.server)
 		}, nil
 	case job == "":
-		return "", nil, errors.New("a job has a name: its URL or its identifier")
+		return "", nil, errors.New("name a job by its URL or its identifier")
 	}
 	return c.jobURL(job), tell, nil
 }
@@ -189,7 +189,7 @@ func (v *verified) Read(p []byte) (int, error) {
 	n, err := v.ReadCloser.Read(p)
 	v.sum.Write(p[:n])
 	if err == io.EOF && !bytes.Equal(v.sum.Sum(nil), v.want) {
-		err = errors.New("its SHA-256 is another than its Repr-Digest says")
+		err = errors.New("its SHA-256 differs from its Repr-Digest")
 	}
 	return n, err
 }

@@ -88,7 +88,7 @@ func (c *Client) direct(ctx context.Context, img Image, id string, to *Upload) e
 		return fmt.Errorf("storage refused the image with status %d; submit it again", p.Status)
 	}
 	if err != nil {
-		return fmt.Errorf("the image did not get through to storage: %w", err)
+		return fmt.Errorf("the upload to storage failed: %w", err)
 	}
 	_, err = c.do(ctx, request{
 		method: http.MethodPost, url: c.jobURL(id) + "/commit", good: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted},

@@ -194,7 +194,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	require(c.JobTTLDays >= 1, "JOB_TTL_DAYS: %d is out of range (at least 1)", c.JobTTLDays)
 	require(c.JobTTLDays < 1 || c.JobTTLDays > 14 || time.Duration(c.JobTTLDays)*24*time.Hour >= c.QueueRetention,
 		"JOB_TTL_DAYS: %d days are less than QUEUE_RETENTION (%s): jobs that wait in the queue would be deleted", c.JobTTLDays, c.QueueRetention)
-	require(c.QueueRetention >= time.Minute && c.QueueRetention <= 14*24*time.Hour, "QUEUE_RETENTION: %s is out of range (1m to 336h, as SQS has it)", c.QueueRetention)
+	require(c.QueueRetention >= time.Minute && c.QueueRetention <= 14*24*time.Hour, "QUEUE_RETENTION: %s is out of range (1m to 336h, the range of SQS)", c.QueueRetention)
 	require(c.IdleTimeout >= time.Second, "IDLE_TIMEOUT: %s is out of range (at least 1s)", c.IdleTimeout)
 	require(c.MaxUploads >= 1, "MAX_UPLOADS: %d is out of range (at least 1)", c.MaxUploads)
 	require(c.TrustedProxies >= 0 && c.TrustedProxies <= 100, "TRUSTED_PROXIES: %d is out of range (0 to 100)", c.TrustedProxies)
@@ -262,11 +262,11 @@ func (c *Config) checkAuth(require func(bool, string, ...any)) {
 		return
 	}
 	if len(c.Issuers) == 0 && len(c.Audiences) == 0 {
-		require(false, "OIDC_ISSUER and OIDC_AUDIENCE are missing: name who issues the tokens of your users and for which audience, or set ALLOW_ANONYMOUS=true to serve everybody")
+		require(false, "OIDC_ISSUER and OIDC_AUDIENCE are missing: name the issuer and the audience of your users' tokens, or set ALLOW_ANONYMOUS=true to serve everyone")
 		return
 	}
-	require(len(c.Issuers) > 0, "OIDC_ISSUER is missing: OIDC_AUDIENCE alone says nothing")
-	require(len(c.Audiences) > 0, "OIDC_AUDIENCE is missing: without it tokens made for other services would be taken")
+	require(len(c.Issuers) > 0, "OIDC_ISSUER is missing: OIDC_AUDIENCE has no effect without it")
+	require(len(c.Audiences) > 0, "OIDC_AUDIENCE is missing: without it the server would accept tokens for other services")
 }
 
 // LogValue is what the start's log line shows: what is in force, nothing secret.

@@ -15,7 +15,7 @@ const (
 	sayUnavailable   = "storage cannot take or give this at the moment; try again shortly"
 	sayMisconfigured = "storage is not set up as it should be; the operator has to repair it"
 	sayConflict      = "another request changed it first; read it again"
-	sayNotFound      = "there is no such thing in storage"
+	sayNotFound      = "there is no such object in storage"
 	sayRange         = "the range is outside of the object"
 	sayCorrupt       = "the object is damaged; submit the image again"
 	sayCanceled      = "the request was canceled"

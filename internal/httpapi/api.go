@@ -204,7 +204,7 @@ func (a *api) serve(rt route) http.Handler {
 
 func (a *api) dispatch(w http.ResponseWriter, r *request, rt route) error {
 	if rt.methods == nil {
-		return job.Errorf(job.NotFound, "there is nothing at this path; jobs are submitted to /jobs")
+		return job.Errorf(job.NotFound, "there is nothing at this path; submit jobs to /jobs")
 	}
 	method := r.Method
 	if method == http.MethodHead {
@@ -218,7 +218,7 @@ func (a *api) dispatch(w http.ResponseWriter, r *request, rt route) error {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		return &statusError{job.Errorf(job.Invalid, "%s is not possible here; this path answers to %s", r.Method, allow), http.StatusMethodNotAllowed, "method_not_allowed"}
+		return &statusError{job.Errorf(job.Invalid, "this path does not support %s; it supports %s", r.Method, allow), http.StatusMethodNotAllowed, "method_not_allowed"}
 	}
 	if !rt.open {
 		p, err := a.Auth.Authenticate(r.Request)
@@ -230,7 +230,7 @@ func (a *api) dispatch(w http.ResponseWriter, r *request, rt route) error {
 		}
 		r.who = job.Caller{Principal: p, Source: r.source}
 		if a.PublicURL == nil && r.Host == "" { // HTTP/1.0
-			return job.Errorf(job.Invalid, "the request does not say which host it is for, which the job's URL would begin with; send a Host header")
+			return job.Errorf(job.Invalid, "the request has no Host header; send one, because the job URL begins with it")
 		}
 	}
 	return h(w, r)

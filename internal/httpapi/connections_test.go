@@ -190,7 +190,7 @@ func TestTrickle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Body.Close()
-	if body, _ := io.ReadAll(a.Body); a.StatusCode != http.StatusRequestTimeout || !bytes.Contains(body, []byte("bytes a second")) {
+	if body, _ := io.ReadAll(a.Body); a.StatusCode != http.StatusRequestTimeout || !bytes.Contains(body, []byte("bytes per second")) {
 		t.Errorf("%s: %s", a.Status, body)
 	}
 	wantNothing(t, s)
@@ -231,7 +231,7 @@ func TestSlowUploadsYield(t *testing.T) {
 			t.Fatalf("who comes after them is told %s: %s", a.Status, a.Bytes)
 		}
 	}
-	if told := <-ended; !strings.HasPrefix(told, "408 ") || !strings.Contains(told, "while others waited") || !strings.Contains(told, "application/json") {
+	if told := <-ended; !strings.HasPrefix(told, "408 ") || !strings.Contains(told, "while other uploads waited") || !strings.Contains(told, "application/json") {
 		t.Errorf("who was broken off is told %s", told)
 	}
 	if n := len(ended); n > 0 {

@@ -33,7 +33,7 @@ const (
 // max is the most that an image may weigh, in bytes.
 func decode(r *http.Request, max int64) (service.Submission, error) {
 	if enc := strings.Join(r.Header.Values("Content-Encoding"), ", "); enc != "" && enc != "identity" {
-		return service.Submission{}, job.Errorf(job.Unsupported, "bodies with Content-Encoding %.40q are not taken; send the image as it is", enc)
+		return service.Submission{}, job.Errorf(job.Unsupported, "Content-Encoding %.40q is not supported; send the image without a content coding", enc)
 	}
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Header.Get("Content-Type") == "" {
@@ -62,11 +62,11 @@ func decode(r *http.Request, max int64) (service.Submission, error) {
 		return decodeBare(r)
 	}
 	return service.Submission{}, job.Errorf(job.Unsupported,
-		"bodies of type %.80q are not taken; send multipart/form-data with a file field named image, or the bare image with Content-Type image/*", mediaType)
+		"bodies of type %.80q are not supported; send multipart/form-data with a file field named image, or the bare image with Content-Type image/*", mediaType)
 }
 
 func tooLarge(max int64) error {
-	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", max)
+	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the maximum of this service", max)
 }
 
 // decodeBare takes the body as the image and the query's params.
@@ -108,7 +108,7 @@ type form struct {
 // noImage words that no image was found, or not within bounds.
 func (f *form) noImage(otherwise string) error {
 	if f.file != "" && !f.image {
-		return job.Errorf(job.Invalid, "the form has its file in the field %.40q; the file belongs into a field named image, as in: curl -F image=@picture.jpg", f.file)
+		return job.Errorf(job.Invalid, "the form has its file in the field %.40q; the file belongs in a field named image, as in: curl -F image=@picture.jpg", f.file)
 	}
 	return job.Errorf(job.Invalid, "%s", otherwise)
 }
@@ -121,7 +121,7 @@ func decodeForm(body io.Reader, boundary string) (service.Submission, error) {
 	frame := &frame{r: body, left: formOverhead}
 	f := &form{body: body, frame: frame, parts: multipart.NewReader(frame, boundary)}
 	frame.over = func() error {
-		return f.noImage(fmt.Sprintf("the form has more than %d bytes beside its image; the file belongs into a field named image", formOverhead))
+		return f.noImage(fmt.Sprintf("the form has more than %d bytes beside its image; the file belongs in a field named image", formOverhead))
 	}
 	for {
 		p, name, err := f.next()
@@ -208,7 +208,7 @@ func (f *form) field(p *multipart.Part, name string) error {
 		return formError(err)
 	}
 	if f.spent += len(value); f.spent > maxFieldBytes {
-		return f.noImage(fmt.Sprintf("the form's fields beside the image have more than %d bytes, at %.40q; the file belongs into a field named image", maxFieldBytes, name))
+		return f.noImage(fmt.Sprintf("the form's fields beside the image have more than %d bytes, at %.40q; the file belongs in a field named image", maxFieldBytes, name))
 	}
 	if name != "params" {
 		return misplacedField(name, string(value))

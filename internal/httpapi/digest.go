@@ -62,7 +62,7 @@ func parseDigest(h http.Header) (map[string][]byte, error) {
 		item, _ := member.(httpsfv.Item)
 		sum, ok := item.Value.([]byte)
 		if size := algorithm().Size(); !ok || len(sum) != size {
-			return nil, job.Errorf(job.Invalid, "Content-Digest has no sum of %d bytes, in base64 between colons, for %s", size, name)
+			return nil, job.Errorf(job.Invalid, "Content-Digest has no digest of %d bytes, in base64 between colons, for %s", size, name)
 		}
 		want[name] = sum
 	}
@@ -102,7 +102,7 @@ func (d *digested) verdict() error {
 	for _, want := range []map[string][]byte{d.want, late} {
 		for name, sum := range want {
 			if !bytes.Equal(d.sums[name].Sum(nil), sum) {
-				return job.Errorf(job.Invalid, "the body is not what its Content-Digest says (%s): it was changed or cut on its way; send it again", name)
+				return job.Errorf(job.Invalid, "the body does not match its Content-Digest (%s): it changed in transit; send it again", name)
 			}
 		}
 	}

@@ -50,13 +50,13 @@ func TestContentDigest(t *testing.T) {
 		"right by the other algorithm": {func(b []byte) []string { return []string{sha512Of(b)} }, 202, ""},
 		"right twice":                  {func(b []byte) []string { return []string{sha512Of(b), sha256Of(b)} }, 202, ""},
 		"of an unknown algorithm":      {func([]byte) []string { return []string{"crc32c=:AAAAAA==:"} }, 202, ""},
-		"wrong":                        {func([]byte) []string { return []string{sha256Of(other)} }, 400, "not what its Content-Digest says (sha-256)"},
+		"wrong":                        {func([]byte) []string { return []string{sha256Of(other)} }, 400, "does not match its Content-Digest (sha-256)"},
 		"wrong by one of two":          {func(b []byte) []string { return []string{sha256Of(b) + "," + sha512Of(other)} }, 400, "(sha-512)"},
-		"of the image in a form":       {func([]byte) []string { return []string{sha256Of(append(bytes.Clone(image), 0))} }, 400, "not what its"},
+		"of the image in a form":       {func([]byte) []string { return []string{sha256Of(append(bytes.Clone(image), 0))} }, 400, "does not match its"},
 		"no dictionary":                {func([]byte) []string { return []string{"=:AAAA:"} }, 400, "malformed"},
-		"no byte sequence":             {func([]byte) []string { return []string{`sha-256="` + strings.Repeat("A", 43) + `="`} }, 400, "no sum of 32 bytes"},
-		"a list":                       {func([]byte) []string { return []string{"sha-256=(:AAAA:)"} }, 400, "no sum of 32 bytes"},
-		"too short":                    {func([]byte) []string { return []string{"sha-512=:AAAA:"} }, 400, "no sum of 64 bytes"},
+		"no byte sequence":             {func([]byte) []string { return []string{`sha-256="` + strings.Repeat("A", 43) + `="`} }, 400, "no digest of 32 bytes"},
+		"a list":                       {func([]byte) []string { return []string{"sha-256=(:AAAA:)"} }, 400, "no digest of 32 bytes"},
+		"too short":                    {func([]byte) []string { return []string{"sha-512=:AAAA:"} }, 400, "no digest of 64 bytes"},
 		"no base64":                    {func([]byte) []string { return []string{"sha-256=:?:"} }, 400, "malformed"},
 	}
 	for name, tt := range tests {

@@ -49,13 +49,13 @@ func (a *api) upload(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if a.Uploads == nil {
-		return job.Errorf(job.NotFound, "uploads are not taken here; PUT the image to the url of the job's upload")
+		return job.Errorf(job.NotFound, "this path accepts no uploads; PUT the image to the url of the job's upload")
 	}
 	switch {
 	case r.ContentLength < 0:
-		return &statusError{job.Errorf(job.Invalid, "the request does not say how many bytes it has; send a Content-Length"), http.StatusLengthRequired, "length_required"}
+		return &statusError{job.Errorf(job.Invalid, "the request has no Content-Length; send one"), http.StatusLengthRequired, "length_required"}
 	case r.ContentLength > a.MaxImageBytes:
-		return job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", a.MaxImageBytes)
+		return job.Errorf(job.TooLarge, "the image has more than %d bytes, the maximum of this service", a.MaxImageBytes)
 	}
 	err = a.Uploads.AcceptInput(r.Context(), id, r.URL.Query(), r.Header.Get("Content-Type"), r.ContentLength, r.Body)
 	if _, ok := errors.AsType[*job.Error](err); err != nil && !ok {
@@ -85,7 +85,7 @@ func readAnnouncement(from io.Reader) (service.Submission, error) {
 		return service.Submission{}, formError(err)
 	}
 	if len(body) > maxAnnouncement {
-		return service.Submission{}, job.Errorf(job.Invalid, "the JSON body has more than %d bytes; it announces an image and does not carry it", maxAnnouncement)
+		return service.Submission{}, job.Errorf(job.Invalid, "the JSON body has more than %d bytes; it must announce the image, not carry it", maxAnnouncement)
 	}
 	return parseAnnouncement(body)
 }

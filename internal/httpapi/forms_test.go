@@ -113,7 +113,7 @@ func TestEncodedPartsAreRefusedByName(t *testing.T) {
 func TestFileInAnotherField(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
-	const want = `the form has its file in the field "file"; the file belongs into a field named image, as in: curl -F image=@picture.jpg`
+	const want = `the form has its file in the field "file"; the file belongs in a field named image, as in: curl -F image=@picture.jpg`
 	for _, size := range []int{0, 1000, 70 << 10, 1 << 20} {
 		a := postForm(t, s, part{disposition(`name="file"; filename="x.png"`), append(small(t), make([]byte, size)...)})
 		wantRefusal(t, "a file", a, http.StatusBadRequest, want)
@@ -152,10 +152,10 @@ func TestParamsOutsideOfParams(t *testing.T) {
 	for _, name := range names {
 		for _, written := range []string{name, "params[" + name + "]", "params." + name} {
 			field := part{disposition(`name="` + written + `"`), []byte("7")}
-			wantRefusal(t, "field before the image "+written, postForm(t, s, field, image), http.StatusBadRequest, "belongs into the field params, as in: curl")
-			wantRefusal(t, "field behind the image "+written, postForm(t, s, image, field), http.StatusBadRequest, "belongs into the field params, as in: curl")
-			wantRefusal(t, "parameter "+written, bare(url.QueryEscape(written)+"=7"), http.StatusBadRequest, "belongs into the parameter params, as in: POST /jobs?params=")
-			wantRefusal(t, "member "+written, announced(`"`+written+`":7`), http.StatusBadRequest, "belongs into params, as in:")
+			wantRefusal(t, "field before the image "+written, postForm(t, s, field, image), http.StatusBadRequest, "belongs in the field params, as in: curl")
+			wantRefusal(t, "field behind the image "+written, postForm(t, s, image, field), http.StatusBadRequest, "belongs in the field params, as in: curl")
+			wantRefusal(t, "parameter "+written, bare(url.QueryEscape(written)+"=7"), http.StatusBadRequest, "belongs in the parameter params, as in: POST /jobs?params=")
+			wantRefusal(t, "member "+written, announced(`"`+written+`":7`), http.StatusBadRequest, "belongs in params, as in:")
 		}
 	}
 

@@ -80,7 +80,7 @@ func member(name, value string) string {
 // misplacedField refuses a form's field that is one of the params.
 func misplacedField(name, value string) error {
 	if m := member(name, value); m != "" {
-		return job.Errorf(job.Invalid, `the form's field %.40q belongs into the field params, as in: curl -F image=@picture.jpg -F 'params=%s'`, name, m)
+		return job.Errorf(job.Invalid, `the form's field %.40q belongs in the field params, as in: curl -F image=@picture.jpg -F 'params=%s'`, name, m)
 	}
 	return nil
 }
@@ -92,9 +92,9 @@ func misplacedQuery(query url.Values, bare bool) error {
 		m := member(name, query.Get(name))
 		switch {
 		case m != "" && bare:
-			return job.Errorf(job.Invalid, `the query's parameter %.40q belongs into the parameter params, as in: POST /jobs?params=%s, which is %s`, name, url.QueryEscape(m), m)
+			return job.Errorf(job.Invalid, `the query's parameter %.40q belongs in the parameter params, as in: POST /jobs?params=%s, which is %s`, name, url.QueryEscape(m), m)
 		case m != "":
-			return job.Errorf(job.Invalid, `the query's parameter %.40q belongs into params in the body, as in: params=%s`, name, m)
+			return job.Errorf(job.Invalid, `the query's parameter %.40q belongs in params in the body, as in: params=%s`, name, m)
 		case name == "params" && !bare:
 			return job.Errorf(job.Invalid, `params are in the query, which is for a bare image; send them in the body, as in: curl -F image=@picture.jpg -F 'params={"width": 800}'`)
 		}
@@ -111,7 +111,7 @@ func misplacedMembers(body []byte) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if m := member(name, strings.Trim(string(members[name]), `"`)); m != "" {
-			return job.Errorf(job.Invalid, `the member %.40q belongs into params, as in: {"content_type": "image/jpeg", "size_bytes": 312000, "params": %s}`, name, m)
+			return job.Errorf(job.Invalid, `the member %.40q belongs in params, as in: {"content_type": "image/jpeg", "size_bytes": 312000, "params": %s}`, name, m)
 		}
 	}
 	return nil

@@ -71,7 +71,7 @@ type jobError struct {
 func (e *jobError) Error() string { return e.err.Error() }
 func (e *jobError) Unwrap() error { return e.err }
 
-const internalSentence = "something went wrong inside this service; it has been logged under the request id in the X-Request-Id header"
+const internalSentence = "something went wrong inside this service; its log has the cause under the request id in the X-Request-Id header"
 
 // problem answers with err as a problem document, and notes it for the log.
 func (a *api) problem(w http.ResponseWriter, r *request, err error) {

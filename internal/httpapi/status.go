@@ -160,6 +160,6 @@ func (a *api) unchanged(r *request, j *job.Job, ifMatch []string) error {
 			return nil
 		}
 	}
-	return &statusError{job.Errorf(job.Conflict, "the job has changed since: its status is not the one that If-Match names; ask for it again"),
+	return &statusError{job.Errorf(job.Conflict, "the job has changed: its status does not match If-Match; read it again"),
 		http.StatusPreconditionFailed, "precondition_failed"}
 }

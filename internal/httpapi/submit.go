@@ -133,7 +133,7 @@ func idempotencyKey(h http.Header) (string, error) {
 	}
 	key := values[0]
 	if len(values) > 1 || len(key) < 1 || len(key) > 255 {
-		return "", job.Errorf(job.Invalid, "Idempotency-Key wants one value of 1 to 255 characters")
+		return "", job.Errorf(job.Invalid, "Idempotency-Key must be one value of 1 to 255 characters")
 	}
 	return key, nil
 }

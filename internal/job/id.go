@@ -28,7 +28,7 @@ func KeyedID(owner, key string) ID {
 // so that one job has one URL. Anything else is NotFound: it names no job.
 func ParseID(s string) (ID, error) {
 	if !ID(s).canonical() {
-		return "", Errorf(NotFound, "there is no job %.40q; a job is named by the UUID in the Location of its submit", s)
+		return "", Errorf(NotFound, "there is no job %.40q; the Location of its submit holds the UUID of a job", s)
 	}
 	return ID(s), nil
 }

@@ -43,7 +43,7 @@ type Queue interface {
 	Receive(ctx context.Context, limit int, visibility time.Duration) ([]Delivery, error)
 
 	// Extend makes the message invisible for d from now on; zero makes it visible at
-	// once. NotFound when the receipt is no longer good, as far as the queue can tell:
+	// once. NotFound when the receipt is no longer valid, as far as the queue can tell:
 	// without an error the message may have been deleted or delivered again all the same.
 	Extend(ctx context.Context, receipt string, d time.Duration) error
 

@@ -20,12 +20,12 @@ func (j *Job) Effective(now time.Time, retention time.Duration) *Job {
 	switch {
 	case j.Status == Pending && !j.UploadUntil.IsZero():
 		if now.After(j.UploadUntil) {
-			why = "the image was never uploaded and committed; submit it again"
+			why = "the image was not uploaded and committed in time; submit it again"
 		}
 	case j.Status == Pending && now.Sub(j.UpdatedAt) > retention:
-		why = "no worker took this job in time; submit it again"
+		why = "no worker started this job in time; submit it again"
 	case j.Status == Processing && now.After(j.LeaseUntil) && now.Sub(j.QueuedAt()) > retention:
-		why = "the worker that took this job was lost and none took it over in time; submit it again"
+		why = "the worker of this job was lost and no other took over in time; submit it again"
 	}
 	if why == "" {
 		return j

@@ -40,7 +40,7 @@ func (j *Job) RecordUsage(ctx context.Context, ledger Ledger) error {
 		err = ledger.RecordUsage(ctx, u.Owner, u.EndedAt, j.ObjectID(), record)
 	}
 	if err != nil {
-		return Wrap(KindOf(err), err, "the job's usage could not be recorded; try again later")
+		return Wrap(KindOf(err), err, "the service could not record the job's usage; try again later")
 	}
 	return nil
 }

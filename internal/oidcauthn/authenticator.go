@@ -148,7 +148,7 @@ func (o Options) check() error {
 	mistake := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
 
 	if len(o.Issuers) == 0 {
-		mistake("no issuer is given whose tokens to accept")
+		mistake("the issuer of accepted tokens is missing")
 	}
 	allowed := map[string]bool{iapIssuer: true}
 	for _, issuer := range o.Issuers {
@@ -158,7 +158,7 @@ func (o Options) check() error {
 		}
 	}
 	if len(o.Audiences) == 0 {
-		mistake("no audience is given that tokens must be for")
+		mistake("the audience of accepted tokens is missing")
 	}
 	for _, audience := range o.Audiences {
 		if audience == "" {
@@ -196,10 +196,10 @@ var errNoToken = errors.New("the request has no bearer token")
 // What clients are told. A sentence never says which check failed beyond what the
 // owner of a good token can act upon; the cause in Err does, for the log.
 const (
-	sentenceNone    = "this service wants to know who you are: send a bearer token of its identity provider"
+	sentenceNone    = "this service requires authentication: send a bearer token of its identity provider"
 	sentenceExpired = "the bearer token has expired: get a new one from the identity provider"
-	sentenceBad     = "the bearer token is not good here: get one for this service from its identity provider"
-	sentenceLater   = "who you are cannot be checked right now: try again shortly"
+	sentenceBad     = "the bearer token is not valid here: get one for this service from its identity provider"
+	sentenceLater   = "the service cannot check the bearer token now: try again shortly"
 )
 
 // refuse returns the error for a token that is not good, with a cause for the log.

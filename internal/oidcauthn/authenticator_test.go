@@ -168,7 +168,7 @@ func TestChallenge(t *testing.T) {
 		},
 		{
 			"bad", refusal("x.y.z"),
-			`Bearer realm="claimcheck", error="invalid_token", error_description="the bearer token is not good here: get one for this service from its identity provider"`,
+			`Bearer realm="claimcheck", error="invalid_token", error_description="the bearer token is not valid here: get one for this service from its identity provider"`,
 		},
 		{"unavailable", job.Errorf(job.Unavailable, "later"), ""},
 		{"no error of ours", http.ErrBodyNotAllowed, ""},
@@ -195,7 +195,7 @@ func TestNewRefuses(t *testing.T) {
 		o    oidcauthn.Options
 		want []string
 	}{
-		{"nothing", oidcauthn.Options{}, []string{"no issuer", "no audience"}},
+		{"nothing", oidcauthn.Options{}, []string{"issuer of accepted tokens is missing", "audience of accepted tokens is missing"}},
 		{"http", oidcauthn.Options{Issuers: []string{"http://idp.example"}}, []string{`issuer "http://idp.example"`, "https://"}},
 		{"no URL", oidcauthn.Options{Issuers: []string{"idp.example", "https://", "https://u:p@idp.example", "ftp://idp.example", "http://[::1"}}, []string{
 			`"idp.example": it is no absolute URL`, `"https://": it is no absolute URL`, `"https://u:p@idp.example"`, `"ftp://idp.example"`, `"http://[::1": it is no URL`,

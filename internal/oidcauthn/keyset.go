@@ -141,9 +141,9 @@ func (s *keySet) refresh(ctx context.Context) {
 	case err == nil:
 		s.log.InfoContext(ctx, "signing keys fetched", "keys", len(list), "duration_ms", now.Sub(begin).Milliseconds())
 	case s.cached != nil:
-		s.log.WarnContext(ctx, "signing keys not fetched; the old ones stay", "error", err, "fetched", s.cached.fetched, "until", s.cached.fetched.Add(s.retention))
+		s.log.WarnContext(ctx, "cannot fetch signing keys; the old ones stay in use", "error", err, "fetched", s.cached.fetched, "until", s.cached.fetched.Add(s.retention))
 	default:
-		s.log.ErrorContext(ctx, "signing keys not fetched, and there are no old ones", "error", err)
+		s.log.ErrorContext(ctx, "cannot fetch signing keys, and there are no old ones", "error", err)
 	}
 }
 

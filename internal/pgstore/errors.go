@@ -18,7 +18,7 @@ const (
 	sayMisconfigured = "the database is not set up as it should be; the operator has to repair it"
 	sayConflict      = "another request changed it first; read it again"
 	sayNotFound      = "there is no such thing in the database"
-	sayReceipt       = "the receipt is no longer good"
+	sayReceipt       = "the receipt is no longer valid"
 	sayCanceled      = "the request was canceled"
 )
 

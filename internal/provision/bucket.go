@@ -66,7 +66,7 @@ func (p *Provisioner) bucketExists(ctx context.Context) *Step {
 		s.State, s.Err = Failed, fmt.Errorf("it exists in another region than %s: correct --region, or choose another name: %w", p.w.Region, err)
 		return s
 	case status == http.StatusForbidden:
-		s.State, s.Err = Failed, fmt.Errorf("access is denied: it belongs to somebody else, or these credentials lack the right s3:ListBucket: %w", err)
+		s.State, s.Err = Failed, fmt.Errorf("access is denied: it belongs to another account, or these credentials lack the right s3:ListBucket: %w", err)
 		return s
 	case status != http.StatusNotFound:
 		s.State, s.Err = Failed, err
@@ -167,7 +167,7 @@ func (p *Provisioner) ownership(ctx context.Context, exists bool) *Step {
 	s.apply = func(ctx context.Context) error {
 		_, err := p.s3.PutBucketOwnershipControls(ctx, in)
 		if codeOf(err) == "InvalidBucketAclWithObjectOwnership" {
-			return fmt.Errorf("the bucket's access list still grants rights to others; take these away first: %w", err)
+			return fmt.Errorf("the bucket's access list still grants rights to others; remove these first: %w", err)
 		}
 		return denied(err, "s3:PutBucketOwnershipControls")
 	}

@@ -278,7 +278,7 @@ func TestBackendThatSaysNo(t *testing.T) {
 		"may not look":           {"GET lifecycle", refusal{403, "AccessDenied", nil}, "lifecycle rules", provision.Failed, "s3:GetLifecycleConfiguration"},
 		"may not change":         {"PUT encryption", refusal{403, "AccessDenied", nil}, "default encryption", provision.Failed, "s3:PutEncryptionConfiguration"},
 		"list of access":         {"PUT ownershipControls", refusal{400, "InvalidBucketAclWithObjectOwnership", nil}, "object ownership", provision.Failed, "access list"},
-		"another's bucket":       {"HEAD ", refusal{403, "", nil}, "bucket", provision.Failed, "somebody else"},
+		"another's bucket":       {"HEAD ", refusal{403, "", nil}, "bucket", provision.Failed, "another account"},
 		"another region":         {"HEAD ", refusal{301, "", http.Header{"X-Amz-Bucket-Region": {"us-west-2"}}}, "bucket", provision.Failed, "--region"},
 		"may not look at CORS":   {"GET cors", refusal{403, "AccessDenied", nil}, "uploads by pages", provision.Failed, "s3:GetBucketCORS"},
 		"may not change CORS":    {"PUT cors", refusal{403, "AccessDenied", nil}, "uploads by pages", provision.Failed, "s3:PutBucketCORS"},

@@ -88,7 +88,7 @@ func (s *Step) seen(err error, action string) bool {
 // denied says which right a refused call wants.
 func denied(err error, action string) error {
 	if statusOf(err) == http.StatusForbidden {
-		return fmt.Errorf("access is denied; it takes the right %s: %w", action, err)
+		return fmt.Errorf("access is denied; it needs the right %s: %w", action, err)
 	}
 	return err
 }

@@ -192,7 +192,7 @@ func (q *queue) learnARN(ctx context.Context) error {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return fmt.Errorf("it was made, but does not appear: %w", err)
+			return fmt.Errorf("it was created, but does not appear: %w", err)
 		}
 	}
 }

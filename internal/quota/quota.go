@@ -110,21 +110,21 @@ func (q *Quota) Refund(owner string, of job.Account, requests int, bytes int64) 
 }
 
 func (q *Quota) requestsOver(l *rate.Limiter, of job.Account, now time.Time) error {
-	what, n := "submit %d jobs a minute", q.perMinute
+	what, n := "jobs", q.perMinute
 	if of == job.Repeats {
-		what, n = "repeat submits and commit uploads %d times a minute", 2*q.perMinute
+		what, n = "repeated submits and commits", 2*q.perMinute
 	}
 	wait := time.Duration((1 - l.TokensAt(now)) / float64(l.Limit()) * float64(time.Second))
 	return &job.Error{
 		Kind: job.Exhausted, RetryAfter: wait + rand.N(wait/2+time.Millisecond),
-		Message: fmt.Sprintf("you may "+what+"; try again shortly", n),
+		Message: fmt.Sprintf("your limit is %d %s per minute; try again shortly", n, what),
 	}
 }
 
 func (q *Quota) bytesOver(now time.Time) error {
 	return &job.Error{
 		Kind: job.Exhausted, RetryAfter: untilMidnight(now),
-		Message: fmt.Sprintf("you may send %d bytes of images a day (UTC), and this would be more; try again tomorrow", q.bytesPerDay),
+		Message: fmt.Sprintf("this image would exceed your limit of %d bytes of images per day (UTC); try again tomorrow", q.bytesPerDay),
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 
 // What clients are told; the cause is for the operator's log.
 const (
-	sayUnavailable   = "storage does not answer at the moment; try again shortly"
-	sayMisconfigured = "storage is not set up as it should be; the operator has to mend it"
-	sayConflict      = "somebody else changed it first; read it again"
-	sayNotFound      = "there is no such thing in storage"
-	sayRange         = "the range lies outside of the object"
+	sayUnavailable   = "storage does not answer now; try again shortly"
+	sayMisconfigured = "storage is misconfigured; the operator must fix it"
+	sayConflict      = "another request changed it first; read it again"
+	sayNotFound      = "there is no such object in storage"
+	sayRange         = "the range is outside the object"
 	sayCanceled      = "the request was canceled"
-	sayTooLarge      = "this is larger than storage takes"
+	sayTooLarge      = "the object exceeds the maximum size of storage"
 )
 
 // translate turns an error of the SDK into one of the domain's, whose cause names the
@@ -92,7 +92,7 @@ func (s *Store) translateBucket(ctx context.Context, err error) error {
 	case http.StatusForbidden:
 		hint = "access to bucket %q is denied; grant s3:ListBucket on it and what docs/iam says on its objects, or correct the AWS credentials"
 	case http.StatusBadRequest:
-		hint = "the request for bucket %q is refused; AWS_REGION is another than the bucket's, or the AWS credentials are wrong or expired"
+		hint = "the request for bucket %q is refused; AWS_REGION is not the region of the bucket, or the AWS credentials are wrong or expired"
 	default:
 		return s.translate(ctx, "HeadBucket", err)
 	}

@@ -40,7 +40,7 @@ func (s *Service) commit(ctx context.Context, who job.Caller, id job.ID, trace m
 		}
 		return j, err
 	case s.now().After(j.UploadUntil):
-		return nil, job.Errorf(job.Conflict, "the time for this upload is over; submit the image again")
+		return nil, job.Errorf(job.Conflict, "this upload has expired; submit the image again")
 	}
 	media, err := s.inspectStored(ctx, to.Objects, j)
 	if err == nil {
@@ -67,7 +67,7 @@ func (s *Service) commit(ctx context.Context, who job.Caller, id job.ID, trace m
 		return nil, err
 	}
 	if err := s.send(ctx, j, trace); err != nil {
-		return nil, job.Wrap(job.KindOf(err), err, "the job could not be queued; commit it again")
+		return nil, job.Wrap(job.KindOf(err), err, "the queue did not accept the job; commit it again")
 	}
 	return j, nil
 }
@@ -88,7 +88,7 @@ func (s *Service) inspectStored(ctx context.Context, objects job.Objects, j *job
 	n, _ := r.ReadAt(head, 0)
 	switch {
 	case job.KindOf(r.failed) == job.NotFound:
-		return job.Media{}, job.Wrap(job.Conflict, r.failed, "nothing has been uploaded for this job yet; PUT the image to its upload url first")
+		return job.Media{}, job.Wrap(job.Conflict, r.failed, "this job has no uploaded image yet; PUT the image to its upload url first")
 	case r.failed != nil:
 		return job.Media{}, r.failed
 	case r.total > s.limits.MaxBytes:
@@ -180,7 +180,7 @@ func (r *rangedReader) ReadAt(p []byte, off int64) (int, error) {
 	}
 	defer c.Body.Close()
 	if r.tag != "" && c.Tag != r.tag {
-		r.failed = job.Errorf(job.Conflict, "the uploaded image changed while it was looked at; commit it again")
+		r.failed = job.Errorf(job.Conflict, "the uploaded image changed during its inspection; commit it again")
 		return 0, r.failed
 	}
 	r.total, r.tag = c.TotalSize, c.Tag

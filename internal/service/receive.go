@@ -13,11 +13,11 @@ import (
 func (u *submit) announce() error {
 	switch in := u.in; {
 	case in.Size <= 0:
-		return job.Errorf(job.Invalid, "size_bytes is missing; say how many bytes the image has")
+		return job.Errorf(job.Invalid, "size_bytes is missing; set it to the size of the image in bytes")
 	case in.Size > u.s.limits.MaxBytes:
 		return u.s.tooLarge()
 	case !u.s.rules.Accepts(in.ContentType):
-		return job.Errorf(job.Unsupported, "this service does not process %.80q; say as content_type which kind of image it is", in.ContentType)
+		return job.Errorf(job.Unsupported, "this service does not process %.80q; set content_type to the type of the image", in.ContentType)
 	}
 	u.job.Input = job.Media{ContentType: u.in.ContentType, SizeBytes: u.in.Size}
 	return u.takeParams()
@@ -133,7 +133,7 @@ func (s *Service) judge(head []byte) (contentType string, err error) {
 }
 
 func (s *Service) tooLarge() error {
-	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", s.limits.MaxBytes)
+	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the maximum of this service", s.limits.MaxBytes)
 }
 
 // errOverInline is an image that is too large for a submit itself.
@@ -150,7 +150,7 @@ func (b *boundedImage) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.n += int64(n)
 	if b.n > b.max {
-		return 0, job.Errorf(job.TooLarge, "the image has more than %d bytes, the most that this service takes", b.max)
+		return 0, job.Errorf(job.TooLarge, "the image has more than %d bytes, the maximum of this service", b.max)
 	}
 	if b.n > b.inline {
 		return 0, errOverInline

@@ -39,11 +39,11 @@ func (s *Service) Output(ctx context.Context, who job.Caller, id job.ID, choose 
 	case job.Failed:
 		return j, nil, job.Errorf(job.NotFound, "job %s failed and has no output: %s", id, j.Message)
 	default:
-		return j, nil, job.Errorf(job.NotFound, "job %s is %s and has no output yet; ask its status until it is completed", id, j.Status)
+		return j, nil, job.Errorf(job.NotFound, "job %s is %s and has no output yet; read its status until it is completed", id, j.Status)
 	}
 	c, err := open(ctx, choose(j))
 	if job.KindOf(err) == job.NotFound {
-		return j, nil, job.Wrap(job.NotFound, err, fmt.Sprintf("the output of job %s is gone; outputs are kept for a limited time", id))
+		return j, nil, job.Wrap(job.NotFound, err, fmt.Sprintf("the output of job %s is gone; the service keeps outputs for a limited time", id))
 	}
 	return j, c, err
 }

@@ -319,7 +319,7 @@ func (u *submit) repeat(ctx context.Context, other *job.Job) (Outcome, error) {
 func (u *submit) answer(r Result, j *job.Job) Outcome {
 	if u.over && j.Upload != nil {
 		return Outcome{Offered, j, job.Errorf(job.TooLarge,
-			"the image has more than %d bytes, the most that a submit itself carries here; PUT it to the upload's url with its headers, then POST to the job's location with /commit behind it", u.s.limits.InlineBytes)}
+			"the image has more than %d bytes, the maximum of a submit here; PUT it to the upload's url with its headers, then POST to the job's location with /commit appended", u.s.limits.InlineBytes)}
 	}
 	return Outcome{r, j, nil}
 }

@@ -14,9 +14,9 @@ import (
 
 // What clients are told; the cause is for the operator's log.
 const (
-	sayUnavailable   = "the queue does not answer at the moment; try again shortly"
-	sayMisconfigured = "the queue is not set up as it should be; the operator has to mend it"
-	sayReceipt       = "the receipt is no longer good"
+	sayUnavailable   = "the queue does not answer now; try again shortly"
+	sayMisconfigured = "the queue is misconfigured; the operator must fix it"
+	sayReceipt       = "the receipt is no longer valid"
 	sayCanceled      = "the request was canceled"
 )
 

@@ -76,7 +76,7 @@ func (w *Worker) Serve(ctx context.Context) error {
 		}
 		failures++
 		if failures == 1 || failures%10 == 0 {
-			w.c.Logger.ErrorContext(ctx, "the queue cannot be read; trying again", "failures", failures, "kind", job.KindOf(err).String(), "error", err)
+			w.c.Logger.ErrorContext(ctx, "cannot read the queue; trying again", "failures", failures, "kind", job.KindOf(err).String(), "error", err)
 		}
 		pause(ctx, rest.NextBackOff())
 	}
@@ -116,7 +116,7 @@ func (w *Worker) stop(running *sync.WaitGroup, interrupt context.CancelCauseFunc
 	select {
 	case <-ended:
 	case <-grace.C:
-		w.c.Logger.Info("grace is over: handing running jobs back to the queue")
+		w.c.Logger.Info("the grace period is over: handing running jobs back to the queue")
 		interrupt(job.ErrStopping)
 		<-ended
 	}

@@ -161,7 +161,7 @@ func (l *lease) hide(ctx context.Context) {
 		return
 	}
 	if err := l.r.Queue.Extend(ctx, l.delivery.Receipt, d); err != nil && ctx.Err() == nil {
-		l.r.Logger.WarnContext(ctx, "message visibility not extended", "job_id", l.id, "error", err)
+		l.r.Logger.WarnContext(ctx, "cannot extend the message's visibility timeout", "job_id", l.id, "error", err)
 	}
 }
 

@@ -138,7 +138,7 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 	}
 	switch job.KindOf(err) {
 	case job.Invalid, job.TooLarge, job.Unsupported, job.Corrupt:
-		return r.fail(ctx, l, messageOr(err, "the image could not be processed"), err)
+		return r.fail(ctx, l, messageOr(err, "the worker could not process the image"), err)
 	}
 	if j.Attempts >= r.MaxAttempts {
 		return r.fail(ctx, l, givenUp(j.Attempts, messageOr(err, "processing failed")), err)
@@ -189,7 +189,7 @@ func (r *Runner) supervise(ctx context.Context, l *lease, release func()) (done 
 	case <-patience.C:
 	}
 	l.abandoned = true
-	r.Logger.ErrorContext(ctx, "the processor does not return; the worker goes on without it", "job_id", l.id, "after", AbandonAfter.String())
+	r.Logger.ErrorContext(ctx, "the processor does not return; the worker continues without it", "job_id", l.id, "after", AbandonAfter.String())
 	return result{}, context.Cause(ctx)
 }
 

@@ -17,7 +17,7 @@ func (w *Worker) settle(ctx context.Context, d job.Delivery, out Outcome) {
 	if err := Settle(ctx, w.c.Queue, d, out); err != nil {
 		// The message comes back by itself when its invisibility ends; the job's document
 		// then says what is left to do.
-		w.c.Logger.WarnContext(ctx, "verdict did not reach the queue", "job_id", d.JobID, "verdict", out.Verdict.String(), "error", err)
+		w.c.Logger.WarnContext(ctx, "cannot send the verdict to the queue", "job_id", d.JobID, "verdict", out.Verdict.String(), "error", err)
 	}
 }
 

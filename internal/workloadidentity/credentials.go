@@ -146,7 +146,7 @@ func (p *provider) HandleFailToRefresh(ctx context.Context, before aws.Credentia
 	if last == nil || !now.Before(last.Expires) {
 		return aws.Credentials{}, err
 	}
-	p.o.Logger.WarnContext(ctx, "AWS credentials are not renewed; those that there are hold a little longer", "until", last.Expires, "error", err)
+	p.o.Logger.WarnContext(ctx, "cannot renew AWS credentials; the present ones stay valid until their expiry", "until", last.Expires, "error", err)
 	next := now.Add(again)
 	if next.After(last.Expires) {
 		next = last.Expires

@@ -205,7 +205,7 @@ func TestRefusals(t *testing.T) {
 		"role denied":        {does: identitytest.Behaviour{Refusal: "AccessDenied"}, want: role + " (AWS_ROLE_ARN) to this service account; its trust policy must allow"},
 		"token not taken":    {does: identitytest.Behaviour{Refusal: "IDPRejectedClaim"}, want: "AWS_WEB_IDENTITY_AUDIENCE (audience)"},
 		"no Google Cloud":    {metadata: "127.0.0.1:1", want: "is this Google Cloud?"},
-		"somebody else":      {metadata: stranger.URL, want: "none of Google's"},
+		"somebody else":      {metadata: stranger.URL, want: "is not Google's"},
 		"no service account": {metadata: missing.URL, want: "service account"},
 	}
 	for name, tt := range tests {

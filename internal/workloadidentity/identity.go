@@ -43,7 +43,7 @@ func fetch(ctx context.Context, u string) (token []byte, final bool, err error) 
 	req.Header.Set("Metadata-Flavor", "Google")
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", hint("the metadata server that has this service account's identity token does not answer; is this Google Cloud? Elsewhere leave AWS_ROLE_ARN out, or set AWS_WEB_IDENTITY_TOKEN_FILE"), err)
+		return nil, false, fmt.Errorf("%w: %w", hint("the metadata server that has this service account's identity token does not answer; is this Google Cloud? Elsewhere unset AWS_ROLE_ARN, or set AWS_WEB_IDENTITY_TOKEN_FILE"), err)
 	}
 	defer resp.Body.Close()
 	token, err = io.ReadAll(io.LimitReader(resp.Body, maxToken))
@@ -53,7 +53,7 @@ func fetch(ctx context.Context, u string) (token []byte, final bool, err error) 
 	case resp.StatusCode != http.StatusOK:
 		return nil, resp.StatusCode < 500, hint(fmt.Sprintf("the metadata server answers %d; does the service run as a service account?", resp.StatusCode))
 	case resp.Header.Get("Metadata-Flavor") != "Google" || strings.Count(string(token), ".") != 2:
-		return nil, true, hint("what answers at the metadata server's address is none of Google's")
+		return nil, true, hint("the server at the metadata server's address is not Google's")
 	}
 	return token, false, nil
 }

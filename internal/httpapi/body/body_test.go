@@ -53,12 +53,12 @@ func TestPace(t *testing.T) {
 		want  string        // of the sentence; empty: goes on
 	}{
 		"well":                    {bytes: 80 << 10, every: 1003 * time.Millisecond, held: true},
-		"slowly":                  {bytes: 50 << 10, every: 1003 * time.Millisecond, held: true, want: "while others waited"},
+		"slowly":                  {bytes: 50 << 10, every: 1003 * time.Millisecond, held: true, want: "while other uploads waited"},
 		"slowly, holding nothing": {bytes: 50 << 10, every: 1003 * time.Millisecond},
 		"well, and kept waiting":  {bytes: 80 << 10, every: 1003 * time.Millisecond, held: true, ours: 40 * time.Second},
-		"not at all":              {bytes: 1, every: time.Hour, held: true, want: "while others waited"},
-		"not at all, and small":   {bytes: 1, every: time.Hour, want: "nothing of the body came for 30s"},
-		"by the byte":             {bytes: 1, every: 1003 * time.Millisecond, want: "less than 1024 bytes a second"},
+		"not at all":              {bytes: 1, every: time.Hour, held: true, want: "while other uploads waited"},
+		"not at all, and small":   {bytes: 1, every: time.Hour, want: "no byte of the body arrived for 30s"},
+		"by the byte":             {bytes: 1, every: 1003 * time.Millisecond, want: "less than 1024 bytes per second"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,7 +16,7 @@ type idleReader struct {
 func (r *idleReader) Read(p []byte) (int, error) {
 	serial := r.breaker.current()
 	timer := time.AfterFunc(r.idle, func() {
-		r.breaker.breakOff(serial, fmt.Sprintf("nothing of the body came for %s; send it again", r.idle))
+		r.breaker.breakOff(serial, fmt.Sprintf("no byte of the body arrived for %s; send it again", r.idle))
 	})
 	defer timer.Stop()
 	return r.source.Read(p)

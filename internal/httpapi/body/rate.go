@@ -86,12 +86,12 @@ func (r *rateReader) look() {
 		switch left := time.Until(r.until); {
 		case r.until.IsZero():
 		case left <= 0:
-			why = fmt.Sprintf("the body came at less than %d bytes a second; send it again by a better connection", leastRate)
+			why = fmt.Sprintf("the body arrived at less than %d bytes per second; send it again over a better connection", leastRate)
 		default:
 			next = min(next, left)
 		}
 		if why == "" && r.tooSlow(now) && r.wanted() {
-			why = fmt.Sprintf("the body came at less than %d bytes a second while others waited for the room that it took; send it again by a better connection, or upload the image directly (POST /jobs with application/json)", hurryRate)
+			why = fmt.Sprintf("the body arrived at less than %d bytes per second while other uploads waited for its memory; send it again over a better connection, or upload the image directly (POST /jobs with application/json)", hurryRate)
 		}
 		if why != "" {
 			r.breaker.breakOff(r.breaker.current(), why)

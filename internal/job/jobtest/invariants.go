@@ -19,7 +19,7 @@ func checkDocument(j *job.Job) error {
 	case j.Revision == "":
 		return fmt.Errorf("job %s: a write without a revision", j.ID)
 	case j.Owner == "":
-		return fmt.Errorf("job %s: nobody owns it", j.ID)
+		return fmt.Errorf("job %s: it has no owner", j.ID)
 	case j.CreatedAt.IsZero() || j.UpdatedAt.IsZero():
 		return fmt.Errorf("job %s: created_at or updated_at is missing", j.ID)
 	case j.Status == job.Failed && j.Message == "":

@@ -83,7 +83,7 @@ func TestInvariants(t *testing.T) {
 		{"born claimed", func(s *jobtest.Store, _ *jobtest.Queue) {
 			create(s, func(j *job.Job) { *j = *jobtest.Claimed(j, "worker") })
 		}, "born processing"},
-		{"without an owner", func(s *jobtest.Store, _ *jobtest.Queue) { create(s, func(j *job.Job) { j.Owner = "" }) }, "nobody owns it"},
+		{"without an owner", func(s *jobtest.Store, _ *jobtest.Queue) { create(s, func(j *job.Job) { j.Owner = "" }) }, "it has no owner"},
 		{"without a revision", func(s *jobtest.Store, _ *jobtest.Queue) { create(s, func(j *job.Job) { j.Revision = "" }) }, "without a revision"},
 		{"under no UUID", func(s *jobtest.Store, _ *jobtest.Queue) { create(s, func(j *job.Job) { j.ID = "x" }) }, "no canonical UUID"},
 		{"of unknown status", func(s *jobtest.Store, _ *jobtest.Queue) {

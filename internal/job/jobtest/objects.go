@@ -60,11 +60,11 @@ func (g *staged) Commit(ctx context.Context, c job.Condition) (string, error) {
 			if o, ok := s.objects[g.place]; ok && o.tag == tagOf(g.data) {
 				return o.tag, nil
 			}
-			return "", job.Errorf(job.Conflict, "the object was changed by somebody else")
+			return "", job.Errorf(job.Conflict, "the object was changed by another request")
 		}
 		old, ok := s.objects[g.place]
 		if (c.Absent && ok) || (c.Tag != "" && (!ok || old.tag != c.Tag)) {
-			return "", job.Errorf(job.Conflict, "the object was changed by somebody else")
+			return "", job.Errorf(job.Conflict, "the object was changed by another request")
 		}
 		o := object{data: g.data, contentType: g.contentType, tag: tagOf(g.data), modified: time.Now()}
 		s.objects[g.place] = o
@@ -151,7 +151,7 @@ func (s *Store) Remove(ctx context.Context, section job.Section, id job.ID, tag 
 		defer s.mu.Unlock()
 		p := place{section, id}
 		if o, ok := s.objects[p]; ok && tag != "" && o.tag != tag {
-			return struct{}{}, job.Errorf(job.Conflict, "the %s of job %s was changed by somebody else", section, id)
+			return struct{}{}, job.Errorf(job.Conflict, "the %s of job %s was changed by another request", section, id)
 		}
 		delete(s.objects, p)
 		return struct{}{}, nil

@@ -167,7 +167,7 @@ func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) err
 		defer q.mu.Unlock()
 		i := q.find(receipt)
 		if i < 0 || !q.messages[i].visibleAt.After(q.now()) {
-			return struct{}{}, job.Errorf(job.NotFound, "the receipt is no longer good")
+			return struct{}{}, job.Errorf(job.NotFound, "the receipt is no longer valid")
 		}
 		m := q.messages[i]
 		if q.Longest > 0 && q.now().Add(d).Sub(m.deliveredAt) > q.Longest {

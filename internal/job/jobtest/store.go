@@ -145,7 +145,7 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 		case ok && revisionOf(old) == j.Revision && bytes.Equal(old, raw):
 			return tagOf(old), nil
 		case !ok || tagOf(old) != j.Version:
-			return "", job.Errorf(job.Conflict, "job %s was changed by somebody else", j.ID)
+			return "", job.Errorf(job.Conflict, "job %s was changed by another request", j.ID)
 		}
 		if was, err := decode(old); err == nil {
 			s.check(CheckStep(was, j))
@@ -166,7 +166,7 @@ func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if old, ok := s.docs[id]; ok && version != "" && tagOf(old) != version {
-			return struct{}{}, job.Errorf(job.Conflict, "job %s was changed by somebody else", id)
+			return struct{}{}, job.Errorf(job.Conflict, "job %s was changed by another request", id)
 		}
 		delete(s.docs, id)
 		return struct{}{}, nil

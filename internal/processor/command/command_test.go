@@ -60,7 +60,7 @@ func TestCommand(t *testing.T) {
 		{name: "bad data", script: "echo noise >&2; echo 'The picture is upside down.' >&2; exit 65", kind: job.Invalid, message: "The picture is upside down"},
 		{name: "bad data, and more to say", script: "echo 'no picture...' >&2; exit 65", kind: job.Invalid, message: "no picture..."},
 		{name: "bad data without a word", script: "exit 65", kind: job.Invalid, message: "the processor refused the image"},
-		{name: "later", script: "exit 75", kind: job.Unavailable, message: "the processor cannot work right now"},
+		{name: "later", script: "exit 75", kind: job.Unavailable, message: "the processor cannot work now"},
 		{name: "fails after output", script: "printf half; echo secret >&2; exit 3", kind: job.Unknown, message: "the processor failed (exit status 3)"},
 		{name: "gives nothing", script: "true", kind: job.Unknown, message: "the processor gave no result"},
 		{name: "leaves no file", script: "true", args: []string{"{out}"}, kind: job.Unknown, message: "the processor gave no result"},

@@ -78,7 +78,7 @@ func (r *commandRun) start(cmd *exec.Cmd, image io.Reader, toFile bool, progress
 	}
 	told.listen(progress)
 	if err != nil {
-		return job.Wrap(job.Misconfigured, fmt.Errorf("start processor: %w", err), "the processor could not be started")
+		return job.Wrap(job.Misconfigured, fmt.Errorf("start processor: %w", err), "the worker could not start the processor")
 	}
 	if image != nil {
 		r.stdin = make(chan error, 1)
@@ -181,7 +181,7 @@ func (r *commandRun) verdict(err error) error {
 		}
 		return job.Wrap(job.Invalid, r.detail(r.status), message)
 	case tempFail:
-		return job.Wrap(job.Unavailable, r.detail(r.status), "the processor cannot work right now")
+		return job.Wrap(job.Unavailable, r.detail(r.status), "the processor cannot work now")
 	}
 	return job.Wrap(job.Unknown, r.detail(r.status), fmt.Sprintf("the processor failed (%s)", exit))
 }

@@ -145,7 +145,7 @@ func (s *Server) failure(ctx context.Context, err, reading error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the address, which may hold a secret
 	}
-	return job.Wrap(job.Unavailable, err, "the processor does not answer right now")
+	return job.Wrap(job.Unavailable, err, "the processor does not answer now")
 }
 
 // refused gives an answer that is no result its kind; nil, when it is one.
@@ -170,7 +170,7 @@ func refused(resp *http.Response) error {
 	case code == http.StatusUnsupportedMediaType:
 		return job.Wrap(job.Unsupported, cause, message)
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
-		return &job.Error{Kind: job.Unavailable, Err: cause, Message: "the processor cannot work right now",
+		return &job.Error{Kind: job.Unavailable, Err: cause, Message: "the processor cannot work now",
 			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	case code >= 400:
 		return job.Wrap(job.Invalid, cause, message)

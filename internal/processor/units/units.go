@@ -20,6 +20,6 @@ func Billable(ctx context.Context, log *slog.Logger, id job.ID, text string) flo
 	if err == nil && n >= 0 && n <= Max {
 		return n
 	}
-	log.WarnContext(ctx, "a processor's bill does not count: it must be a number from 0 to 1e12", "job_id", id, "units", fmt.Sprintf("%.40q", text))
+	log.WarnContext(ctx, "ignoring the units of a processor: they must be a number from 0 to 1e12", "job_id", id, "units", fmt.Sprintf("%.40q", text))
 	return 0
 }

@@ -26,7 +26,7 @@ func TestReadySaysWhatIsWrong(t *testing.T) {
 		"no such bucket": {"S3_BUCKET=nobody-made-this", `bucket "nobody-made-this" does not exist; create it or correct S3_BUCKET`},
 		"no such queue":  {"SQS_QUEUE_URL=" + env.QueueURL + "-not", "-not does not exist; create it or correct SQS_QUEUE_URL"},
 		"wrong secret":   {"AWS_SECRET_ACCESS_KEY=wrong", "the AWS credentials are wrong or expired"},
-		"wrong region":   {"AWS_REGION=eu-west-3", "AWS_REGION is another than the bucket's"},
+		"wrong region":   {"AWS_REGION=eu-west-3", "AWS_REGION is not the region of the bucket"},
 		"no credentials": {"AWS_ACCESS_KEY_ID=", "there are no AWS credentials; set AWS_ACCESS_KEY_ID"},
 		"nobody there":   {"AWS_ENDPOINT_URL_S3=http://127.0.0.1:1", "storage does not answer"},
 	} {

@@ -128,7 +128,7 @@ func (e *Engine) StartTime() time.Duration { return e.took }
 func (e *Engine) start(ctx context.Context) (*process, error) {
 	p, err := startProcess(ctx, e.opts)
 	if err != nil {
-		return nil, job.Wrap(job.Misconfigured, err, "the image engine could not be started")
+		return nil, job.Wrap(job.Misconfigured, err, "the worker could not start the image engine")
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

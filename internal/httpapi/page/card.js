@@ -30,7 +30,7 @@ const states = {
   completed: "Completed", failed: "Failed", refused: "Not accepted", gone: "Gone",
 };
 const endsAs = { waiting: "Cancel", uploading: "Cancel", refused: "Dismiss", gone: "Dismiss" }; // else: Delete
-const ahead = { waiting: "It goes up as soon as those before it are up", uploading: "Going up", pending: "Waiting for a worker", processing: "In the works" };
+const ahead = { waiting: "It uploads after the images before it", uploading: "Uploading", pending: "Waiting for a worker", processing: "Processing" };
 
 class Card {
   id = "";
@@ -67,7 +67,7 @@ class Card {
     this.$(".state").textContent = states[name];
     this.$(".delete").firstChild.data = endsAs[name] ?? "Delete";
     this.$(".progress").hidden = true;
-    if (!this.$(".after img")) this.$(".after .picture").textContent = ahead[name] ?? "Nothing came of it";
+    if (!this.$(".after img")) this.$(".after .picture").textContent = ahead[name] ?? "No result";
     if (name !== "waiting" && name !== "uploading") news(`${this.name}: ${states[name]}`);
   }
 
@@ -99,12 +99,12 @@ class Card {
       if (this.gone.signal.aborted) return;
       if (!(e instanceof Problem)) {
         console.error(e);
-        e = new Problem(sentence(`this page failed: ${e.message}`), { next: "Reload it; if that does not help, tell whoever runs this service." });
+        e = new Problem(sentence(`this page failed: ${e.message}`), { next: "Reload it; if that does not help, report it to the operator of this service." });
       }
       const gone = this.id && e.status === 404;
       if (!this.id) this.state("refused");
       if (gone) this.state("gone");
-      this.told(e.message, gone ? "It was deleted, or its time is over." : e.next);
+      this.told(e.message, gone ? "It was deleted, or it has expired." : e.next);
       this.$(".again").hidden = !e.passing;
     }
   }
@@ -166,7 +166,7 @@ class Card {
     } finally {
       stop();
     }
-    if (status === 0) throw new Problem("The upload to storage did not get through.", { next: "Try again. If it never does, the operator has not allowed this page's origin in the bucket's CORS rules." });
+    if (status === 0) throw new Problem("The upload to storage failed.", { next: "Try again. If it fails every time, the operator must allow this page's origin in the bucket's CORS rules." });
     if (status >= 300 && status !== 412) throw new Problem(`Storage refused the upload with status ${status}.`, { status, next: "Choose the image again." }); // 412: it is there already
     const answer = await request("POST", `jobs/${id}/commit`, { signal: this.gone.signal });
     if (!answer.ok) throw problemOf(answer);
@@ -210,7 +210,7 @@ class Card {
         if (!this.over && (early || !wait)) await sleep(Math.min(answer.retryAfter || 1, crowd ? 30 : 5));
       } catch (e) {
         if (!(e instanceof Problem) || !e.passing || ++failures > 6) throw e;
-        this.told(e.message, "Asking again by itself.");
+        this.told(e.message, "The page tries again by itself.");
         await sleep(e.retryAfter || Math.min(30, 2 ** failures));
       }
     }
@@ -222,7 +222,7 @@ class Card {
     if (job.params) this.params = JSON.stringify(job.params);
     if (job.status === "failed") {
       this.state(job.status); // before the reason, which a screen reader is to tell
-      this.told(sentence(job.message || "the job failed"), "Leave another image, or this one with other parameters.");
+      this.told(sentence(job.message || "the job failed"), "Submit another image, or this one with other parameters.");
     }
     if (job.status === "completed") await this.arrived(output ?? {});
     this.over = job.status === "completed" || job.status === "failed";
@@ -276,7 +276,7 @@ class Card {
     const parts = [type?.replace(/^image\//, "").toUpperCase(), width && `${width} × ${height}`, bytes !== undefined && size(bytes)];
     this.$(`${side} figcaption span`).textContent = parts.filter(Boolean).map((p) => p.replaceAll(" ", "\u00a0")).join(" · "); // no break but between
     const picture = this.$(`${side} .picture`);
-    if (!picture.hasChildNodes()) picture.textContent = "The original is yours alone: the service does not give it back.";
+    if (!picture.hasChildNodes()) picture.textContent = "Only you have the original: the service does not return it.";
   }
 
   blobURL(blob) {

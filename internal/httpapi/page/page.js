@@ -6,7 +6,7 @@ function params() {
   let why = "";
   try {
     const value = JSON.parse(text || "{}");
-    if (typeof value !== "object" || value === null || Array.isArray(value)) why = 'It is no JSON object; write something like {"width": 800}.';
+    if (typeof value !== "object" || value === null || Array.isArray(value)) why = 'It is not a JSON object; write something like {"width": 800}.';
   } catch (e) {
     why = `It is not JSON: ${e.message}`;
   }
@@ -46,7 +46,7 @@ addEventListener("drop", (e) => {
   e.preventDefault();
   document.body.classList.remove("dropping");
   const isFile = [...e.dataTransfer.items].filter((i) => i.kind === "file").map((i) => !i.webkitGetAsEntry()?.isDirectory);
-  $("#drop-why").textContent = isFile.includes(false) ? "A folder cannot be left; drop the images in it." : "";
+  $("#drop-why").textContent = isFile.includes(false) ? "The page does not accept folders; drop the images in it." : "";
   leave([...e.dataTransfer.files].filter((_, i) => isFile[i]));
 });
 

@@ -82,22 +82,22 @@ class Problem extends Error {
   get passing() { return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500; }
 }
 
-const lost = () => new Problem("The connection to the service broke.", { next: "Look to your network, then try again; nothing is done twice." });
+const lost = () => new Problem("The connection to the service broke.", { next: "Check your network, then try again; a repeat does nothing twice." });
 
 /** What to do about a refusal, where the service's own words leave that open. */
 const remedies = {
-  400: "Set that right, then choose the image again.",
-  403: "Ask whoever runs this service for the right to do so.",
+  400: "Correct this, then choose the image again.",
+  403: "Ask the operator of this service for the right.",
   413: "Make it smaller, or choose another.",
   415: "Choose another file.",
 };
 
 function problemOf(answer) {
   const body = answer.json ?? {};
-  const detail = body.detail ?? (answer.status === 413 ? "the image is too large for what stands before this service" : `the service answered with status ${answer.status}`);
+  const detail = body.detail ?? (answer.status === 413 ? "the image is too large for a proxy in front of this service" : `the service answered with status ${answer.status}`);
   const next = remedies[answer.status] ? [remedies[answer.status]] : [];
-  if (answer.retryAfter) next.push(`Trying again makes sense in ${answer.retryAfter} s.`);
-  if (answer.status >= 500 && answer.requestID) next.push(`The operator finds it as request ${answer.requestID}.`);
+  if (answer.retryAfter) next.push(`Try again in ${answer.retryAfter} s.`);
+  if (answer.status >= 500 && answer.requestID) next.push(`The operator finds it in the log as request ${answer.requestID}.`);
   return new Problem(sentence(detail), { status: answer.status, next: next.join(" "), body, retryAfter: answer.retryAfter });
 }
 
@@ -178,7 +178,7 @@ function signIn(why) {
         const given = $("#token").value.trim().replace(/^Bearer\s+/i, "");
         $("#token").value = "";
         if (!/^[\x21-\x7e]+$/.test(given)) {
-          $("#token-why").textContent = "That is not a token: it has other characters than a token can have, or none. Copy it once more, as a whole.";
+          $("#token-why").textContent = "That is not a token: it is empty or contains characters that no token can have. Copy the whole token again.";
           return;
         }
         ofTab.set("claimcheck token", given);

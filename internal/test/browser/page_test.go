@@ -252,7 +252,7 @@ func TestABackendFails(t *testing.T) {
 	})
 	b.choose(file(t, "a.png", picture(t, 1, 20, 10, false)))
 	b.until("!(" + card("a.png") + ")?.querySelector('.again').hidden")
-	if got := b.text("a.png", ".next"); !strings.Contains(got, "The operator finds it as request ") {
+	if got := b.text("a.png", ".next"); !strings.Contains(got, "The operator finds it in the log as request ") {
 		t.Errorf("it says %q", got)
 	}
 	b.screenshot("failing")

@@ -424,7 +424,7 @@ func TestScannerKeepsLittle(t *testing.T) {
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 80<<10 {
+		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 128<<10 { // 64 KiB of EXIF, and what the runtime takes meanwhile
 			t.Errorf("%s: the scanner keeps %d bytes of %d", name, got, len(data))
 		} else {
 			t.Logf("%s: %d bytes of %d", name, got, len(data))

@@ -104,15 +104,29 @@ func (p *Plan) Summary() string {
 func (p *Plan) WriteCommands(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\nset -eu\n")
+	var proofs []*Step // one command for all, once everything is there
 	for _, s := range p.Steps {
 		switch s.State {
 		case Create, Change:
+			if s.proves {
+				proofs = append(proofs, s)
+				continue
+			}
 			fmt.Fprintf(&b, "\n# %s: %s\n%s\n", s.On, s.What, strings.Join(s.Commands, "\n"))
 		case Left, Unsupported:
 			fmt.Fprintf(&b, "\n# %s: %s: not done, %s\n", s.On, s.What, s.Note)
 		case Failed:
 			fmt.Fprintf(&b, "\n# %s: %s: not known, it could not be looked at\n", s.On, s.What)
 		}
+	}
+	for i, s := range proofs {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "# %s: %s\n", s.On, s.What)
+	}
+	if len(proofs) > 0 {
+		fmt.Fprintln(&b, strings.Join(proofs[0].Commands, "\n"))
 	}
 	if p.Count(Create, Change) == 0 {
 		b.WriteString("\n# nothing to change\n")

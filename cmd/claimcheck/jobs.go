@@ -151,7 +151,7 @@ func (c outputCmd) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-// nameOf is what an output is called when nobody says otherwise.
+// nameOf is the default name of an output.
 func nameOf(r *client.Result) string {
 	if r.Name == "" || r.Name == "." || r.Name == ".." {
 		return "output"

@@ -122,9 +122,9 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(s.err, "claimcheck: interrupted")
 		return exitInterrupted
-	case errors.Is(err, errSomeFailed): // each has been told of
+	case errors.Is(err, errSomeFailed): // each is reported already
 		return exitError
-	case errors.Is(err, errDiffers): // as has each that differs
+	case errors.Is(err, errDiffers): // as is each difference
 		return exitDiffers
 	default:
 		fmt.Fprintln(s.err, "claimcheck:", advise(err))

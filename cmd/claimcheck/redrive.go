@@ -162,7 +162,7 @@ func (t *redriveTally) failed(id job.ID, why any) {
 	fmt.Fprintf(t.s.err, "claimcheck: %s: %v\n", id, why)
 }
 
-// listed takes a job that nobody named.
+// listed takes a job that the command line does not name.
 func (t *redriveTally) listed(id job.ID, what redrive.Result, err error) {
 	if err != nil {
 		t.failed(id, err)

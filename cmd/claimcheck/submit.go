@@ -140,7 +140,7 @@ type batch struct {
 	params string
 	s      streams
 	show   *progress
-	stop   context.CancelCauseFunc // ends the batch, since nobody hears of it
+	stop   context.CancelCauseFunc // ends the batch, because no reader is left
 
 	mu     sync.Mutex // guards failed, and the streams
 	failed bool

@@ -361,7 +361,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestWhoIsNotLetIn is told what to do.
+// TestWhoIsNotLetIn checks that the error says what to do.
 func TestWhoIsNotLetIn(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "OIDC_ISSUER=https://id.example.com", "OIDC_AUDIENCE=claimcheck")

@@ -22,7 +22,7 @@ type Image struct {
 	// names the same job as long as that is kept.
 	Key string
 	// Progress hears how many bytes of the image have been sent so far, by this try;
-	// nil: nobody listens.
+	// nil means no observer.
 	Progress func(sent int64)
 }
 

@@ -95,7 +95,7 @@ type Options struct {
 	Quota Quota
 	// Uploads takes direct uploads; nil: storage takes them itself.
 	Uploads Uploads
-	// Observer hears what became of submits; nil: nobody listens.
+	// Observer receives the outcome of submits; nil means none.
 	Observer Observer
 	// RequestAttr describes a request to a log that has words of its own for that; nil:
 	// there is no such log.

@@ -22,7 +22,7 @@ type health struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// health says that the process lives; it asks nobody.
+// health reports that the process runs; it calls no backend.
 func (a *api) health(w http.ResponseWriter, _ *request) error {
 	writeJSON(w, http.StatusOK, "application/json", health{Status: "ok"})
 	return nil

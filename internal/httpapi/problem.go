@@ -60,7 +60,7 @@ type statusError struct {
 func (e *statusError) Error() string { return e.err.Error() }
 func (e *statusError) Unwrap() error { return e.err }
 
-// jobError is an error about a job that the caller knows or shall know of.
+// jobError is an error about a job that the caller knows or may know of.
 type jobError struct {
 	err      error
 	id       job.ID
@@ -101,7 +101,7 @@ func (a *api) problem(w http.ResponseWriter, r *request, err error) {
 	writeJSON(w, p.Status, "application/problem+json", p)
 }
 
-// retryAfter is when trying again makes sense; zero when nobody knows. After a backend's
+// retryAfter is the time after which to try again; zero if it is unknown. After a backend's
 // failure it is soon, and spread, since everybody has met it at once.
 func retryAfter(err error) time.Duration {
 	e, ok := errors.AsType[*job.Error](err)

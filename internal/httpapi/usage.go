@@ -42,7 +42,7 @@ func dayParam(q url.Values, name string, fallback time.Time) (time.Time, error) 
 		return fallback, nil
 	}
 	day, err := time.Parse(time.DateOnly, text)
-	if err != nil { // it quotes the query, which no log shall hold
+	if err != nil { // it quotes the query, which must not get into the log
 		return day, job.Errorf(job.Invalid, "%s is not a day such as 2026-11-22", name)
 	}
 	return day, nil

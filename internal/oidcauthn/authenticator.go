@@ -30,7 +30,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Options say whom to believe.
+// Options name the trusted issuers, audiences and keys.
 type Options struct {
 	// Issuers are the providers whose tokens are taken, each exactly as its tokens' iss
 	// claim has it, a slash at the end included. At least one.

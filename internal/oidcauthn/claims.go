@@ -50,7 +50,7 @@ func (b *looseBool) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// checkClaims judges whose token it is, for whom, of whom and for how long.
+// checkClaims checks the issuer, the audience, the subject, the party and the validity of a token.
 func (a *Authenticator) checkClaims(c *claims) error {
 	if _, ok := a.keys[c.Issuer]; !ok {
 		return refuse("the token's issuer %.200q is not allowed", c.Issuer)

@@ -130,7 +130,7 @@ func checkShape(raw string) error {
 		}
 	}
 	if parts[2] == removedSignature {
-		return refuse("Cloud Run has verified the token itself and removed its signature: send a token that it shall leave alone in another header, and name that one in AUTH_HEADER")
+		return refuse("Cloud Run has verified the token itself and removed its signature: send the token in another header that Cloud Run leaves unchanged, and set AUTH_HEADER to that header")
 	}
 	return nil
 }

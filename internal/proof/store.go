@@ -25,7 +25,7 @@ const Probes = "proof.d/"
 var storeProbes = []probe[*store]{
 	{Promise{"plain write, read and delete", "nothing works", "correct S3_BUCKET, the endpoint and the rights of these credentials"}, plain},
 	{Promise{"empty object", "an empty image or result cannot be stored", otherVersion}, empty},
-	{Promise{"metadata", "after a lost answer nobody knows whose write took effect", otherVersion}, metadata},
+	{Promise{"metadata", "after a lost answer no client knows which write took effect", otherVersion}, metadata},
 	{Promise{"ranged read", "parts of results cannot be read, and direct uploads not be checked", otherVersion}, ranged},
 	{Promise{"conditional read", "clients read again what they have", otherVersion}, conditionalRead},
 	{Promise{"ordered listing", "usage and lists of jobs have gaps", documentsElsewhere}, listing},

@@ -12,7 +12,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// What clients are told; the cause is for the operator's log.
+// Sentences for clients; the cause goes to the operator's log.
 const (
 	sayUnavailable   = "storage does not answer now; try again shortly"
 	sayMisconfigured = "storage is misconfigured; the operator must fix it"

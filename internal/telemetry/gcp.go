@@ -110,7 +110,7 @@ func plainTrace(sc trace.SpanContext) []slog.Attr {
 	return []slog.Attr{slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String())}
 }
 
-// noTrace is for people: 48 hexadecimal digits on every line help nobody.
+// noTrace is for people: 48 hexadecimal digits on every line do not help them.
 func noTrace(trace.SpanContext) []slog.Attr { return nil }
 
 // HTTPRequest returns the group that Cloud Logging shows as the line's request. It

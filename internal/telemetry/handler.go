@@ -37,7 +37,7 @@ func hasKey(attrs []slog.Attr, key string) bool {
 
 // handler passes guarded records on to its sink, with the trace and the attributes of
 // the context added. These stand at the top of the line whatever groups are open, since
-// nobody looks for a trace inside a group; so the handler keeps open groups to itself.
+// tools do not look for a trace inside a group; so the handler keeps open groups to itself.
 type handler struct {
 	sink slog.Handler // bears all attributes given before the first group
 	// trace words a valid span context as attributes.

@@ -63,7 +63,7 @@ type OTLPOptions struct {
 	// Service and Version name this program unless OTEL_SERVICE_NAME or
 	// OTEL_RESOURCE_ATTRIBUTES do.
 	Service, Version string
-	// Logger is told of failed exports.
+	// Logger records failed exports.
 	Logger *slog.Logger
 }
 

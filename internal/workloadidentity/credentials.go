@@ -116,7 +116,7 @@ type hint string
 
 func (h hint) Error() string { return string(h) }
 
-// Hint returns it as what may be told to whoever asks what is wrong.
+// Hint returns the part that is safe to show to every reader of /ready.
 func (h hint) Hint() string { return string(h) }
 
 // explain says what to do about an error of STS. It does not wrap it: who asked for the

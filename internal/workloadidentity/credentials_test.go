@@ -190,7 +190,7 @@ func TestTheRealEnd(t *testing.T) {
 	}
 }
 
-// TestRefusals holds the operator to be told what to do, and no token to be told.
+// TestRefusals checks that each error tells the operator what to do and contains no token.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }))

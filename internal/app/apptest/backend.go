@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 )
 
-// Backend is a proxy in front of S3 and SQS that fails what it is told to fail.
+// Backend is a proxy in front of S3 and SQS that fails the calls that a test selects.
 type Backend struct {
 	url string
 
@@ -40,7 +40,7 @@ const (
 	LoseAnswer
 	// Deny answers 403 AccessDenied.
 	Deny
-	// SlowDown answers 503 SlowDown, as S3 does to whom it finds too fast.
+	// SlowDown answers 503 SlowDown, as S3 does to clients that are too fast.
 	SlowDown
 	// Skewed answers 403 RequestTimeTooSkewed, as S3 does to whose clock is wrong.
 	Skewed

@@ -28,14 +28,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// Options say what is exported and for whom.
+// Options select what is exported and name the service.
 type Options struct {
 	// Service and Version name this program unless OTEL_SERVICE_NAME or
 	// OTEL_RESOURCE_ATTRIBUTES do.
 	Service, Version string
 	// Traces and Metrics say which are exported.
 	Traces, Metrics bool
-	// OnError is told of each failed export, from any goroutine. Required.
+	// OnError receives each failed export, from any goroutine. Required.
 	OnError func(error)
 	// Pause is how long no flush waits for the endpoint after a failed export; zero means
 	// 30 seconds.

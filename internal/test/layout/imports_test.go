@@ -1,4 +1,4 @@
-// Package layout holds the rules of who may import whom, and the root folder to its one file.
+// Package layout checks the rules of imports, and that the root folder has one file.
 package layout_test
 
 import (

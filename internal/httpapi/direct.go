@@ -58,6 +58,9 @@ func (a *api) upload(w http.ResponseWriter, r *request) error {
 		return job.Errorf(job.TooLarge, "the image has more than %d bytes, the maximum of this service", a.MaxImageBytes)
 	}
 	err = a.Uploads.AcceptInput(r.Context(), id, r.URL.Query(), r.Header.Get("Content-Type"), r.ContentLength, r.Body)
+	if job.KindOf(err) == job.Conflict { // as S3 answers a second upload
+		return &statusError{err, http.StatusPreconditionFailed, "precondition_failed"}
+	}
 	if _, ok := errors.AsType[*job.Error](err); err != nil && !ok {
 		return job.Wrap(job.Invalid, err, "the body broke off before its end; PUT it again")
 	}

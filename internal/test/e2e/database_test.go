@@ -196,8 +196,8 @@ func TestDirectUploadToFolder(t *testing.T) {
 	if status := put(url, "image/jpeg", photo); status != http.StatusOK {
 		t.Fatalf("upload: %d", status)
 	}
-	if status := put(url, "image/jpeg", photo); status != http.StatusConflict {
-		t.Errorf("a second upload: %d", status)
+	if status := put(url, "image/jpeg", photo); status != http.StatusPreconditionFailed {
+		t.Errorf("a second upload gets %d, want 412 as S3 answers", status)
 	}
 	if a := apptest.Do(t, http.MethodPost, location+"/commit", nil); a.StatusCode != http.StatusAccepted {
 		t.Errorf("commit: %s: %s", a.Status, a.Bytes)

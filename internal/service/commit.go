@@ -53,6 +53,14 @@ func (s *Service) commit(ctx context.Context, who job.Caller, id job.ID, trace m
 			return s.commit(ctx, who, id, trace)
 		}
 		return nil, err
+	case job.Conflict: // a submit under the key may have brought another image meanwhile
+		now, _, lost := s.authz.Commit(ctx, who, id)
+		if lost != nil {
+			return nil, lost
+		}
+		if now.Version != j.Version {
+			return s.commit(ctx, who, id, trace)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -41,6 +41,37 @@ func (s *interrupted) Stage(ctx context.Context, section job.Section, id job.ID,
 	return s.Store.Stage(ctx, section, id, contentType, r)
 }
 
+func (s *interrupted) Open(ctx context.Context, section job.Section, id job.ID, opts job.OpenOptions) (*job.Content, error) {
+	s.next(jobtest.OpOpen)
+	return s.Store.Open(ctx, section, id, opts)
+}
+
+// TestCommitWhileASubmitBringsTheImage has a submit under the same key bring the image while
+// a commit looks for the uploaded one: the commit finds the job queued.
+func TestCommitWhileASubmitBringsTheImage(t *testing.T) {
+	t.Parallel()
+	store := &interrupted{op: jobtest.OpOpen}
+	s := newSystemWith(t, func(c *service.Config) {
+		store.Store = c.Store.(*jobtest.Store)
+		c.Store = store
+	})
+	announced, err := s.postAnnouncement(t, announcement{ContentType: "image/png", SizeBytes: 7, Key: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.do = func() {
+		in := submission("IMG one")
+		in.Key = "k"
+		if _, err := s.post(t.Context(), alice, in); err != nil {
+			t.Error(err)
+		}
+	}
+	j, err := s.service.Commit(t.Context(), alice, announced.ID, nil)
+	if err != nil || j.Status != job.Pending || !j.UploadUntil.IsZero() {
+		t.Errorf("Commit = %+v, %v; want the queued job", j, err)
+	}
+}
+
 // TestKeyWhoseJobIsDeletedMeanwhile has a submit under a key find the key's job, which is
 // deleted before the submit writes: the submit makes the job anew, or is refused as one that
 // may be tried again. No image is left that no document names.

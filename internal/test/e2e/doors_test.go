@@ -4,11 +4,11 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,7 +91,7 @@ func TestServerDrains(t *testing.T) {
 }
 
 func drains(t *testing.T, door string) {
-	d := service.Open(t, awstest.Start(t), door)
+	d := service.Open(t, awstest.Start(t), door, "LOG_DECISIONS=all")
 	ct, body := apptest.Form(t, apptest.Photograph(t))
 	half := len(body) / 2
 	var under, done sync.WaitGroup
@@ -115,8 +115,16 @@ func drains(t *testing.T, door string) {
 	}
 	under.Wait()
 	// Each has reached its handler.
+	ctx, cancel := context.WithTimeout(t.Context(), service.Limit)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
 	for out := d.Output(); strings.Count(out, `"action":"submit"`) < 21 || !strings.Contains(out, `"action":"readStatus"`); out = d.Output() {
-		runtime.Gosched()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("the requests have not reached their handlers: %s", out)
+		}
 	}
 	if err := d.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -24,8 +24,8 @@ var (
 	Submit        = Step{"server", "submit", append(put("input", 1), "PutObject jobs", "SendMessage")}
 	SubmitParts   = Step{"server", "submit of 5 to 10 MiB; one part more for each further 5 MiB", append(put("input", 2*partBytes), "PutObject jobs", "SendMessage")}
 	SubmitKeyed   = Step{"server", "submit under an idempotency key", append([]string{"GetObject jobs"}, Submit.Requests...)}
-	RepeatPending = Step{"server", "the same again, the job being pending", []string{"GetObject jobs", "PutObject jobs", "SendMessage"}}
-	RepeatLater   = Step{"server", "the same again, later", []string{"GetObject jobs"}}
+	RepeatPending = Step{"server", "the same again after 5 s, the job being pending", []string{"GetObject jobs", "PutObject jobs", "SendMessage"}}
+	RepeatLater   = Step{"server", "the same again within 5 s, or once the job is over", []string{"GetObject jobs"}}
 	Announce      = Step{"server", "direct upload: announcement", []string{"PutObject jobs"}}
 	Upload        = Step{"client", "direct upload: the image", []string{"PutObject input"}}
 	Commit        = Step{"server", "direct upload: commit", []string{"GetObject jobs", "GetObject input", "PutObject jobs", "SendMessage"}}

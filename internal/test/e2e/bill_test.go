@@ -168,13 +168,17 @@ func TestBill(t *testing.T) {
 	t.Run("under a key", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t)
+		url := s.URL
 		var location string
 		submit := func() {
 			ct, body := apptest.Form(t, apptest.Photograph(t))
-			a := answers(t, apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Idempotency-Key", "k"), 202)
+			a := answers(t, apptest.Do(t, http.MethodPost, url+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Idempotency-Key", "k"), 202)
 			location = a.Header.Get("Location")
 		}
 		costs(t, s, submit, cost.SubmitKeyed)
+		costs(t, s, submit, cost.RepeatLater)
+		url = s.StartBeside(t) // does not know what the other process has just sent
+		s.ResetCount()
 		costs(t, s, submit, cost.RepeatPending)
 		stop := s.StartWorker(t)
 		apptest.Await(t, location)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/processor/imaging/imagingtest"
 	"claimcheck.example/internal/processor/imaging/vips/vipstest"
 	"claimcheck.example/internal/test/service"
@@ -19,7 +20,7 @@ func TestVipsEngineThroughTheService(t *testing.T) {
 	t.Parallel()
 	bin := filepath.Dir(vipstest.Build(t))
 	l := service.StartLocal(t, service.LocalFlags(t), "IMAGING=vips", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-	cases, err := os.ReadDir("../../processor/imaging/imagingtest/testdata/cases/expected")
+	cases, err := os.ReadDir(awstest.Module("internal/processor/imaging/imagingtest/testdata/cases/expected"))
 	if err != nil || len(cases) < 20 {
 		t.Fatalf("%d cases, %v", len(cases), err)
 	}

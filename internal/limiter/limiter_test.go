@@ -282,3 +282,24 @@ func TestLeavingGivesTheTurnBack(t *testing.T) {
 	}
 	take(t, l, "a", small)
 }
+
+// TestTwoHundredSubmitsOfOneOwner holds that none of 200 small uploads at once is refused
+// with the default places, when each takes a second: four rounds of 64 end within the wait.
+func TestTwoHundredSubmitsOfOneOwner(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := limited(128, 12)
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() {
+				lease, err := l.Acquire(t.Context(), "a", small)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				time.AfterFunc(time.Second, lease.Release)
+			})
+		}
+		all.Wait()
+	})
+}

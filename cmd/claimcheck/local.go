@@ -55,6 +55,9 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := findEngine(); err != nil { // before the local S3 changes the working directory
+		return err
+	}
 	if l.Database != "" {
 		return l.onDatabase(ctx, s, listener, data)
 	}
@@ -157,9 +160,6 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, expire func(
 		environ = append(environ, "ALLOW_ANONYMOUS=true")
 	}
 	environ = append(environ, os.Environ()...)
-	if err := findEngine(); err != nil {
-		return err
-	}
 	c, err := config.Load(config.Server, environ)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,7 +23,7 @@ import (
 
 // localCmd runs everything on loopback, in one process.
 type localCmd struct {
-	Port    int    `default:"8080" help:"Port of the API (default ${default})."`
+	Port    int    `default:"8080" env:"PORT" help:"Port of the API (default PORT of the environment, else 8080)."`
 	S3Port  int    `name:"s3-port" default:"9000" help:"Port of the local S3 (default ${default})."`
 	SQSPort int    `name:"sqs-port" default:"9324" help:"Port of the local SQS (default ${default})."`
 	Data    string `default:".claimcheck" help:"Folder of the data; it stays when the command ends (default ${default})."`
@@ -46,9 +47,9 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 			return wrongLine("--%s: %d is not a port (1 to 65535)", name, port)
 		}
 	}
-	listener, err := net.Listen("tcp", loopback(l.Port))
+	listener, err := listen(ctx, l.Port)
 	if err != nil {
-		return fmt.Errorf("the API cannot listen on port %d; choose another with --port: %w", l.Port, err)
+		return err
 	}
 	defer listener.Close()
 	data, err := filepath.Abs(l.Data)
@@ -87,7 +88,7 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	welcomed := false
-	err = l.serve(ctx, listener, func(ctx context.Context, p *app.Process) {
+	err = l.serve(ctx, listener, data, func(ctx context.Context, p *app.Process) {
 		expire(ctx, aws, p.Config.JobTTLDays, p.Telemetry.Log)
 	}, func(c *config.Config) {
 		var b strings.Builder
@@ -100,6 +101,22 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 		fmt.Fprintln(s.out, "\nStopped. Everything is kept in", data)
 	}
 	return err
+}
+
+// listen opens the API's port. When another local Claimcheck has it, the error says so and
+// names the folder of that one's data.
+func listen(ctx context.Context, port int) (net.Listener, error) {
+	addr := loopback(port)
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if folder, ok := neighbourData(ctx, addr); ok {
+			return nil, fmt.Errorf("another claimcheck local has port %d: it answers at http://localhost:%d and keeps its data in %s; use that one, or choose another port with --port or PORT", port, port, folder)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the API cannot listen on port %d; choose another with --port or PORT: %w", port, err)
+	}
+	return l, nil
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
@@ -152,7 +169,7 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 }
 
 // serve runs API, worker and what expires jobs, until ctx ends or one of them fails.
-func (l localCmd) serve(ctx context.Context, listener net.Listener, expire func(context.Context, *app.Process), ready func(*config.Config)) error {
+func (l localCmd) serve(ctx context.Context, listener net.Listener, data string, expire func(context.Context, *app.Process), ready func(*config.Config)) error {
 	// The caller's own settings count, over what suits a machine on which a worker that
 	// was killed is soon started again.
 	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s"}
@@ -174,6 +191,7 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, expire func(
 		return err
 	}
 	defer api.Close()
+	api.Handler = withData(data, api.Handler)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return app.ServeAPI(ctx, listener, api, c) })
 	if l.Worker {

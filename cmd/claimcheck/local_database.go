@@ -53,7 +53,7 @@ func (l localCmd) onDatabase(ctx context.Context, s streams, listener net.Listen
 		return err
 	}
 	welcomed := false
-	err = l.serve(ctx, listener, func(ctx context.Context, p *app.Process) { p.Sweep(ctx) }, func(c *config.Config) {
+	err = l.serve(ctx, listener, data, func(ctx context.Context, p *app.Process) { p.Sweep(ctx) }, func(c *config.Config) {
 		var b strings.Builder
 		l.welcome(&b, c, time.Since(start))
 		fmt.Fprintf(&b, "A worker of your own needs DATABASE_URL, as --database has it, and:\n\n    export OBJECTS=%s\n", images.String())

@@ -71,8 +71,8 @@ func TestKilledWorkerOnDatabase(t *testing.T) {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for { // until the worker begins
-		if _, err := os.Stat(gate); err == nil {
+	for { // until the first attempt has its line in the gate: an empty one makes the second attempt the first
+		if info, err := os.Stat(gate); err == nil && info.Size() > 0 {
 			break
 		}
 		select {

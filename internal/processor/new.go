@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/processor/remote"
 )
 
-// Processor is what a worker runs and a submit asks.
+// Processor is what New returns: a worker calls its Process, a submit its rules.
 type Processor interface {
 	job.Processor
 	job.Rules
@@ -21,14 +21,13 @@ type Processor interface {
 
 // Options are those of New. The zero value of a field is its default.
 type Options struct {
-	// Image bounds the built-in processor. Its MaxOutputBytes bounds what a command or a
-	// server gives back, too.
+	// Image bounds the built-in processor. Its MaxOutputBytes also bounds the results of a
+	// command or a server.
 	Image imaging.Limits
-	// Engine carries out what the built-in processor is asked for; the embedded one by
-	// default.
+	// Engine executes the operations of the built-in processor; the embedded one by default.
 	Engine imaging.Engine
-	// Accepts is what a submit takes for the built-in processor; by default what Engine
-	// can do.
+	// Accepts lists the types that a submit accepts for the built-in processor; by default
+	// those of Engine.
 	Accepts *imaging.Capabilities
 	// Timeout bounds one run of a command or one answer of a server, from beginning to
 	// end; default 5 minutes.
@@ -39,10 +38,10 @@ type Options struct {
 	// MaxProcesses bounds how many a command has at once; default 128, and at least four
 	// for each processor.
 	MaxProcesses int
-	// Env is what a command sees of the environment, as "KEY=value", beside its TMPDIR,
-	// HOME and CLAIMCHECK_PARAMS.
+	// Env is the environment of a command, as "KEY=value", in addition to TMPDIR, HOME and
+	// CLAIMCHECK_PARAMS.
 	Env []string
-	// Logger gets what is wrong and fails no job; none by default.
+	// Logger receives problems that fail no job; none by default.
 	Logger *slog.Logger
 }
 

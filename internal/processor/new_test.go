@@ -14,8 +14,8 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// TestBillsThatDoNotCount has a program and a server bill what is no number of units, or so
-// much that a sum would be none: they are billed nothing, and the operator is told.
+// TestBillsThatDoNotCount has a program and a server bill text that is not a number of
+// units, or a number too large to sum: they bill nothing, and the log warns the operator.
 func TestBillsThatDoNotCount(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]float64{"": 0, "1.5": 1.5, "1e12": 1e12, "1.7e308": 0, "1.1e12": 0, "-1": 0, "nan": 0, "inf": 0, "much": 0} {
@@ -53,8 +53,8 @@ func TestBillsThatDoNotCount(t *testing.T) {
 			if r.Units != nil {
 				got = r.Units()
 			}
-			told := strings.Contains(log.String(), "from 0 to 1e12")
-			if counts := text == "" || want > 0; got != want || told == counts {
+			warned := strings.Contains(log.String(), "from 0 to 1e12")
+			if counts := text == "" || want > 0; got != want || warned == counts {
 				t.Errorf("%q by %T: got %v, want %v; the log: %s", text, p, got, want, log.Bytes())
 			}
 			r.Body.Close()

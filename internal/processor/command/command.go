@@ -23,38 +23,37 @@ import (
 	"github.com/google/shlex"
 )
 
-// Command is a program that runs once for each image: the image on its standard input,
-// or in the file {in} where the command line has that word; the result from its
-// standard output, or from the file {out}. There is no shell between.
+// Command runs a program once for each image. The image is on its standard input, or in
+// the file {in} where the command line has that word; the result comes from its standard
+// output, or from the file {out}. No shell is involved.
 //
-// The params are in the environment variable CLAIMCHECK_PARAMS as JSON, and {name} or
-// {name:default} in the command line stands for one of them, always within its
-// argument: a string of letters, digits and . _ , + : % # = - that begins with a
-// letter or digit, a number that is not negative, or a boolean.
+// The environment variable CLAIMCHECK_PARAMS has the params as JSON, and {name} or
+// {name:default} in the command line stands for one of them, always within one argument.
+// Its value is a string of letters, digits and . _ , + : % # = - that begins with a letter
+// or digit, a number that is not negative, or a boolean.
 //
-// It runs in an empty directory of its own (also its TMPDIR), in a process group of
-// its own, with PATH and the listed variables alone, and bounded in address space,
-// processor time, file size and output; memory, number and files of all its processes
-// together are looked at ten times a second. When it ends or the time is up, the group is
-// killed as a whole, and so is what has left the group but kept TMPDIR or the directory;
-// the directory goes too, and what a worker leaves that is killed, the next one removes.
-// This holds mistakes, not malice: a program that is itself hostile could get away, and
-// needs a sandbox around the worker. The worker's own environment and memory, which have
-// its AWS keys, are closed to it all the same.
+// The program runs in an empty directory of its own (also its TMPDIR) and a process group
+// of its own, with only PATH and the listed variables. Its address space, processor time,
+// file size and output are bounded; the memory, number and files of all its processes
+// together are checked ten times a second. When it ends or its time is up, the whole group
+// is killed, and so are processes that left the group but kept TMPDIR or the directory.
+// The directory is removed; what a killed worker leaves, the next one removes. All this
+// contains mistakes, not malice: a hostile program could escape, and needs a sandbox
+// around the worker. In any case it cannot read the worker's environment and memory, which
+// hold its AWS keys.
 //
-// A number of 0..1e12 in the file that CLAIMCHECK_UNITS names is what the run is billed, in
-// units.
-// Each line written to the file that CLAIMCHECK_PROGRESS names, which is no regular one,
-// tells how far it is: a fraction of 0..1, and what it does: "0.5 denoising".
+// A number of 0..1e12 in the file that CLAIMCHECK_UNITS names is the bill, in units. Each
+// line written to the file that CLAIMCHECK_PROGRESS names, which is not a regular file,
+// reports progress: a fraction of 0..1, and the current step: "0.5 denoising".
 //
-// Exit status 65 (EX_DATAERR) says that the image is at fault, and the last line of
-// standard error tells the client why; 75 (EX_TEMPFAIL) says to try again later, as
-// does any other failure, whose output only the operator sees.
+// Exit status 65 (EX_DATAERR) blames the image, and the last line of standard error
+// explains it to the client. 75 (EX_TEMPFAIL) asks for another attempt, as does any other
+// failure; only the operator sees its output.
 type Command struct {
-	args  []string // with placeholders
+	args  []string // still with placeholders
 	path  string
 	opts  Options
-	ready func() error // what this process does before its first run
+	ready func() error // prepares this process before its first run
 }
 
 // Options are those of New. The zero value of a field is its default.
@@ -71,10 +70,10 @@ type Options struct {
 	MaxInputBytes int64
 	// MaxOutputBytes bounds the result; default 256 MiB.
 	MaxOutputBytes int64
-	// Env is what the program sees of the environment, as "KEY=value", beside its TMPDIR,
-	// HOME and CLAIMCHECK_PARAMS.
+	// Env is the program's environment, as "KEY=value", in addition to TMPDIR, HOME and
+	// CLAIMCHECK_PARAMS.
 	Env []string
-	// Logger gets what is wrong and fails no job; none by default.
+	// Logger receives problems that fail no job; none by default.
 	Logger *slog.Logger
 }
 
@@ -100,7 +99,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// New returns the command of a command line.
+// New returns a Command for a command line.
 func New(line string, opts Options) (*Command, error) {
 	args, err := shlex.Split(line)
 	if err != nil {
@@ -119,8 +118,8 @@ func New(line string, opts Options) (*Command, error) {
 	return &Command{args: args, path: path, opts: opts.withDefaults(), ready: sync.OnceValue(prepare)}, nil
 }
 
-// prepare shuts this process to the programs that it will run, and removes what killed
-// workers have left.
+// prepare closes this process's secrets to the programs that it will run, and removes
+// what killed workers left behind.
 func prepare() error {
 	if err := sandbox.Shut(); err != nil {
 		return err
@@ -129,7 +128,7 @@ func prepare() error {
 	return nil
 }
 
-// Accepts implements job.Rules: the program is to judge.
+// Accepts implements job.Rules: the program decides.
 func (c *Command) Accepts(string) bool { return true }
 
 // CheckParams implements job.Rules: every placeholder needs its value.
@@ -204,8 +203,8 @@ func plainName(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
 }
 
-// plainValue returns a param's JSON value as it may stand in an argument. No value can
-// pass for an option, a path or one of the special words that programs know.
+// plainValue returns a param's JSON value in the form that an argument may contain. No
+// value looks like an option, a path or one of the special words that programs know.
 func plainValue(name, raw string) (string, error) {
 	s := raw
 	if strings.HasPrefix(raw, `"`) {
@@ -224,7 +223,7 @@ func plainValue(name, raw string) (string, error) {
 }
 
 // Process implements job.Processor. Without {out} the program still runs while Body is
-// read, and how it ended is what Body's end says.
+// read, and the error at the end of Body says how it ended.
 func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err error) {
 	if err := c.ready(); err != nil {
 		return nil, fmt.Errorf("processor: %w", err)
@@ -237,7 +236,7 @@ func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err e
 	r := &commandRun{job: t.ID, opts: c.opts, limits: c.limits(), scratch: scratch, left: c.opts.MaxOutputBytes}
 	defer func() {
 		if err != nil {
-			_ = r.Close() // the error at hand is the one to tell
+			_ = r.Close() // err is the error to report
 		}
 	}()
 	r.ctx, r.cancel = context.WithTimeoutCause(ctx, c.opts.Timeout, errTime)
@@ -272,7 +271,7 @@ func (c *Command) limits() sandbox.Limits {
 	file := uint64(max(c.opts.MaxOutputBytes, c.opts.MaxInputBytes))
 	return sandbox.Limits{
 		Memory:    uint64(c.opts.MaxMemory),
-		CPU:       (uint64(c.opts.Timeout/time.Second) + 1) * uint64(runtime.NumCPU()), // as much as the time allows threads
+		CPU:       (uint64(c.opts.Timeout/time.Second) + 1) * uint64(runtime.NumCPU()), // as much as all processors can spend in that time
 		File:      file,
 		Disk:      4 * file,
 		Processes: c.opts.MaxProcesses,
@@ -299,8 +298,8 @@ func writeFile(ctx context.Context, name string, r io.Reader) error {
 	return err
 }
 
-// openResult opens the file that a program has left. A link is not followed: it would
-// lead out of the directory.
+// openResult opens the file that the program wrote. It does not follow a link, which
+// would lead out of the directory.
 func openResult(name string) (*os.File, error) {
 	info, err := os.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -313,12 +312,12 @@ func openResult(name string) (*os.File, error) {
 	return f, nil
 }
 
-// noResult tells the client of a processor that has come to its end with nothing.
+// noResult is the client's sentence for a program that ended without output.
 const noResult = "the processor gave no result"
 
-// errTime is the cause of a run's end when its time is up.
+// errTime is the cause of a context whose time is up.
 var errTime = errors.New("time is up")
 
-// grace is how long a stream may stay open after the program and its group have ended:
-// held by a process that has left the group.
+// grace is how long a stream may stay open after the program and its group have ended,
+// because a process that left the group holds it.
 const grace = time.Second

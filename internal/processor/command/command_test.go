@@ -22,7 +22,7 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// sh is a processor that runs a script by sh.
+// sh returns a processor that runs a script by sh.
 func sh(t *testing.T, opts command.Options, script string, args ...string) *command.Command {
 	t.Helper()
 	program.Need(t, "sh")
@@ -108,7 +108,7 @@ func TestCommandParamsCannotBreakOut(t *testing.T) {
 	}
 }
 
-// A program that hangs, and everything it has started, ends with its time.
+// A program that hangs ends when its time is up, with everything that it started.
 func TestCommandTimeout(t *testing.T) {
 	t.Parallel()
 	pids := filepath.Join(t.TempDir(), "pids")
@@ -130,7 +130,7 @@ func TestCommandTimeout(t *testing.T) {
 	}
 }
 
-// running reports whether the process is there and no zombie.
+// running reports whether the process exists and is not a zombie.
 func running(pid int) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return false
@@ -177,7 +177,7 @@ func TestCommandEndsWithItsContextAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestCommandProgress has a program tell how far it is, and things that are no progress.
+// TestCommandProgress has a program report its progress, and lines that are not progress.
 func TestCommandProgress(t *testing.T) {
 	t.Parallel()
 	var got []string

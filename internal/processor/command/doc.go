@@ -1,2 +1,2 @@
-// Package command holds the processor that runs a program for each image.
+// Package command implements the processor that runs a program for each image.
 package command

@@ -21,8 +21,8 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// misbehaviours are programs that do what none should. They note the numbers of processes
-// that they start, and of their own, in the file $0.pids.
+// misbehaviours are programs that break the rules. They write the numbers of the
+// processes that they start, and their own, to the file $0.pids.
 var misbehaviours = map[string]struct {
 	script  string
 	args    string
@@ -175,7 +175,7 @@ var misbehaviours = map[string]struct {
 		script: `echo $$ >>"$0.pids"; exec cat /dev/zero >"$CLAIMCHECK_PROGRESS"`,
 		kind:   job.Unavailable, message: "the processor did not finish within 3s",
 	},
-	"closes what progress is told by": {
+	"closes its progress pipe": {
 		script: `exec 3>&-; printf done`,
 		want:   "done",
 	},
@@ -189,12 +189,12 @@ var misbehaviours = map[string]struct {
 	},
 }
 
-// TestMisbehaviour runs each: it ends with the right outcome, and leaves neither
-// a process nor a folder, and no memory taken.
+// TestMisbehaviour runs each of them. It ends with the right outcome and leaves no
+// process, no folder and no memory in use.
 func TestMisbehaviour(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
-	image := []byte(strings.Repeat("picture ", 50_000)) // more than a pipe holds
+	image := []byte(strings.Repeat("picture ", 50_000)) // more than a pipe buffers
 	opts := command.Options{Timeout: time.Minute, MaxMemory: 256 << 20, MaxProcesses: 50}
 	opts.MaxOutputBytes, opts.MaxInputBytes = 1<<20, 1<<20
 	for name, tt := range misbehaviours {
@@ -222,7 +222,7 @@ func TestMisbehaviour(t *testing.T) {
 			} else if units != tt.units {
 				t.Errorf("it is billed %v units, want %v", units, tt.units)
 			}
-			pids, _ := os.ReadFile(script + ".pids") // none, of most
+			pids, _ := os.ReadFile(script + ".pids") // most write no file
 			for _, field := range strings.Fields(string(pids)) {
 				if pid, err := strconv.Atoi(field); err != nil || running(pid) {
 					t.Errorf("process %s is left, %v", field, err)
@@ -239,7 +239,7 @@ func TestMisbehaviour(t *testing.T) {
 	}
 }
 
-// billed runs p as a worker does.
+// billed runs p as a worker does, and returns its bill.
 func billed(t *testing.T, p job.Processor, image []byte) (result []byte, units float64, err error) {
 	t.Helper()
 	r, err := p.Process(t.Context(), job.Task{Image: bytes.NewReader(image), Progress: func(float64, string) {}})
@@ -269,8 +269,8 @@ func TestComplaintsTakeNoMemory(t *testing.T) {
 	}
 }
 
-// TestKilledWorkerLeavesNothing kills workers with -9 at work. Another one removes their
-// folders and ends their daemons, but leaves alone what is another's that lives.
+// TestKilledWorkerLeavesNothing kills workers with -9 at work. The next worker removes
+// their folders and ends their daemons, but leaves those of a living worker alone.
 func TestKilledWorkerLeavesNothing(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
@@ -324,7 +324,7 @@ func TestKilledWorkerLeavesNothing(t *testing.T) {
 	}
 	_ = lives[2].worker.Process.Kill()
 	_ = lives[2].worker.Wait()
-	eventually(t, func() bool { // a new one sweeps when it begins
+	eventually(t, func() bool { // a new worker sweeps first
 		_, out := start(`echo swept`)
 		_, err := fmt.Fscan(out, new(string))
 		return err == nil && !running(lives[2].pid)
@@ -332,7 +332,7 @@ func TestKilledWorkerLeavesNothing(t *testing.T) {
 }
 
 // TestFirstProcessLeavesNoZombies has a worker inherit orphans, as the first process of a
-// container does, and looks at what it has not collected.
+// container does, and looks for uncollected children.
 func TestFirstProcessLeavesNoZombies(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
@@ -351,8 +351,8 @@ func TestFirstProcessLeavesNoZombies(t *testing.T) {
 	}
 }
 
-// TestResultOutlivesItsProgram reads a result more slowly than its program writes it: it
-// comes whole, and then ends, although a process that got away holds the pipe for ever.
+// TestResultOutlivesItsProgram reads a result more slowly than its program writes it: the
+// result is complete and ends, although an escaped process holds the pipe open.
 func TestResultOutlivesItsProgram(t *testing.T) {
 	t.Parallel()
 	const size = 60_000 // of the 64 KiB that a pipe holds
@@ -368,7 +368,7 @@ echo $$ >"$1.ended"`, name)
 	}
 	defer r.Body.Close()
 	pid := func(name string) int {
-		text, _ := os.ReadFile(name) // not yet
+		text, _ := os.ReadFile(name) // it may not exist yet
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 		return pid
 	}
@@ -379,6 +379,6 @@ echo $$ >"$1.ended"`, name)
 		t.Errorf("got %d bytes, %v, want %d", len(got), err, size)
 	}
 	if !running(pid(name)) {
-		t.Error("nobody held the pipe")
+		t.Error("no process held the pipe")
 	}
 }

@@ -20,14 +20,14 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// asWorker has the test's binary be a worker that runs this command line, instead.
+// asWorker makes the test binary a worker that runs this command line.
 const asWorker = "CLAIMCHECK_TEST_WORKER"
 
 func TestMain(m *testing.M) {
 	if line := os.Getenv(asWorker); line != "" {
 		beWorker(line)
 	}
-	// A folder that only this process's runs have theirs in.
+	// A folder that only the runs of this process use.
 	dir, remove, err := leftover.Dir("claimcheck-processor-test-")
 	if err == nil {
 		err = os.Setenv("TMPDIR", dir)
@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// inheriting has the worker inherit the orphans among its descendants, and tell in the
-// end which children it has.
+// inheriting makes the worker inherit its descendants' orphans and report the children
+// that it has at the end.
 const inheriting = "CLAIMCHECK_TEST_INHERITING"
 
 func beWorker(line string) {
@@ -82,7 +82,7 @@ func beWorker(line string) {
 }
 
 // TestClosedFolders has a program close its folders, under a worker that is not root:
-// nothing is left of them.
+// nothing of them is left behind.
 func TestClosedFolders(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
@@ -91,8 +91,8 @@ func TestClosedFolders(t *testing.T) {
 	}
 }
 
-// TestSecretsOfTheWorker has a program look for what is its worker's alone, which runs as
-// the same user.
+// TestSecretsOfTheWorker has a program look for its worker's secrets; both run as the
+// same user.
 func TestSecretsOfTheWorker(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
@@ -101,16 +101,16 @@ for f in environ mem maps fd/ cwd/ root/; do
 	if ls -d /proc/$PPID/$f. 2>/dev/null || head -c 0 /proc/$PPID/$f 2>/dev/null; then echo $f is open; fi
 done
 grep -zc ^TMPDIR= /proc/$$/environ`)
-	if err != nil || out != "1\n" { // its own is open, so that it could be found
+	if err != nil || out != "1\n" { // it finds its own environment, so the search works
 		t.Errorf("the worker ends with %v: %s", err, out)
 	}
 }
 
-// asNobody runs a script under a worker that is not root, and returns its output. Nothing
-// may be left behind.
+// asNobody runs a script under a worker that is not root, and returns its output. It
+// checks that nothing is left behind.
 func asNobody(t *testing.T, script string) (out string, err error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "claimcheck-processor-test-") // where nobody can get to
+	dir, err := os.MkdirTemp("/tmp", "claimcheck-processor-test-") // a folder that the user nobody can reach
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestCommandEndsWithItsWorker(t *testing.T) {
 	_ = worker.Wait()
 	deadline := time.After(2 * time.Minute)
 	for tick := time.NewTicker(5 * time.Millisecond); ; {
-		// A zombie, until whoever inherited it looks, has ended too.
+		// An ended process is a zombie until its new parent collects it.
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || strings.Contains(string(stat), ") Z ") {
 			return

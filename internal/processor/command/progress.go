@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// progressFile is where a program tells how far it is: its first file beside the
-// standard streams, by the name that lets a shell write to it.
+// progressFile is the file to which a program writes its progress: its first one beside
+// the standard streams, by a name that a shell can write to.
 const progressFile = "/dev/fd/3"
 
-// progressPipe is our end of it.
+// progressPipe is the worker's end of the pipe.
 type progressPipe struct {
 	read, write *os.File
 	ended       chan struct{}
 }
 
-// newProgressPipe gives the program its end.
+// newProgressPipe creates the pipe and gives the program its end.
 func newProgressPipe(cmd *exec.Cmd) (*progressPipe, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -29,10 +29,10 @@ func newProgressPipe(cmd *exec.Cmd) (*progressPipe, error) {
 	return &progressPipe{read, write, make(chan struct{})}, nil
 }
 
-// listen passes on what the program, which has been started or never will be, says until
-// nobody holds its end any more. What is no progress is overheard.
-func (p *progressPipe) listen(tell func(fraction float64, note string)) {
-	p.write.Close() // the program has its own
+// listen passes progress on until every process has closed the writing end. It also ends
+// when the program was never started. It ignores lines that are not progress.
+func (p *progressPipe) listen(report func(fraction float64, note string)) {
+	p.write.Close() // the program has its own copy
 	go func() {
 		defer close(p.ended)
 		defer p.read.Close()
@@ -50,13 +50,13 @@ func (p *progressPipe) listen(tell func(fraction float64, note string)) {
 			}
 			text, note, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
 			if fraction, err := strconv.ParseFloat(text, 64); err == nil {
-				tell(fraction, strings.TrimSpace(note))
+				report(fraction, strings.TrimSpace(note))
 			}
 		}
 	}()
 }
 
-// close waits for the last word, for a while, of a program that has ended.
+// close waits a while for the last report of a program that has ended.
 func (p *progressPipe) close() {
 	_ = p.read.SetReadDeadline(time.Now().Add(grace))
 	<-p.ended

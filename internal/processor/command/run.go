@@ -27,38 +27,38 @@ type commandRun struct {
 	limits  sandbox.Limits
 	scratch *sandbox.Scratch
 
-	cmd    *exec.Cmd
-	stderr sandbox.Tail
-	told   *progressPipe
-	stdin  chan error // how the copying of the input ended; nil when there is none
-	exited chan struct{}
-	status error // of the program; to be read when exited is closed
-	inErr  error // of the input; likewise
-	excess error // of more than its limits; likewise
+	cmd      *exec.Cmd
+	stderr   sandbox.Tail
+	progress *progressPipe
+	stdin    chan error // the result of copying the input; nil without standard input
+	exited   chan struct{}
+	status   error // how the program ended; valid once exited is closed
+	inErr    error // reading the input failed; likewise
+	excess   error // the program exceeded a limit; likewise
 
 	output io.ReadCloser
 	pipe   *os.File // the output, unless it is a file
-	over   bool     // nobody writes to the pipe any more
-	left   int64    // bytes of output that may still come
-	some   bool     // output has come
+	over   bool     // every process has closed the pipe
+	left   int64    // bytes of output still allowed
+	some   bool     // whether there was any output
 	once   sync.Once
 }
 
 // start starts the program. Image is nil when it is in a file; toFile says that the
-// output is one.
+// output goes to a file.
 func (r *commandRun) start(cmd *exec.Cmd, image io.Reader, toFile bool, progress func(float64, string)) error {
 	r.cmd = cmd
 	cmd.Stderr = &r.stderr
 	cmd.WaitDelay = grace
-	told, err := newProgressPipe(cmd)
+	pipe, err := newProgressPipe(cmd)
 	if err != nil {
 		return fmt.Errorf("processor progress: %w", err)
 	}
-	r.told = told
+	r.progress = pipe
 	var stdin io.WriteCloser
 	if image != nil {
 		if stdin, err = cmd.StdinPipe(); err != nil {
-			told.listen(progress)
+			pipe.listen(progress)
 			return fmt.Errorf("processor input: %w", err)
 		}
 	}
@@ -66,7 +66,7 @@ func (r *commandRun) start(cmd *exec.Cmd, image io.Reader, toFile bool, progress
 	if !toFile {
 		read, w, err := os.Pipe()
 		if err != nil {
-			told.listen(progress)
+			pipe.listen(progress)
 			return fmt.Errorf("processor output: %w", err)
 		}
 		r.pipe, r.output, write = read, read, w
@@ -74,9 +74,9 @@ func (r *commandRun) start(cmd *exec.Cmd, image io.Reader, toFile bool, progress
 	}
 	err = sandbox.Start(cmd, r.limits)
 	if write != nil {
-		write.Close() // the program has its own
+		write.Close() // the program has its own copy
 	}
-	told.listen(progress)
+	pipe.listen(progress)
 	if err != nil {
 		return job.Wrap(job.Misconfigured, fmt.Errorf("start processor: %w", err), "the worker could not start the processor")
 	}
@@ -89,22 +89,21 @@ func (r *commandRun) start(cmd *exec.Cmd, image io.Reader, toFile bool, progress
 	return nil
 }
 
-// feed copies the input. A program that does not want all of it is no failure.
+// feed copies the input. A program that does not read all of it has not failed.
 func feed(ctx context.Context, w io.WriteCloser, image io.Reader) error {
 	defer w.Close()
 	src := input.NewReader(ctx, image)
-	_, _ = io.Copy(w, src) // a failure to write is the program's to explain
+	_, _ = io.Copy(w, src) // the program explains why it stopped reading
 	return src.Err()
 }
 
-// lookTime is how often the watch looks at what a program has taken. It spends a tenth of
-// the time on it at most.
+// lookTime is the time between two checks of what a program uses. The checks take a tenth
+// of the time at most.
 const lookTime = 100 * time.Millisecond
 
-// watch waits for the program's end, or for the time's, or until it has taken too much,
-// and then ends its group. The
-// group is killed while the program's own process still waits to be collected, so that
-// its number cannot be anybody else's yet.
+// watch waits until the program has ended, its time is up, or it has exceeded a limit,
+// and then kills its group. It does so before it collects the program's own process, so
+// that the kernel cannot yet have given the group's number away.
 func (r *commandRun) watch() {
 	defer close(r.exited)
 	ended := make(chan struct{})
@@ -136,22 +135,22 @@ func (r *commandRun) watch() {
 	r.scratch.KillStrays()
 	r.status = r.cmd.Wait()
 	sandbox.ReapGroup(r.cmd.Process.Pid)
-	r.told.close()
+	r.progress.close()
 	if r.pipe != nil {
-		_ = r.pipe.SetReadDeadline(time.Now()) // who reads shall see that it has ended
+		_ = r.pipe.SetReadDeadline(time.Now()) // ends a read that waits
 	}
 	if r.stdin != nil && !fed {
 		r.inErr = <-r.stdin
 	}
 }
 
-// wait waits for the program's end and says how it was.
+// wait waits for the program's end and returns its verdict.
 func (r *commandRun) wait() error {
 	<-r.exited
 	return r.verdict(nil)
 }
 
-// verdict is what the run's end means; err is what went wrong on our side.
+// verdict returns the error of the run; err is a failure of our own.
 func (r *commandRun) verdict(err error) error {
 	if r.excess != nil {
 		return r.excess
@@ -194,7 +193,7 @@ func (r *commandRun) detail(err error) error {
 	return err
 }
 
-// Read reads the result. Its end comes when the program has ended well.
+// Read reads the result. It returns io.EOF only when the program has succeeded.
 func (r *commandRun) Read(p []byte) (int, error) {
 	n, err := r.read(p)
 	if r.left -= int64(n); r.left < 0 {
@@ -217,7 +216,7 @@ func (r *commandRun) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// read reads the output of a program that works, and what is left of one that has ended.
+// read reads the output of a running program, and the rest after it has ended.
 func (r *commandRun) read(p []byte) (int, error) {
 	if !r.over {
 		n, err := r.output.Read(p)
@@ -229,7 +228,7 @@ func (r *commandRun) read(p []byte) (int, error) {
 	return sandbox.Drain(r.pipe, p)
 }
 
-// Close ends the program, if it still runs, and removes its directory.
+// Close ends the program if it still runs, and removes its directory.
 func (r *commandRun) Close() (err error) {
 	r.once.Do(func() {
 		r.cancel()
@@ -244,16 +243,16 @@ func (r *commandRun) Close() (err error) {
 	return err
 }
 
-// unitsFile is where a program says what it is billed.
+// unitsFile is the file to which a program writes its bill.
 const unitsFile = "units"
 
-// units reads what the program says; zero, when it says nothing.
+// units reads the bill; zero when there is none.
 func (r *commandRun) units() float64 {
 	name := filepath.Join(r.scratch.Dir, unitsFile)
 	if _, err := os.Lstat(name); err != nil {
 		return 0
 	}
-	var text []byte // what is no regular file is no number
+	var text []byte // only a regular file is read
 	if f, err := openResult(name); err == nil {
 		text, _ = io.ReadAll(io.LimitReader(f, 64))
 		f.Close()

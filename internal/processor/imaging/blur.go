@@ -6,7 +6,7 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// blur is a Gaussian; its value is the standard deviation in pixels.
+// blur is a Gaussian blur. Its value is the standard deviation in pixels.
 //
 //	{"blur": 2.5}
 type blur float64

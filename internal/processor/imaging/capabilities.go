@@ -7,19 +7,19 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Capabilities are what an engine, or any of several, can do.
+// Capabilities are what one engine, or a choice of engines, can do.
 type Capabilities struct {
-	// Reads are the media types that it decodes.
+	// Reads lists the media types that it decodes.
 	Reads []string
-	// Writes are the formats that it encodes, by their names in params.
+	// Writes lists the formats that it encodes, by their names in params.
 	Writes []string
-	// LossyWebP: it writes a WebP of a quality.
+	// LossyWebP: it can write a lossy WebP, with a quality.
 	LossyWebP bool
 	// Animated: it keeps all frames of an animation.
 	Animated bool
 }
 
-// Embedded are the capabilities of the engine in pure Go.
+// Embedded returns the capabilities of the engine in pure Go.
 func Embedded() Capabilities {
 	return Capabilities{
 		Reads:  []string{imageinfo.JPEG, imageinfo.PNG, imageinfo.GIF, imageinfo.WebP, imageinfo.TIFF, imageinfo.BMP},
@@ -27,8 +27,8 @@ func Embedded() Capabilities {
 	}
 }
 
-// Any are the capabilities of all engines together: a submit asks for no more where it
-// cannot know which engine a worker has.
+// Any returns the capabilities of all engines together. A submit checks against them
+// where it cannot know the engine of its worker.
 func Any() Capabilities {
 	return Capabilities{
 		Reads:  append(Embedded().Reads, imageinfo.HEIC, imageinfo.HEIF, imageinfo.AVIF, imageinfo.JXL),
@@ -36,7 +36,7 @@ func Any() Capabilities {
 	}
 }
 
-// Read refuses a media type that the engine does not decode.
+// Read refuses a media type that the engine cannot decode.
 func (c Capabilities) Read(contentType string) error {
 	if slices.Contains(c.Reads, contentType) {
 		return nil
@@ -47,7 +47,7 @@ func (c Capabilities) Read(contentType string) error {
 	return job.Errorf(job.Unsupported, "the built-in processor does not read %s", contentType)
 }
 
-// Write refuses a plan whose result the engine does not encode.
+// Write refuses a plan whose result the engine cannot encode.
 func (c Capabilities) Write(p Plan) error {
 	switch {
 	case p.Format != "" && !slices.Contains(c.Writes, p.Format):

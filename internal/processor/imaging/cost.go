@@ -8,15 +8,15 @@ import (
 
 const (
 	// maxInputSide bounds the sides of an image, in pixels, as libpng does: decoders and
-	// encoders hold some rows beside the picture.
+	// encoders keep some rows in addition to the picture.
 	maxInputSide = 1_000_000
-	// maxWork bounds how often the operations of one job look at a pixel: two minutes of
-	// one core, or thereabouts.
+	// maxWork bounds the visits to a pixel by the operations of one job: about two minutes
+	// of one core.
 	maxWork = 100e9
 )
 
-// Bearable refuses a picture of w x h, upright, with which the plan would take too much
-// memory or time. The size is zero when it is not known.
+// Bearable refuses a plan that would take too much memory or time for a picture of w x h,
+// upright. The size is zero when it is unknown.
 func (p Plan) Bearable(w, h int) error {
 	if max(w, h) > maxInputSide {
 		return job.Errorf(job.TooLarge, "the image has %d x %d pixels; %d a side are the most that is processed", w, h, maxInputSide)
@@ -30,8 +30,8 @@ func (p Plan) Bearable(w, h int) error {
 	return nil
 }
 
-// Cost is how many pixels the largest picture has that the plan makes of one of w x h,
-// and how often the operations look at a pixel.
+// Cost returns the pixels of the largest picture that the plan makes of one of w x h, and
+// the number of visits to a pixel.
 func (p Plan) Cost(w, h int) (pixels int64, work float64) {
 	pixels = int64(w) * int64(h)
 	for _, op := range p.Ops {
@@ -61,7 +61,7 @@ func (p Plan) Needs(w, h int) (needW, needH int) {
 	return w, h
 }
 
-// Size is that of the result for a picture of w x h.
+// Size returns the size of the result for a picture of w x h.
 func (p Plan) Size(w, h int) (int, int) {
 	for _, op := range p.Ops {
 		w, h, _ = op.Cost(w, h)
@@ -69,7 +69,7 @@ func (p Plan) Size(w, h int) (int, int) {
 	return w, h
 }
 
-// resampling is how often Canvas.Resample looks at a pixel.
+// resampling counts the visits to a pixel by Canvas.Resample.
 func resampling(fromW, fromH, w, h int) float64 {
 	if w == fromW && h == fromH {
 		return 0
@@ -78,7 +78,7 @@ func resampling(fromW, fromH, w, h int) float64 {
 	return float64(fromH)*float64(fromW+w*across) + float64(w)*float64(h*down)
 }
 
-// taps is how many pixels along a side of n each of m is made of.
+// taps counts the source pixels of each of m pixels along a side of n.
 func taps(n, m int) int {
 	if n == m {
 		return 1
@@ -86,11 +86,11 @@ func taps(n, m int) int {
 	return min(n, int(6*max(1, float64(n)/float64(m)))+1)
 }
 
-// softening is how often Canvas.Blur and Canvas.Sharpen look at a pixel.
+// softening counts the visits to a pixel by Canvas.Blur and Canvas.Sharpen.
 func softening(w, h int, sigma float64) float64 {
 	wide := 2*int(Reach(sigma)) + 1
 	return float64(w) * float64(h) * float64(min(w, wide)+min(h, wide))
 }
 
-// Reach is how far a blur sees to each side, in pixels.
+// Reach is the radius of a blur in pixels.
 func Reach(sigma float64) float64 { return math.Ceil(3 * sigma) }

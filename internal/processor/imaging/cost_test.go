@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// TestUnbearableIsRefused holds that a submit and the work itself refuse the same.
+// TestUnbearableIsRefused checks that a submit and the work itself refuse the same jobs.
 func TestUnbearableIsRefused(t *testing.T) {
 	t.Parallel()
 	blurs := func(n int, sigma float64) string {
@@ -22,7 +22,7 @@ func TestUnbearableIsRefused(t *testing.T) {
 	tests := []struct {
 		w, h   int
 		params string
-		kind   job.Kind // zero: it is done
+		kind   job.Kind // zero: the job succeeds
 	}{
 		{1_000_000, 50, ``, 0},
 		{1_000_001, 1, ``, job.TooLarge},
@@ -33,7 +33,7 @@ func TestUnbearableIsRefused(t *testing.T) {
 		{10_000, 5_000, `{"ops": [{"fit": {"width": 3000}}, ` + blurs(15, 20)[9:], 0},
 		{4_000, 3_000, blurs(13, 50), 0},
 		{4_000, 3_000, blurs(14, 50), job.Invalid},
-		{50, 1_000_000, `{"ops": [{"resize": {"width": 16384, "height": 1}}]}`, 0}, // if it lies on its side
+		{50, 1_000_000, `{"ops": [{"resize": {"width": 16384, "height": 1}}]}`, 0}, // if it is stored sideways
 		{1_000, 50_000, `{"ops": [{"resize": {"width": 16384, "height": 3000}}, ` + blurs(4, 50)[9:], job.Invalid},
 		{16_000, 3_000, `{"ops": [{"resize": {"width": 3000, "height": 16000}}]}`, 0},
 		{0, 0, blurs(16, 50), 0},
@@ -46,7 +46,7 @@ func TestUnbearableIsRefused(t *testing.T) {
 		}
 	}
 	for _, tt := range tests {
-		if tt.kind == 0 || tt.w*tt.h > 12_000_000 { // it takes its time
+		if tt.kind == 0 || tt.w*tt.h > 12_000_000 { // larger ones take too long
 			continue
 		}
 		if _, _, err := processortest.Run(t, p, imagingtest.PNG(t, image.NewGray(image.Rect(0, 0, tt.w, tt.h))), tt.params); job.KindOf(err) != tt.kind {

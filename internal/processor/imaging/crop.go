@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// crop keeps a part, which must touch the picture.
+// crop keeps a rectangle, which must overlap the picture.
 //
 //	{"crop": {"x": 10, "y": 10, "width": 500, "height": 400}}    x and y default to 0
 type crop struct{ x, y, width, height int }
@@ -42,7 +42,7 @@ func parseCrop(m params.Member, _ Limits) (Operation, error) {
 
 func (crop) Name() string { return "crop" }
 
-// within is the part of a picture of w x h that is kept.
+// within returns the part of a picture of w x h that is kept.
 func (o crop) within(w, h int) image.Rectangle {
 	return image.Rect(o.x, o.y, o.x+o.width, o.y+o.height).Intersect(image.Rect(0, 0, w, h))
 }

@@ -1,5 +1,5 @@
-// Package imaging is what every engine for images has in common: the operations and
-// formats that a job's params can ask for, what they cost, what is refused, and in which
-// sentence. It decodes no pixel. An [Engine] does that: package embedded in pure Go, and
+// Package imaging is the part of the image processor that all engines share: the
+// operations and formats of a job's params, their cost, and the refusals with their
+// sentences. It decodes no pixel. An [Engine] does: package embedded in pure Go, and
 // others in processes of their own.
 package imaging

@@ -6,17 +6,17 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Engine carries out plans. Safe for concurrent use.
+// Engine executes plans. Safe for concurrent use.
 type Engine interface {
-	// Process is job.Processor's method of that name, with the task's params read. It
-	// returns the picture upright, in the colours and with the metadata that the plan
-	// asks for, or an error whose sentence names what the engine does not know.
+	// Process does the work of job.Processor's Process for params that have been read. It
+	// returns the picture upright, with the colours and metadata of the plan, or an error
+	// whose sentence names what the engine does not support.
 	Process(ctx context.Context, t job.Task, plan Plan) (*job.Result, error)
-	// Describe says what the engine is.
+	// Describe returns the engine's name and version.
 	Describe() Description
 }
 
-// Description is what a worker logs of its engine when it starts.
+// Description identifies the engine in a worker's log.
 type Description struct {
 	// Name is "embedded" or "vips".
 	Name    string

@@ -7,7 +7,8 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// fill makes exactly the box, ratio kept, and cuts off evenly what juts out.
+// fill scales the picture to cover the box, keeping the ratio, and cuts the excess off
+// evenly on both sides.
 //
 //	{"fill": {"width": 400, "height": 400}}
 type fill struct{ width, height int }
@@ -26,7 +27,8 @@ func parseFill(m params.Member, limits Limits) (Operation, error) {
 
 func (fill) Name() string { return "fill" }
 
-// part is the largest part of the box's ratio, from the middle of a picture of w x h.
+// part returns the largest part with the box's ratio from the middle of a picture of w x
+// h.
 func (o fill) part(w, h int) image.Rectangle {
 	scale := max(float64(o.width)/float64(w), float64(o.height)/float64(h))
 	partW, partH := min(w, scaled(o.width, 1/scale)), min(h, scaled(o.height, 1/scale))
@@ -39,7 +41,7 @@ func (o fill) Cost(w, h int) (outW, outH int, work float64) {
 	return o.width, o.height, resampling(part.Dx(), part.Dy(), o.width, o.height)
 }
 
-// Needs is the size of the whole picture, of which the box shows a part.
+// Needs returns the size of the whole picture, although the box shows only a part.
 func (o fill) Needs(w, h int) (needW, needH int, indifferent bool) {
 	part := o.part(w, h)
 	return scaled(w, float64(o.width)/float64(part.Dx())), scaled(h, float64(o.height)/float64(part.Dy())), false

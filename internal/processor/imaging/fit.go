@@ -6,10 +6,10 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// fit brings the picture inside a box, ratio kept, never enlarged. A side of zero is
-// unbounded.
+// fit scales the picture down to fit the box, keeping the ratio. It never enlarges. A
+// side of zero is unbounded.
 //
-//	{"fit": {"width": 800, "height": 600}}    one side may be left out
+//	{"fit": {"width": 800, "height": 600}}    one side is optional
 type fit struct{ width, height int }
 
 func parseFit(m params.Member, _ Limits) (Operation, error) {

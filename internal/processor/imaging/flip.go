@@ -6,7 +6,7 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// flip exchanges left and right, or top and bottom.
+// flip swaps left and right, or top and bottom.
 //
 //	{"flip": "horizontal"}    or "vertical"
 type flip string

@@ -7,22 +7,22 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Format is a kind of file that a result can be.
+// Format is a file format of results.
 type Format struct {
-	// Name is the format's in params.
+	// Name is the format's name in params.
 	Name        string
 	ContentType string
-	// Lossy and Lossless say which of the two an encoder can be asked for.
+	// Lossy and Lossless say which kinds an encoder offers.
 	Lossy, Lossless bool
-	// Quality is the one of a lossy file for which none is asked.
+	// Quality is the default quality of a lossy file.
 	Quality int
-	// Alpha: its pixels may be transparent.
+	// Alpha: the format has transparency.
 	Alpha bool
-	// Animated: it can have several frames.
+	// Animated: the format has several frames.
 	Animated bool
-	// MaxSide is the greatest side that a file can state, in pixels.
+	// MaxSide is the longest side that the format can state, in pixels.
 	MaxSide int
-	// Keep says which metadata a file can have.
+	// Keep says which metadata the format can carry.
 	Keep Keep
 }
 
@@ -37,7 +37,7 @@ var formats = []Format{
 	{Name: "jxl", ContentType: imageinfo.JXL, Lossy: true, Lossless: true, Quality: 85, Alpha: true, MaxSide: 1 << 20, Keep: Keep{ICC: true}},
 }
 
-// FormatOf returns the format of that name.
+// FormatOf returns the format with a name.
 func FormatOf(name string) (f Format, ok bool) {
 	for _, f := range formats {
 		if f.Name == name {
@@ -55,7 +55,7 @@ func formatNames() []string {
 	return names
 }
 
-// formatsWith lists the formats of a kind: "jpeg, webp and avif".
+// formatsWith lists the formats with a property: "jpeg, webp and avif".
 func formatsWith(is func(Format) bool) string {
 	var names []string
 	for _, f := range formats {
@@ -67,9 +67,9 @@ func formatsWith(is func(Format) bool) string {
 	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
-// ResultFormat is that of the result of w x h pixels: as planned, or, where nothing is,
-// by the type of the input and whether there are transparent pixels. It refuses sides
-// that the format cannot state.
+// ResultFormat returns the format of a result of w x h pixels: the planned one, or else
+// one chosen by the type of the input and the presence of transparent pixels. It refuses
+// sides that the format cannot state.
 func (p Plan) ResultFormat(inputType string, alpha bool, w, h int) (Format, error) {
 	name := p.Format
 	if name == "" {

@@ -28,8 +28,8 @@ func ReadFile(ctx context.Context, t job.Task, limits Limits) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Inspect says what a file is by its headers, before any pixel is decoded, and refuses
-// what has too many pixels, is no image, or would cost too much with the plan.
+// Inspect reads the headers of a file before any pixel is decoded. It refuses a file that
+// is no image, has too many pixels, or would cost too much under the plan.
 func Inspect(data []byte, plan Plan, limits Limits) (imageinfo.Info, error) {
 	info, err := imageinfo.ReadInfo(bytes.NewReader(data), int64(len(data)), limits.MaxPixels)
 	if err != nil {
@@ -38,16 +38,16 @@ func Inspect(data []byte, plan Plan, limits Limits) (imageinfo.Info, error) {
 	return info, Bearable(info, plan)
 }
 
-// Bearable refuses an image that would cost too much with the plan.
+// Bearable refuses an image that would cost too much under the plan.
 func Bearable(info imageinfo.Info, plan Plan) error {
 	w, h := info.Width, info.Height
-	if info.Orientation > 4 { // it lies on its side
+	if info.Orientation > 4 { // it is stored sideways
 		w, h = h, w
 	}
 	return plan.Bearable(w, h)
 }
 
-// Refusal words what package imageinfo found.
+// Refusal words an error of package imageinfo.
 func Refusal(err error) error {
 	if e, ok := errors.AsType[*imageinfo.TooManyPixelsError](err); ok {
 		return job.Wrap(job.TooLarge, err, fmt.Sprintf("the image has %d pixels, all frames together; %d are the most that is processed", e.Pixels, e.Max))

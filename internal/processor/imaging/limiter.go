@@ -8,34 +8,34 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Limiter bounds the pixels of the pictures that an engine has in hand at once: of each
-// job those of its largest, be it the image or what becomes of it. A job that has more
-// than the bound is alone, but for the small ones.
+// Limiter bounds the pixels that an engine has in memory at once. Each job counts with
+// its largest picture, the image or one made of it. A job that exceeds the bound runs
+// alone, except for small ones.
 //
-// Jobs enter in the order in which they came, so that a large one waits for those before
-// it, and those behind wait for it. But a job of up to a quarter of the bound that would
-// have to wait takes from a reserve of another quarter, so that whatever is small goes on
-// while a large one works or waits.
+// Jobs enter in the order of their arrival: a large job waits for those before it, and
+// those behind wait for it. A job of up to a quarter of the bound that would have to wait
+// uses a reserve of another quarter instead, so that small jobs go on while a large one
+// works or waits.
 type Limiter struct {
 	limits  Limits
 	size    int64
-	weigher Weigher // nil where the engine is none
+	weigher Weigher // nil without an engine that weighs
 
-	mu            sync.Mutex // guards what follows
+	mu            sync.Mutex // guards the fields below
 	free, reserve int64      // pixels
-	waiting       []*entrant // in the order in which they came
+	waiting       []*entrant // in the order of their arrival
 }
 
-// entrant is a job at the door.
+// entrant is a job that waits or runs.
 type entrant struct {
 	pixels int64
-	from   *int64        // what the pixels are taken from; nil as long as it waits
+	from   *int64        // the pool that its pixels come from; nil while it waits
 	inside chan struct{} // closed when from is set
 }
 
 var _ job.Limiter = (*Limiter)(nil)
 
-// Limiter returns a limiter for so many pixels, and its reserve.
+// Limiter returns a limiter for that many pixels, with its reserve in addition.
 func (p *Processor) Limiter(pixels int64) *Limiter {
 	weigher, _ := p.engine.(Weigher)
 	return &Limiter{limits: p.limits, size: pixels, weigher: weigher, free: pixels, reserve: pixels / 4}
@@ -56,7 +56,7 @@ func (r *Limiter) Acquire(ctx context.Context, t job.Task) (release func(), err 
 	case <-e.inside:
 	case <-ctx.Done():
 		select {
-		case <-e.inside: // who is inside is not turned away
+		case <-e.inside: // admitted at the last moment
 		default:
 			r.leave(e)
 			return nil, ctx.Err()
@@ -65,9 +65,9 @@ func (r *Limiter) Acquire(ctx context.Context, t job.Task) (release func(), err 
 	return func() { r.leave(e) }, nil
 }
 
-// admit lets in whom there is room for.
+// admit lets in the waiting jobs for which there are free pixels.
 func (r *Limiter) admit() {
-	queued := false // somebody waits, so that nobody behind takes what is free
+	queued := false // an earlier job waits, so later ones may not overtake it
 	r.waiting = slices.DeleteFunc(r.waiting, func(e *entrant) bool {
 		switch {
 		case !queued && e.pixels <= r.free:
@@ -84,7 +84,7 @@ func (r *Limiter) admit() {
 	})
 }
 
-// leave gives back what the job has taken, or its place in the queue.
+// leave returns the job's pixels, or gives up its place in the queue.
 func (r *Limiter) leave(e *entrant) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,14 +95,14 @@ func (r *Limiter) leave(e *entrant) {
 	r.admit()
 }
 
-// Weigher is an engine that knows how much memory a job takes.
+// Weigher is an engine that knows how much memory a job needs.
 type Weigher interface {
 	// Weigh returns the memory of a job in pixels of eight bytes. The image's size is known.
 	Weigh(input job.Media, plan Plan) int64
 }
 
-// pixels is what the engine says that the job takes, else how many pixels the largest
-// picture of the job has; as many as are allowed, when the image's size is not known.
+// pixels returns the weight of a job: by the engine's own estimate, else the pixels of
+// its largest picture, and the maximum when the image's size is unknown.
 func (r *Limiter) pixels(t job.Task) (int64, error) {
 	plan, err := Parse(t.Params, r.limits)
 	if err != nil {
@@ -115,7 +115,7 @@ func (r *Limiter) pixels(t job.Task) (int64, error) {
 	if r.weigher != nil {
 		return min(r.weigher.Weigh(t.Input, plan), r.limits.MaxPixels), nil
 	}
-	// Which way up it is turns out later.
+	// The orientation is not known yet.
 	upright, _ := plan.Cost(w, h)
 	aside, _ := plan.Cost(h, w)
 	return min(max(upright, aside), r.limits.MaxPixels), nil

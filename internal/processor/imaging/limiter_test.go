@@ -16,20 +16,20 @@ import (
 
 func sized(w, h int) job.Task { return job.Task{Input: job.Media{Width: w, Height: h}} }
 
-// TestRoom sends a crowd of jobs of all sizes through a room of 10,000 pixels: they are
-// never more at once, but for small ones in the reserve, and all get in.
-func TestRoom(t *testing.T) {
+// TestLimiter sends many jobs of all sizes through a limiter of 10,000 pixels: they never
+// exceed it, except for small ones in the reserve, and all get in.
+func TestLimiter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const size = 10_000
-		room := builtin(imaging.Limits{}).Limiter(size)
-		var mu sync.Mutex                          // guards what follows
+		limiter := builtin(imaging.Limits{}).Limiter(size)
+		var mu sync.Mutex                          // guards the variables below
 		var inside, small, most, jobs, large int64 // small: those inside that may use the reserve
 		for range 500 {
 			w, h := 1+rand.IntN(140), 1+rand.IntN(140)
 			go func() {
 				time.Sleep(rand.N(time.Minute))
-				leave, err := room.Acquire(t.Context(), sized(w, h))
+				leave, err := limiter.Acquire(t.Context(), sized(w, h))
 				if err != nil {
 					t.Errorf("%d x %d: %v", w, h, err)
 					return
@@ -66,14 +66,14 @@ func TestRoom(t *testing.T) {
 	})
 }
 
-// TestRoomIsFair has a large job wait: the small ones that come later go on in the
-// reserve as they fit, those of middle size wait for no more than
-// those before them, and who gives up leaves no gap.
-func TestRoomIsFair(t *testing.T) {
+// TestLimiterIsFair has a large job wait. Small jobs that arrive later go on in the
+// reserve, those of middle size wait only for the jobs before them, and a job that gives
+// up leaves no gap.
+func TestLimiterIsFair(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const minute = time.Minute
-		room := builtin(imaging.Limits{}).Limiter(100) // and 25
+		limiter := builtin(imaging.Limits{}).Limiter(100) // and 25
 		jobs := []struct{ pixels, patience, entered time.Duration }{
 			{pixels: 81, entered: 0},
 			{pixels: 100, entered: minute},
@@ -94,7 +94,7 @@ func TestRoomIsFair(t *testing.T) {
 					defer cancel()
 				}
 				entered := time.Duration(-1)
-				if leave, err := room.Acquire(ctx, sized(int(j.pixels), 1)); err == nil {
+				if leave, err := limiter.Acquire(ctx, sized(int(j.pixels), 1)); err == nil {
 					defer leave()
 					entered = time.Since(begun)
 				}
@@ -110,8 +110,8 @@ func TestRoomIsFair(t *testing.T) {
 	})
 }
 
-// TestRoomOfAJob finds out how many pixels a job takes up, by what is left beside it.
-func TestRoomOfAJob(t *testing.T) {
+// TestWeightOfAJob measures the pixels of a job by what remains free beside it.
+func TestWeightOfAJob(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		w, h   int
@@ -132,12 +132,12 @@ func TestRoomOfAJob(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const size = 900
-			room := builtin(imaging.Limits{MaxPixels: size}).Limiter(size)
-			empty, err := room.Acquire(t.Context(), sized(size, 1))
+			limiter := builtin(imaging.Limits{MaxPixels: size}).Limiter(size)
+			empty, err := limiter.Acquire(t.Context(), sized(size, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := room.Acquire(t.Context(), sized(size/4, 1)); err != nil { // so that the reserve is full
+			if _, err := limiter.Acquire(t.Context(), sized(size/4, 1)); err != nil { // to fill the reserve
 				t.Fatal(err)
 			}
 			empty()
@@ -145,13 +145,13 @@ func TestRoomOfAJob(t *testing.T) {
 			if tt.params != "" {
 				task.Params = json.RawMessage(tt.params)
 			}
-			if _, err := room.Acquire(t.Context(), task); err != nil {
+			if _, err := limiter.Acquire(t.Context(), task); err != nil {
 				t.Fatal(err)
 			}
 			over, cancel := context.WithCancel(t.Context())
 			cancel()
-			at := func(n int) error { // whether n more pixels have room at once
-				leave, err := room.Acquire(over, sized(n, 1))
+			at := func(n int) error { // whether n more pixels are free at once
+				leave, err := limiter.Acquire(over, sized(n, 1))
 				if err == nil {
 					leave()
 				}

@@ -1,13 +1,14 @@
 package imaging
 
-// Limits bound what an engine takes and gives. The zero value of a field is its default.
+// Limits bound the input and output of an engine. The zero value of a field is its
+// default.
 type Limits struct {
 	// MaxPixels bounds the input (all frames together) and the result; default 50
 	// million.
 	MaxPixels int64
-	// MaxInputBytes bounds the file that comes in; default 100 MiB.
+	// MaxInputBytes bounds the input file; default 100 MiB.
 	MaxInputBytes int64
-	// MaxOutputBytes bounds the file that goes out; default 256 MiB.
+	// MaxOutputBytes bounds the output file; default 256 MiB.
 	MaxOutputBytes int64
 }
 
@@ -25,9 +26,9 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
-// Bounds of what params can ask for.
+// Bounds of params.
 const (
-	maxSide   = 16384 // pixels, of any width, height or offset
+	maxSide   = 16384 // pixels, of a width, height or offset
 	maxOps    = 16
 	maxSigma  = 50.0 // pixels
 	maxAmount = 10.0

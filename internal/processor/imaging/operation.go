@@ -8,42 +8,43 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// Operation is one step of a plan. Each has a file of its own and a line in the table of
+// Operation is one step of a plan. Each has its own file and a line in the table of
 // operations.
 type Operation interface {
 	// Name is the operation's key in params.
 	Name() string
-	// Cost returns the size of what the operation makes of a picture of w x h, at least
-	// one pixel a side, and how often it looks at a pixel.
+	// Cost returns the size of the operation's result for a picture of w x h, at least one
+	// pixel a side, and the number of visits to a pixel.
 	Cost(w, h int) (outW, outH int, work float64)
-	// Needs returns the size in which the operation needs a picture of w x h: the size
-	// that it scales the picture to, or w and h where it looks at single pixels. Any
-	// size will do for an operation that is indifferent.
+	// Needs returns the size in which the operation needs a picture of w x h: the target
+	// size when it scales the picture, or w and h when it depends on single pixels. An
+	// operation that works at any size is indifferent.
 	Needs(w, h int) (needW, needH int, indifferent bool)
-	// Apply carries the operation out. Its errors have kinds, but for ctx's own.
+	// Apply applies the operation. Its errors have kinds, except those of ctx.
 	Apply(ctx context.Context, c Canvas, limits Limits) error
 }
 
 // Canvas is the picture that an engine works on, upright. Its methods are the few things
-// that an engine must be able to do.
+// that every engine can do.
 type Canvas interface {
-	// Size is in pixels.
+	// Size returns the size in pixels.
 	Size() (w, h int)
-	// Crop keeps the part that lies in the rectangle, which is inside and not empty.
+	// Crop keeps the part inside the rectangle, which lies within the picture and is not
+	// empty.
 	Crop(r image.Rectangle) error
-	// Resample brings the picture to a size by the three-lobed Lanczos window, on sRGB's
-	// samples as they are, premultiplied by alpha. Nothing changes when the size is the
-	// picture's own.
+	// Resample scales the picture to a size with the three-lobed Lanczos filter, on the sRGB
+	// samples as they are, premultiplied by alpha. It changes nothing when the picture has
+	// that size already.
 	Resample(ctx context.Context, w, h int) error
 	// Rotate turns the picture clockwise by 1 to 3 quarters.
 	Rotate(quarters int) error
-	// Mirror exchanges left and right.
+	// Mirror swaps left and right.
 	Mirror() error
-	// Gray makes every pixel gray, of its Rec. 709 luma.
+	// Gray replaces every pixel by its Rec. 709 luma.
 	Gray() error
-	// Blur blurs by a Gaussian of that standard deviation in pixels.
+	// Blur applies a Gaussian blur with a standard deviation in pixels.
 	Blur(ctx context.Context, sigma float64) error
-	// Sharpen adds amount times what a blur would take away.
+	// Sharpen adds amount times the difference from a blurred picture.
 	Sharpen(ctx context.Context, sigma, amount float64) error
 }
 
@@ -101,7 +102,7 @@ func parseOp(m params.Member, limits Limits) (Operation, error) {
 	return nil, m.Unknown(names...)
 }
 
-// parseSize reads an object of a width and a height, zero when left out.
+// parseSize reads an object with a width and a height, each zero when it is absent.
 func parseSize(m params.Member) (w, h int, err error) {
 	members, err := params.Object(m.Key, m.Value)
 	for _, side := range members {
@@ -132,7 +133,7 @@ func tooMany(m params.Member, w, h int, limits Limits) error {
 	return nil
 }
 
-// scaled is a side's length after scaling, at least one pixel.
+// scaled returns the length of a side after scaling, at least one pixel.
 func scaled(side int, scale float64) int {
 	return max(1, int(math.Round(float64(side)*scale)))
 }

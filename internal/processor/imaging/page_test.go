@@ -25,8 +25,8 @@ import (
 	"golang.org/x/image/tiff"
 )
 
-// table returns the cells of docs/image.md's table under a heading that begins with that
-// cell, row by row, without the code marks of cells that are code as a whole.
+// table returns the cells of the table in docs/image.md whose heading begins with that
+// cell, row by row. A cell that is entirely code loses its code marks.
 func table(t *testing.T, first string) (rows [][]string) {
 	t.Helper()
 	page, err := os.ReadFile("../../../docs/image.md")
@@ -60,7 +60,7 @@ func photograph(t *testing.T) []byte {
 	return b
 }
 
-// refused is the sentence with which params are refused, for a picture of w x h.
+// refused returns the sentence that refuses params for a picture of w x h.
 func refused(t *testing.T, w, h int, params string) string {
 	t.Helper()
 	err := builtin(imaging.Limits{}).CheckParams(job.Media{Width: w, Height: h}, json.RawMessage(params))
@@ -70,8 +70,8 @@ func refused(t *testing.T, w, h int, params string) string {
 	return job.MessageOf(err)
 }
 
-// known is what the processor says that it knows in a place where it is given what it
-// does not, and how what it says begins.
+// known returns the names that a refusal lists as known when params have an unknown one,
+// and the start of that refusal.
 func known(t *testing.T, params string) (begin string, names []string) {
 	t.Helper()
 	begin, list, ok := strings.Cut(refused(t, 0, 0, params), "; known are ")
@@ -94,7 +94,7 @@ var (
 	aList  = regexp.MustCompile("`[a-z]+`")
 )
 
-// bounds is what the page has to say of a value of which the processor says that.
+// bounds returns the words that the page must have for the bounds in a refusal.
 func bounds(said string) string {
 	if m := aRange.FindStringSubmatch(said); m != nil {
 		return m[1] + " to " + m[2]
@@ -103,9 +103,9 @@ func bounds(said string) string {
 	return strings.TrimPrefix(list, "one of ")
 }
 
-// TestPageTellsOfEveryOperation compares names, bounds and examples of docs/image.md with
-// what the processor takes.
-func TestPageTellsOfEveryOperation(t *testing.T) {
+// TestPageListsEveryOperation compares names, bounds and examples of docs/image.md with
+// the processor.
+func TestPageListsEveryOperation(t *testing.T) {
 	t.Parallel()
 	p := builtin(imaging.Limits{})
 	small := imagingtest.PNG(t, image.NewGray(image.Rect(0, 0, 1000, 800)))
@@ -139,20 +139,20 @@ func TestPageTellsOfEveryOperation(t *testing.T) {
 	if diff := cmp.Diff(ops, slices.Sorted(maps.Keys(args))); diff != "" {
 		t.Errorf("operations (-processor +page):\n%s", diff)
 	}
-	for op, told := range args {
+	for op, documented := range args {
 		_, names := known(t, fmt.Sprintf(`{"ops": [{%q: {"unheard of": 1}}]}`, op))
-		slices.Sort(told)
-		if diff := cmp.Diff(names, told); diff != "" {
+		slices.Sort(documented)
+		if diff := cmp.Diff(names, documented); diff != "" {
 			t.Errorf("arguments of %s (-processor +page):\n%s", op, diff)
 		}
 	}
 }
 
-func TestPageTellsOfEveryKey(t *testing.T) {
+func TestPageListsEveryKey(t *testing.T) {
 	t.Parallel()
 	rows := table(t, "key")
 	if _, want := known(t, `{"unheard of": 1}`); !slices.Equal(keys(rows), want) {
-		t.Errorf("the page tells of the keys %v; known are %v", keys(rows), want)
+		t.Errorf("the page lists the keys %v, the processor knows %v", keys(rows), want)
 	}
 	for _, row := range rows {
 		asked := fmt.Sprintf(`{%q: -1}`, row[0])
@@ -173,20 +173,20 @@ func TestPageTellsOfEveryKey(t *testing.T) {
 	}
 }
 
-// TestPageTellsOfEveryFormat makes each kind of file of each kind of image.
-func TestPageTellsOfEveryFormat(t *testing.T) {
+// TestPageListsEveryFormat encodes each kind of image in each format.
+func TestPageListsEveryFormat(t *testing.T) {
 	t.Parallel()
 	p := builtin(imaging.Limits{})
 	rows := table(t, "`format`")
 	want := bounds(refused(t, 0, 0, `{"format": "unheard of"}`))
 	if got := keys(rows); !slices.Equal(got, slices.Sorted(slices.Values(strings.Split(want, ", ")))) {
-		t.Errorf("the page tells of the formats %v; they are %s", got, want)
+		t.Errorf("the page lists the formats %v, the processor has %s", got, want)
 	}
 	for _, row := range rows {
 		for _, what := range []string{"icc", "exif"} {
 			_, err := imaging.Parse(json.RawMessage(fmt.Sprintf(`{"format": %q, "keep": [%q]}`, row[0], what)), imaging.Limits{})
-			if told := slices.Contains(aList.FindAllString(row[5], -1), "`"+what+"`") || row[5] == what; told != (err == nil) {
-				t.Errorf("%s keeps %s: the page says %v, the processor %v", row[0], what, told, err)
+			if documented := slices.Contains(aList.FindAllString(row[5], -1), "`"+what+"`") || row[5] == what; documented != (err == nil) {
+				t.Errorf("%s keeps %s: the page says %v, the processor %v", row[0], what, documented, err)
 			}
 		}
 	}
@@ -214,7 +214,7 @@ func TestPageTellsOfEveryFormat(t *testing.T) {
 		},
 		"BMP": func(m image.Image) []byte {
 			file := written(t, func(b *bytes.Buffer) error { return bmp.Encode(b, m) })
-			if m == sheer { // a header of 108 bytes, which knows transparency, in the place of one of 40
+			if m == sheer { // a header of 108 bytes with transparency instead of one of 40
 				file[10], file[14] = file[10]+68, 108
 				file = slices.Insert(file, 54, make([]byte, 68)...)
 			}
@@ -225,7 +225,7 @@ func TestPageTellsOfEveryFormat(t *testing.T) {
 	for _, row := range inputs {
 		encode := encoders[row[0]]
 		if encode == nil || !p.Accepts(imageinfo.Detect(encode(opaque))) {
-			t.Errorf("the page tells of %s, which the processor does not take", row[0])
+			t.Errorf("the page lists %s, which the processor does not accept", row[0])
 			continue
 		}
 		for i, m := range []image.Image{opaque, sheer} {
@@ -239,9 +239,9 @@ func TestPageTellsOfEveryFormat(t *testing.T) {
 		}
 	}
 	for _, contentType := range []string{imageinfo.JPEG, imageinfo.PNG, imageinfo.GIF, imageinfo.WebP, imageinfo.TIFF, imageinfo.BMP, imageinfo.HEIC, imageinfo.HEIF, imageinfo.AVIF, imageinfo.JXL} {
-		told := slices.ContainsFunc(inputs, func(row []string) bool { return "image/"+strings.ToLower(row[0]) == contentType })
-		if told != p.Accepts(contentType) {
-			t.Errorf("%s is taken: the page says %v, the processor %v", contentType, told, !told)
+		documented := slices.ContainsFunc(inputs, func(row []string) bool { return "image/"+strings.ToLower(row[0]) == contentType })
+		if documented != p.Accepts(contentType) {
+			t.Errorf("%s is taken: the page says %v, the processor %v", contentType, documented, !documented)
 		}
 	}
 }
@@ -255,8 +255,8 @@ func written(t *testing.T, write func(*bytes.Buffer) error) []byte {
 	return b.Bytes()
 }
 
-// TestPageQuotesRefusals holds what docs/image.md says of params that are refused to the
-// letter.
+// TestPageQuotesRefusals compares the refusals that docs/image.md quotes with those of
+// the processor, word by word.
 func TestPageQuotesRefusals(t *testing.T) {
 	t.Parallel()
 	for _, row := range table(t, "`params` | `detail`") {

@@ -12,7 +12,7 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// builtin is the built-in processor with the engine in Go.
+// builtin returns the built-in processor with the engine in Go.
 func builtin(limits imaging.Limits) *imaging.Processor {
 	return imaging.New(embedded.New(limits), imaging.Embedded(), limits)
 }
@@ -98,8 +98,8 @@ func TestCheckParams(t *testing.T) {
 	}
 }
 
-// TestCheckParamsOfAnyEngine takes at submit what only some workers can do, and leaves it
-// to the worker to refuse it.
+// TestCheckParamsOfAnyEngine accepts at submit what only some workers can do, and leaves
+// the refusal to the worker.
 func TestCheckParamsOfAnyEngine(t *testing.T) {
 	t.Parallel()
 	p := imaging.New(embedded.New(imaging.Limits{}), imaging.Any(), imaging.Limits{})
@@ -117,7 +117,7 @@ func TestCheckParamsOfAnyEngine(t *testing.T) {
 	}
 }
 
-// TestPlanSettlesTheEncoder looks at what params leave open.
+// TestPlanSettlesTheEncoder checks the choices that params leave open.
 func TestPlanSettlesTheEncoder(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -140,7 +140,7 @@ func TestPlanSettlesTheEncoder(t *testing.T) {
 	}
 }
 
-// TestPlanNeeds looks at how small a picture may be decoded.
+// TestPlanNeeds checks the smallest size at which a picture may be decoded.
 func TestPlanNeeds(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -169,8 +169,8 @@ func TestPlanNeeds(t *testing.T) {
 	}
 }
 
-// FuzzCheckParams holds that nothing panics, and that what is refused is refused with
-// a sentence for the client.
+// FuzzCheckParams checks that nothing panics, and that every refusal has a sentence for
+// the client.
 func FuzzCheckParams(f *testing.F) {
 	f.Add([]byte(`{"ops": [{"crop": {"width": 1, "height": 1}}, {"blur": 1e0}], "format": "png", "keep": ["icc"]}`))
 	f.Add([]byte(`{"width": 10, "quality": 80}`))

@@ -7,16 +7,16 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// defaultSide is that of the box into which a picture is fitted that no params size.
+// defaultSide is the side of the box that a picture fits into when params give no size.
 const defaultSide = 1024
 
-// Plan is what params ask for.
+// Plan is the meaning of params.
 type Plan struct {
 	// Ops are applied in order to the upright picture.
 	Ops []Operation
-	// Format is that of the result; empty when the input decides, by DefaultFormat.
+	// Format is the format of the result; when it is empty, the input decides.
 	Format string
-	// Quality is 1 to 100, of a lossy format; zero is the format's default.
+	// Quality is 1 to 100 for a lossy format; zero is the format's default.
 	Quality int
 	// Lossless is for a Format that has both; Quality is zero then.
 	Lossless bool
@@ -29,16 +29,16 @@ type Plan struct {
 type Keep struct{ ICC, EXIF bool }
 
 // Parse reads params, with an Invalid error whose sentence names the mistake. They are a
-// JSON object, read strictly: a key that is not here, given twice or of another type is
-// refused.
+// JSON object, read strictly: it refuses a key that is unknown, repeated or of another
+// type.
 //
-// The short form fits the picture into a box; a side that is left out is unbounded:
+// The short form fits the picture into a box; an absent side is unbounded:
 //
 //	{"width": 800, "height": 600, "format": "webp", "quality": 80, "keep": ["icc"]}
 //
 // The long form lists up to 16 operations, applied in order to the upright picture; an
-// empty list leaves the size as it is. Without any of ops, width and height the
-// picture is fitted into 1024 x 1024.
+// empty list leaves the size as it is. Without ops, width and height the picture is
+// fitted into 1024 x 1024.
 //
 //	{"ops": [{"crop": {"x": 10, "y": 10, "width": 500, "height": 400}}, {"rotate": 90}], "format": "png"}
 func Parse(raw json.RawMessage, limits Limits) (Plan, error) {
@@ -95,11 +95,11 @@ func Parse(raw json.RawMessage, limits Limits) (Plan, error) {
 	return p, nil
 }
 
-// settleFormat checks what params ask of the format that they name, and sets what they
-// leave open. Lossless says whether they have that key.
+// settleFormat checks the params that belong to a format, and fills in those that are
+// absent. Lossless says whether params have that key.
 func (p *Plan) settleFormat(lossless bool) error {
 	f, ok := FormatOf(p.Format)
-	if !ok { // the input decides
+	if !ok { // the input decides the format
 		if lossless {
 			return params.Invalid("lossless needs a format: %s", formatsWith(func(f Format) bool { return f.Lossy && f.Lossless }))
 		}
@@ -108,7 +108,7 @@ func (p *Plan) settleFormat(lossless bool) error {
 	if lossless && p.Lossless && !f.Lossless || lossless && !p.Lossless && !f.Lossy {
 		return params.Invalid("lossless works with the formats %s, not with %s", formatsWith(func(f Format) bool { return f.Lossy && f.Lossless }), f.Name)
 	}
-	if !lossless { // a WebP is lossless unless a quality is asked for
+	if !lossless { // a WebP is lossless unless params set a quality
 		p.Lossless = f.Name == "webp" && p.Quality == 0
 	}
 	switch {

@@ -7,19 +7,19 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Processor is the built-in processor: an engine, and the rules that a submit asks
-// before it. It turns the first frame of an image upright as its EXIF orientation says,
-// brings its colours to sRGB, applies the operations that the job's params ask for (by
-// default: fit into 1024 x 1024, never enlarged), and encodes the result without
-// metadata. [Parse] says what params are.
+// Processor is the built-in processor: an engine, and the rules that a submit checks
+// first. It turns the first frame of an image upright by its EXIF orientation, converts
+// its colours to sRGB, applies the operations of the job's params (by default: fit into
+// 1024 x 1024, never enlarge), and encodes the result without metadata. [Parse] defines
+// params.
 type Processor struct {
 	engine Engine
 	can    Capabilities
 	limits Limits
 }
 
-// New returns the processor of an engine. Can is what a submit accepts: what the engine
-// can do, or, where other workers have other engines, any of them.
+// New returns the processor of an engine. Can is what a submit accepts: the capabilities
+// of the engine, or of any engine where other workers have others.
 func New(engine Engine, can Capabilities, limits Limits) *Processor {
 	return &Processor{engine: engine, can: can, limits: limits.WithDefaults()}
 }
@@ -33,7 +33,7 @@ func (p *Processor) CheckParams(input job.Media, params json.RawMessage) error {
 	if err := p.can.Write(plan); err != nil {
 		return err
 	}
-	// Which way up it is turns out later.
+	// The orientation is not known yet.
 	if plan.Bearable(input.Width, input.Height) == nil {
 		return nil
 	}

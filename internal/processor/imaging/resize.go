@@ -7,9 +7,9 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// resize makes exactly that size. A side of zero follows from the picture's ratio.
+// resize scales the picture to exactly that size. A side of zero keeps the ratio.
 //
-//	{"resize": {"width": 300, "height": 200}}    one side may be left out
+//	{"resize": {"width": 300, "height": 200}}    one side is optional
 type resize struct{ width, height int }
 
 func parseResize(m params.Member, limits Limits) (Operation, error) {

@@ -6,7 +6,7 @@ import (
 	"claimcheck.example/internal/processor/params"
 )
 
-// rotate turns the picture clockwise, by so many quarters.
+// rotate turns the picture clockwise by quarter turns.
 //
 //	{"rotate": 90}    or 180 or 270
 type rotate int

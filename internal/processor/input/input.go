@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// Reader reads until its context ends, and remembers the error with which reading ended,
-// so that a processor can tell it from an error of writing.
+// Reader reads until its context ends. It remembers the error that ended reading, so that
+// a processor can tell it from a write error.
 type Reader struct {
 	ctx context.Context
 	r   io.Reader

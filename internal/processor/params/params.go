@@ -1,5 +1,6 @@
-// Package params reads the params of a job strictly: a JSON object, each of whose keys
-// stands once. Every refusal is a job.Invalid error whose sentence names the mistake.
+// Package params reads the params of a job strictly: they are a JSON object in which each
+// key appears once. Every refusal is a job.Invalid error whose sentence names the
+// mistake.
 package params
 
 import (
@@ -14,14 +15,15 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Member is one key of a JSON object, or one item of an array under the array's name.
+// Member is one key of a JSON object with its value, or one item of an array under the
+// array's name.
 type Member struct {
 	Key   string
 	Value json.RawMessage
 }
 
-// Object splits a JSON object into its members, in order. The name is that of the object
-// in a refusal.
+// Object splits a JSON object into its members, in order. A refusal calls the object by
+// name.
 func Object(name string, raw json.RawMessage) ([]Member, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -33,7 +35,7 @@ func Object(name string, raw json.RawMessage) ([]Member, error) {
 		if err != nil {
 			return nil, Invalid("%s must be a JSON object", name)
 		}
-		m := Member{Key: t.(string)} // the decoder takes nothing else for a key
+		m := Member{Key: t.(string)} // the decoder accepts no other type for a key
 		if slices.ContainsFunc(members, func(o Member) bool { return o.Key == m.Key }) {
 			return nil, Invalid("%s has the key %.40q twice", name, m.Key)
 		}
@@ -54,17 +56,17 @@ func Object(name string, raw json.RawMessage) ([]Member, error) {
 	return members, nil
 }
 
-// Invalid is a refusal of params.
+// Invalid returns an error that refuses params.
 func Invalid(format string, args ...any) error {
 	return job.Errorf(job.Invalid, format, args...)
 }
 
-// Unknown refuses a key that is none of the known ones.
+// Unknown refuses an unknown key and lists the known ones.
 func (m Member) Unknown(known ...string) error {
 	return Invalid("there is no %.40q; known are %s", m.Key, strings.Join(known, ", "))
 }
 
-// Array returns the items of a list of at most limit.
+// Array returns the items of a list, at most limit of them.
 func (m Member) Array(limit int) ([]Member, error) {
 	var raw []json.RawMessage
 	if !strings.HasPrefix(string(m.Value), "[") || json.Unmarshal(m.Value, &raw) != nil {
@@ -91,7 +93,7 @@ func (m Member) Integer(low, high int) (int, error) {
 
 // Number returns a number from low to high, neither of which is negative.
 func (m Member) Number(low, high float64) (float64, error) {
-	// What JSON allows for a number begins with a digit, once signs are refused.
+	// A JSON number begins with a digit once signs are refused.
 	if m.Value[0] >= '0' && m.Value[0] <= '9' {
 		if v, err := strconv.ParseFloat(string(m.Value), 64); err == nil && v >= low && v <= high {
 			return v, nil
@@ -120,7 +122,7 @@ func (m Member) Bool() (bool, error) {
 	return false, Invalid("%s must be one of true, false", m.Key)
 }
 
-// True accepts the boolean true alone.
+// True accepts only the boolean true.
 func (m Member) True() error {
 	if string(m.Value) != "true" {
 		return Invalid("%s must be true", m.Key)

@@ -12,7 +12,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Run processes data, with params unless they are empty, and returns the result with its
+// Run processes data, with params unless they are empty, and returns the result and its
 // body.
 func Run(t testing.TB, p job.Processor, data []byte, params string) (*job.Result, []byte, error) {
 	t.Helper()
@@ -33,7 +33,7 @@ func Run(t testing.TB, p job.Processor, data []byte, params string) (*job.Result
 	return r, body, err
 }
 
-// ReadFile returns a file of test data.
+// ReadFile returns a file of testdata.
 func ReadFile(t testing.TB, name ...string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(name...))

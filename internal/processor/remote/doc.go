@@ -1,2 +1,2 @@
-// Package remote holds the processor that sends each image to an HTTP server.
+// Package remote implements the processor that sends each image to an HTTP server.
 package remote

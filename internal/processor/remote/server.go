@@ -22,14 +22,14 @@ import (
 	"claimcheck.example/internal/processor/units"
 )
 
-// Server is an HTTP server that is sent each image by POST, with the content type that
-// was found and the params as JSON in the header X-Params, and answers with the
-// result, as it is, by status 200 or 201. X-Job-Id names the job and X-Attempt counts its
-// tries. The header X-Billable-Units of the answer tells what it cost.
+// Server sends each image to an HTTP server by POST, with the detected content type, the
+// params as JSON in the header X-Params, the job's id in X-Job-Id and the number of the
+// attempt in X-Attempt. The server answers 200 or 201 with the result as its body. The
+// header X-Billable-Units of the answer is the price.
 //
-// A status of 4xx says that the image or the params are at fault: never again. 408,
-// 425, 429 and 5xx say later, after Retry-After. Any of them may come before the image
-// has been sent. Redirects are not followed.
+// A 4xx status says that the image or the params are at fault, and fails the job. 408,
+// 425, 429 and 5xx make the worker try again, after Retry-After. The server may send any
+// of them before it has read the image. Redirects are not followed.
 type Server struct {
 	url    string
 	client *http.Client
@@ -42,7 +42,7 @@ type Options struct {
 	Timeout time.Duration
 	// MaxOutputBytes bounds the result; default 256 MiB.
 	MaxOutputBytes int64
-	// Logger gets what is wrong and fails no job; none by default.
+	// Logger receives problems that fail no job; none by default.
 	Logger *slog.Logger
 }
 
@@ -59,7 +59,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// New returns the server at an address, an http or https URL.
+// New returns a Server for an address, an http or https URL.
 func New(address string, opts Options) (*Server, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -67,17 +67,17 @@ func New(address string, opts Options) (*Server, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
-	transport.DialContext = patient(transport.DialContext)
+	transport.DialContext = keepingEarly(transport.DialContext)
 	return &Server{url: address, opts: opts.withDefaults(), client: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
-// Accepts implements job.Rules: the server is to judge.
+// Accepts implements job.Rules: the server decides.
 func (s *Server) Accepts(string) bool { return true }
 
-// CheckParams implements job.Rules: the server is to judge.
+// CheckParams implements job.Rules: the server decides.
 func (s *Server) CheckParams(_ job.Media, raw json.RawMessage) error {
 	if len(raw) == 0 {
 		return nil
@@ -117,7 +117,7 @@ func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 	}
 	contentType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || !strings.HasPrefix(contentType, "image/") {
-		contentType = "" // the bytes shall tell
+		contentType = "" // the server detects the type from the bytes
 	}
 	var billed func() float64
 	if header := resp.Header.Get("X-Billable-Units"); header != "" {
@@ -131,7 +131,8 @@ func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 	}, nil
 }
 
-// failure words an exchange that broke off; reading is the error that ended reading our side.
+// failure describes an exchange that broke off; reading is the error that ended reading
+// the image.
 func (s *Server) failure(ctx context.Context, err, reading error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		if errors.Is(cause, errTime) {
@@ -148,7 +149,8 @@ func (s *Server) failure(ctx context.Context, err, reading error) error {
 	return job.Wrap(job.Unavailable, err, "the processor does not answer now")
 }
 
-// refused gives an answer that is no result its kind; nil, when it is one.
+// refused returns the error of an answer that is no result, with its kind; nil when it is
+// a result.
 func refused(resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
 		coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
@@ -158,10 +160,10 @@ func refused(resp *http.Response) error {
 		return job.Wrap(job.Misconfigured, fmt.Errorf("processor answered with Content-Encoding %.40q, though asked for none: have it send its result as it is", coding), noResult)
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// The body is the connection itself, whose reads do not end with the context.
+		// The body is the connection itself; the context does not end its reads.
 		return job.Wrap(job.Misconfigured, fmt.Errorf("processor answered %d: a result comes with status 200 or 201", resp.StatusCode), noResult)
 	}
-	head, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what there is, for the operator
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // the beginning is enough for the operator
 	cause := fmt.Errorf("processor answered %d: %q", resp.StatusCode, head)
 	message := fmt.Sprintf("the processor refused the image (status %d)", resp.StatusCode)
 	switch code := resp.StatusCode; {
@@ -178,7 +180,8 @@ func refused(resp *http.Response) error {
 	return job.Wrap(job.Misconfigured, fmt.Errorf("%w: a result comes with status 200 or 201", cause), noResult)
 }
 
-// retryAfter reads a Retry-After header, in seconds or as a date; zero when it is none.
+// retryAfter reads a Retry-After header, in seconds or as a date; zero when it is
+// neither.
 func retryAfter(header string, now time.Time) time.Duration {
 	if n, err := strconv.ParseUint(header, 10, 31); err == nil {
 		return time.Duration(n) * time.Second
@@ -189,17 +192,17 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// noResult tells the client of a server that has answered with nothing.
+// noResult is the client's sentence for an empty answer.
 const noResult = "the processor gave no result"
 
-// errTime is the cause of an exchange's end when its time is up.
+// errTime is the cause of a context whose time is up.
 var errTime = errors.New("time is up")
 
-// ascii is compact JSON in which all else is escaped, as a header needs it.
+// ascii returns compact JSON with all but ASCII escaped, as a header requires.
 func ascii(raw json.RawMessage) string {
 	var compact bytes.Buffer
 	if json.Compact(&compact, raw) != nil {
-		return "{}" // params are JSON
+		return "{}" // params are always JSON
 	}
 	var b strings.Builder
 	for _, r := range compact.String() {
@@ -221,7 +224,7 @@ type serverBody struct {
 	cancel context.CancelFunc
 	body   io.ReadCloser
 	left   int64
-	some   bool // of it has come
+	some   bool // whether any of it has arrived
 }
 
 func (b *serverBody) Read(p []byte) (int, error) {

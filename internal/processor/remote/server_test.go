@@ -130,8 +130,8 @@ func TestServer(t *testing.T) {
 	})
 }
 
-// TestServerAnswersEarly has a server answer and hang up while a large image is still being
-// sent, which makes the sending fail. The answer counts, each time.
+// TestServerAnswersEarly has a server answer and hang up while a large image is still on
+// its way, so that sending fails. The answer counts each time.
 func TestServerAnswersEarly(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -140,7 +140,7 @@ func TestServerAnswersEarly(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer conn.Close() // with a reset, since there is more to read
+		defer conn.Close() // with a reset, because unread bytes are left
 		status := "429 Too Many Requests"
 		if r.Header.Get("X-Attempt") == "2" {
 			status = "200 OK"

@@ -1,4 +1,4 @@
-// Package units reads what a processor bills a job, in units.
+// Package units reads the units that a processor bills for a job.
 package units
 
 import (
@@ -13,8 +13,8 @@ import (
 // Max bounds the units of one run, so that the sum of many stays a number.
 const Max = 1e12
 
-// Billable reads a number of units. Text that is none is billed nothing, with a warning
-// to the operator.
+// Billable reads a number of units. Anything else bills nothing, and the operator gets a
+// warning.
 func Billable(ctx context.Context, log *slog.Logger, id job.ID, text string) float64 {
 	n, err := strconv.ParseFloat(text, 64)
 	if err == nil && n >= 0 && n <= Max {

@@ -13,8 +13,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Exceeded is an error when the processes of a run have together taken more than they may
-// have, which the kernel bounds for each alone.
+// Exceeded returns an error when the processes of a run together exceed the limits, which
+// the kernel enforces only for each process.
 func (l Limits) Exceeded(leader int, dir string) error {
 	all := family(leader)
 	if len(all) > l.Processes {
@@ -24,7 +24,7 @@ func (l Limits) Exceeded(leader int, dir string) error {
 	for _, p := range all {
 		memory += p.resident
 	}
-	if memory > l.Memory { // at most: what several share was counted several times
+	if memory > l.Memory { // at most: shared pages were counted more than once
 		memory = 0
 		for _, p := range all {
 			memory += p.share()
@@ -43,12 +43,12 @@ func excess(message, detail string, args ...any) error {
 	return job.Wrap(job.Unknown, fmt.Errorf("processor was ended with "+detail, args...), message)
 }
 
-// diskUse is what the files in a folder take, and 4 KiB for each one's entry. It stops
-// counting when it is too much.
+// diskUse adds up the files in a folder, with 4 KiB for each entry. It stops once the sum
+// is over the limit.
 func (l Limits) diskUse(dir string) (n uint64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // it has just gone, or is closed
+			return nil // the file has just gone, or its folder is closed
 		}
 		n += 4 << 10
 		if info, err := d.Info(); err == nil {
@@ -64,14 +64,14 @@ func (l Limits) diskUse(dir string) (n uint64) {
 	return n
 }
 
-// process is one that runs, with its memory in bytes.
+// process is a running process with its memory in bytes.
 type process struct {
 	pid      int
 	resident uint64
 }
 
-// family returns the processes of a leader's group, and those that have left it but have
-// a parent in the family. It has what it could read.
+// family returns the processes of a leader's group, and those that left the group but
+// have a parent in the family. It skips processes that it cannot read.
 func family(leader int) (all []process) {
 	proc, err := os.Open("/proc")
 	if err != nil {
@@ -80,7 +80,7 @@ func family(leader int) (all []process) {
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1)
 	member := map[int]bool{leader: true}
-	for _, name := range names { // in the order of their numbers, parents as a rule first
+	for _, name := range names { // in the order of their numbers, usually parents first
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
@@ -89,7 +89,7 @@ func family(leader int) (all []process) {
 		if err != nil {
 			continue
 		}
-		const parent, group, resident = 1, 2, 21 // of what follows the program's name; see proc_pid_stat(5)
+		const parent, group, resident = 1, 2, 21 // fields after the program's name; see proc_pid_stat(5)
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 		if len(fields) <= resident {
 			continue
@@ -104,11 +104,12 @@ func family(leader int) (all []process) {
 	return all
 }
 
-// share is the process's memory, where a page that several have is divided among them.
+// share returns the process's memory, in which shared pages are divided among their
+// users.
 func (p process) share() uint64 {
 	rollup, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/smaps_rollup")
 	if err != nil {
-		return p.resident // or nothing any more, as the next look will tell
+		return p.resident // or it has ended, as the next check will find
 	}
 	_, rest, _ := strings.Cut(string(rollup), "\nPss:")
 	kib, _, _ := strings.Cut(strings.TrimSpace(rest), " ")

@@ -1,5 +1,5 @@
-// Package sandbox runs a program within limits, apart from the process that runs it, and
-// leaves nothing behind: no process and no file.
+// Package sandbox runs a program within limits, apart from the process that starts it,
+// and leaves neither a process nor a file behind.
 package sandbox
 
 import (
@@ -16,18 +16,18 @@ import (
 
 // Limits bound a program.
 type Limits struct {
-	Memory    uint64 // bytes of address space of each process, and of memory of all
+	Memory    uint64 // bytes of address space of each process, and of memory of all together
 	CPU       uint64 // seconds, of each process
-	File      uint64 // bytes of any file it writes
+	File      uint64 // bytes of each file that it writes
 	Disk      uint64 // bytes in its folder
 	Processes int
 }
 
-// Shut closes this process's environment and memory, and what else ptrace leads to, to all
-// others of its user. Root with CAP_SYS_PTRACE can read them still, as the host's root can
-// and that of a container cannot by default; and keys that a metadata server hands out are
-// there for whoever may ask it, programs included. A program is open again once it is
-// loaded, so that the sweep finds those of killed workers.
+// Shut closes this process's environment and memory, and all else that ptrace reaches, to
+// other processes of the same user. Root with CAP_SYS_PTRACE can still read them: the
+// host's root can, a container's root by default cannot. Keys of a metadata server are
+// not protected: any process, programs included, can ask for them. A program is readable
+// again after exec, so that the sweep finds the programs of killed workers.
 func Shut() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("close this process to its programs: %w", err)
@@ -35,14 +35,15 @@ func Shut() error {
 	return nil
 }
 
-// Start starts the program in a process group of its own, with the limits in force from its first instruction:
-// it is traced into stopping when it has been loaded, given its limits, and let go.
+// Start starts the program in a process group of its own. Its limits are in force from
+// its first instruction: ptrace stops it when it has been loaded, Start sets the limits,
+// and lets it run.
 func Start(cmd *exec.Cmd, l Limits) error {
-	// All calls on a traced process must come from the thread that started it.
+	// Only the thread that started a traced process may control it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// It ends with this process even when that is killed; before the trace ends it would
-	// be stopped for ever else.
+	// The kernel ends the program when this process is killed; without that, a kill before
+	// the trace ends would leave it stopped for ever.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Ptrace: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -67,7 +68,7 @@ func Start(cmd *exec.Cmd, l Limits) error {
 			value unix.Rlimit
 		}{
 			{unix.RLIMIT_AS, unix.Rlimit{Cur: l.Memory, Max: l.Memory}},
-			{unix.RLIMIT_CPU, unix.Rlimit{Cur: l.CPU, Max: l.CPU + 1}}, // a signal that has a name, before the one that none survives
+			{unix.RLIMIT_CPU, unix.Rlimit{Cur: l.CPU, Max: l.CPU + 1}}, // SIGXCPU comes first, a second before SIGKILL
 			{unix.RLIMIT_FSIZE, unix.Rlimit{Cur: l.File, Max: l.File}},
 			{unix.RLIMIT_CORE, unix.Rlimit{}},
 		} {
@@ -84,19 +85,19 @@ func Start(cmd *exec.Cmd, l Limits) error {
 	return err
 }
 
-// KillGroup ends all processes of the group that pid leads. There may be none.
+// KillGroup kills all processes of the group that pid leads. The group may be empty.
 func KillGroup(pid int) {
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
 }
 
-// AwaitExit returns when the process has ended, and leaves it to be collected.
+// AwaitExit returns when the process has ended, without collecting it.
 func AwaitExit(pid int) {
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 }
 
-// ReapGroup collects what is left of a group that has been killed, where this process is
-// who inherits orphans, such as the first of a container. It is nobody's child else.
+// ReapGroup collects the rest of a killed group where this process inherits orphans, as
+// the first process of a container does. Elsewhere they are not its children.
 func ReapGroup(pid int) {
 	for {
 		if _, err := syscall.Wait4(-pid, nil, 0, nil); err != nil && err != syscall.EINTR {
@@ -105,9 +106,9 @@ func ReapGroup(pid int) {
 	}
 }
 
-// Drain reads what waits in a pipe whose writers have been killed, and finds its end
-// where nothing waits: a process that got away may hold the other end for ever. The
-// deadline that ended other reading holds no longer.
+// Drain reads the rest of a pipe whose writers have been killed. It returns at once when
+// the pipe is empty, since an escaped process may hold the other end for ever. It ends
+// the deadline of earlier reads.
 func Drain(pipe *os.File, p []byte) (n int, err error) {
 	conn, err := pipe.SyscallConn()
 	if err != nil {

@@ -15,18 +15,18 @@ type Limits struct {
 	Processes               int
 }
 
-// Exceeded finds nothing.
+// Exceeded returns nil.
 func (Limits) Exceeded(int, string) error { return nil }
 
 // Shut does nothing.
 func Shut() error { return nil }
 
-// Start refuses: without limits and groups a command could not be contained.
+// Start refuses: without limits and process groups a command could not be contained.
 func Start(*exec.Cmd, Limits) error {
 	return errors.New("commands are run on Linux only")
 }
 
-// KillGroup does nothing: there is no program.
+// KillGroup does nothing: no program runs.
 func KillGroup(int) {}
 
 // AwaitExit returns at once.
@@ -35,7 +35,7 @@ func AwaitExit(int) {}
 // ReapGroup does nothing.
 func ReapGroup(int) {}
 
-// Drain finds the end.
+// Drain returns the end of the output.
 func Drain(*os.File, []byte) (int, error) { return 0, io.EOF }
 
 // Scratch is the directory of one run.

@@ -14,8 +14,8 @@ import (
 // scratchPrefix begins the names of scratch directories.
 const scratchPrefix = "claimcheck-run-"
 
-// Scratch is the directory of one run. It is locked as long as this process lives and
-// the run needs it: one that nobody has locked is of a worker that was killed.
+// Scratch is the directory of one run. It is locked while this process lives and the run
+// needs it: an unlocked one belongs to a worker that was killed.
 type Scratch struct {
 	Dir  string
 	lock *os.File
@@ -28,13 +28,13 @@ func NewScratch() (*Scratch, error) {
 			return nil, err
 		}
 		s, err := lockScratch(dir, syscall.LOCK_EX)
-		if err == nil || !os.IsNotExist(err) { // swept away before it was locked: another one
+		if err == nil || !os.IsNotExist(err) { // another worker's sweep removed it before the lock; try again
 			return s, err
 		}
 	}
 }
 
-// lockScratch takes over a directory that is there.
+// lockScratch takes over an existing directory.
 func lockScratch(dir string, how int) (*Scratch, error) {
 	lock, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
@@ -51,13 +51,13 @@ func lockScratch(dir string, how int) (*Scratch, error) {
 	return &Scratch{dir, lock}, nil
 }
 
-// Remove removes the directory with all that is in it, and only then lets go of it.
+// Remove removes the directory with everything in it, and then releases the lock.
 func (s *Scratch) Remove() error {
 	defer s.lock.Close()
 	if os.RemoveAll(s.Dir) == nil {
 		return nil
 	}
-	// A program may have closed folders of its own, even to itself.
+	// The program may have taken its own access to folders away.
 	_ = filepath.WalkDir(s.Dir, func(path string, d fs.DirEntry, _ error) error {
 		if d != nil && d.IsDir() {
 			_ = os.Chmod(path, 0o700)
@@ -67,8 +67,8 @@ func (s *Scratch) Remove() error {
 	return os.RemoveAll(s.Dir)
 }
 
-// Sweep removes the directories that killed workers have left, and ends what is still at
-// work in them. What it cannot lock or remove is somebody else's.
+// Sweep removes the directories of killed workers, and kills the processes that still run
+// in them. It leaves what it cannot lock or remove, which belongs to others.
 func Sweep() {
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), scratchPrefix+"*"))
 	if err != nil {
@@ -82,12 +82,12 @@ func Sweep() {
 	}
 }
 
-// strayTime bounds the search for processes that will not end.
+// strayTime bounds the search for processes that do not end.
 const strayTime = 2 * time.Second
 
-// KillStrays ends the processes that were begun in the directory and have left their
-// group: they are known by their TMPDIR, or because they are in there. They may start
-// others while they are looked for, so it looks until it sees none.
+// KillStrays kills the processes that were started in the directory and have left their
+// group. It recognises them by their TMPDIR or their working directory. They may start
+// others meanwhile, so it repeats until it finds none.
 func (s *Scratch) KillStrays() {
 	var killed []int
 	for end := time.Now().Add(strayTime); time.Now().Before(end); {
@@ -102,7 +102,7 @@ func (s *Scratch) KillStrays() {
 		time.Sleep(time.Millisecond)
 	}
 	for _, pid := range killed {
-		_, _ = syscall.Wait4(pid, nil, 0, nil) // nobody, unless this process inherits orphans
+		_, _ = syscall.Wait4(pid, nil, 0, nil) // fails unless this process inherits orphans
 	}
 }
 
@@ -113,14 +113,14 @@ func (s *Scratch) strays() (pids []int) {
 		return nil
 	}
 	defer proc.Close()
-	names, _ := proc.Readdirnames(-1) // what could be read will do
+	names, _ := proc.Readdirnames(-1) // a partial list is enough
 	mark := []byte("\x00TMPDIR=" + s.Dir + "\x00")
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		environ, _ := os.ReadFile("/proc/" + name + "/environ") // unreadable: not ours, or gone
+		environ, _ := os.ReadFile("/proc/" + name + "/environ") // unreadable: another user's, or it has ended
 		cwd, _ := os.Readlink("/proc/" + name + "/cwd")
 		if bytes.Contains(append([]byte{0}, environ...), mark) || cwd == s.Dir || strings.HasPrefix(cwd, s.Dir+"/") {
 			pids = append(pids, pid)

@@ -24,7 +24,7 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Text is what was kept, without control characters other than line ends.
+// Text returns the kept text without control characters other than line ends.
 func (t *Tail) Text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -36,7 +36,7 @@ func (t *Tail) Text() string {
 	}, string(bytes.ToValidUTF8(t.buf, []byte("?")))))
 }
 
-// LastLine is a sentence for the client, without its full stop, as all of ours are.
+// LastLine returns the last line as a sentence for the client, without its full stop.
 func (t *Tail) LastLine() string {
 	text := t.Text()
 	text = strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])

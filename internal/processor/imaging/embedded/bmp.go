@@ -12,8 +12,8 @@ import (
 	"claimcheck.example/internal/imageinfo"
 )
 
-// decodeBMP gives package bmp the picture under the one header that it knows, whatever
-// header it has.
+// decodeBMP hands the picture to package bmp under the one header that it knows, whatever
+// header the file has.
 func decodeBMP(ctx context.Context, data []byte, info imageinfo.Info) (image.Image, error) {
 	f, err := parseBMP(data)
 	if err != nil {
@@ -34,11 +34,11 @@ func decodeBMP(ctx context.Context, data []byte, info imageinfo.Info) (image.Ima
 
 // bmpFile is a Windows or OS/2 bitmap in parts.
 type bmpFile struct {
-	w, h    int32 // h is negative when the first row is the top one
+	w, h    int32 // h is negative when the top row comes first
 	bits    uint16
 	palette []byte // 4 bytes a colour
 	pixels  []byte
-	// order says at which byte of four red, green, blue and alpha are; alpha at 4 is none.
+	// order has the place of red, green, blue and alpha among four bytes; 4 means no alpha.
 	order [4]int
 }
 
@@ -145,8 +145,8 @@ func parseBMP(data []byte) (*bmpFile, error) {
 	return f, nil
 }
 
-// header is that of a file of the same picture, as Windows 3 has it or, with four
-// channels, Windows 95.
+// header returns the header that a file of the same picture has under Windows 3 or, with
+// four channels, Windows 95.
 func (f *bmpFile) header() []byte {
 	size := uint32(40)
 	if f.bits == 32 {
@@ -166,9 +166,9 @@ func (f *bmpFile) header() []byte {
 	return append(b, f.palette...)
 }
 
-// arrange puts the channels of pixels that were taken for blue, green, red and alpha in
-// their places. Pixels that are all transparent are taken for opaque: many programs leave
-// the fourth byte at zero.
+// arrange moves channels that were read as blue, green, red and alpha to their places.
+// When all pixels are transparent it makes them opaque: many programs leave the fourth
+// byte at zero.
 func (f *bmpFile) arrange(pix []byte) {
 	alpha := byte(0)
 	for i := 0; i < len(pix); i += 4 {

@@ -27,7 +27,7 @@ func TestCases(t *testing.T) {
 	})
 }
 
-// TestHEIFIsForTheOtherEngine refuses what telephones write, and names the engine that reads it.
+// TestHEIFIsForTheOtherEngine refuses HEIF, and names the engine that reads it.
 func TestHEIFIsForTheOtherEngine(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
@@ -43,7 +43,7 @@ func TestHEIFIsForTheOtherEngine(t *testing.T) {
 	}
 }
 
-// TestCMYK: without a profile engine CMYK becomes RGB as in ImageMagick.
+// TestCMYK: without a colour engine, CMYK becomes RGB as in ImageMagick.
 func TestCMYK(t *testing.T) {
 	t.Parallel()
 	imagingtest.Reference(t, builtin(imaging.Limits{}), "cmyk.jpg", `{"ops": [{"fit": {"width": 72}}], "format": "png"}`, "cmyk", 1, 4)

@@ -2,15 +2,15 @@ package embedded
 
 import "image"
 
-// chroma is the two colours of a pixel, interpolated between the samples around it where
-// two pixels across or down share one, as libjpeg and libwebp do.
+// chroma returns the two chroma samples of a pixel. Where two pixels across or down share
+// a sample, it interpolates, as libjpeg and libwebp do.
 func chroma(m *image.YCbCr, x, y int) (cb, cr float32) {
 	across, down := subsampling(m.SubsampleRatio)
 	a := m.COffset(x, y)
 	if across == 1 && down == 1 || across == 4 {
 		return float32(m.Cb[a]), float32(m.Cr[a])
 	}
-	// An odd pixel lies nearer to the next sample than an even one.
+	// An odd pixel is nearer to the next sample than an even one.
 	x2, y2 := x, y
 	if across == 2 {
 		x2 = min(max(x+2*(x&1)-1, m.Rect.Min.X), m.Rect.Max.X-1)

@@ -15,11 +15,11 @@ import (
 	"claimcheck.example/internal/processor/input"
 )
 
-// decoder decodes the first frame of a file of which package imageinfo said that. It
-// makes no image of more pixels.
+// decoder decodes the first frame of a file whose format package imageinfo has found. It
+// never makes an image of more than the allowed pixels.
 type decoder func(ctx context.Context, data []byte, info imageinfo.Info) (image.Image, error)
 
-// decoders, by what package imageinfo says the file is.
+// decoders, by media type.
 var decoders = map[string]decoder{
 	imageinfo.JPEG: decodeJPEG,
 	imageinfo.PNG:  decodePNG,
@@ -29,15 +29,15 @@ var decoders = map[string]decoder{
 	imageinfo.BMP:  decodeBMP,
 }
 
-// picture decodes data, whose size is known to be within bounds, and returns it the
-// right way up, in the colours and with the metadata that the plan asks for.
+// picture decodes data, whose size has been checked, and returns the picture upright,
+// with the colours and metadata of the plan.
 func (d decoder) picture(ctx context.Context, data []byte, info imageinfo.Info, plan imaging.Plan) (*picture, error) {
 	m, err := d.decode(ctx, data, info)
 	if err != nil {
 		return nil, err
 	}
 	p := fromImage(m)
-	if info.ContentType == imageinfo.PNG && data[25] == 4 { // gray with alpha, for which package image has no kind
+	if info.ContentType == imageinfo.PNG && data[25] == 4 { // gray with alpha, for which package image has no type
 		p.gray = true
 	}
 	canvas := image.Rect(0, 0, info.Width, info.Height)
@@ -55,8 +55,8 @@ func (d decoder) picture(ctx context.Context, data []byte, info imageinfo.Info, 
 	return p.upright(info.Orientation), nil
 }
 
-// decode gives a decoder's errors their kind. A decoder that panics has met a file
-// that nobody tried on it: the file's fault as far as this job goes.
+// decode gives a decoder's errors their kind. A decoder that panics has met input that it
+// was never tried on: for the job, that is the file's fault.
 func (d decoder) decode(ctx context.Context, data []byte, info imageinfo.Info) (m image.Image, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -76,8 +76,8 @@ func (d decoder) decode(ctx context.Context, data []byte, info imageinfo.Info) (
 	return nil, job.Wrap(job.Invalid, err, "the image is damaged or cut off")
 }
 
-// reader reads the parts of a file in memory until the context ends, so that decoders,
-// which know no contexts, end as well.
+// reader reads parts of a file in memory until the context ends, which also stops
+// decoders, since they know no contexts.
 func reader(ctx context.Context, parts ...[]byte) io.Reader {
 	readers := make([]io.Reader, len(parts))
 	for i, p := range parts {

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/image/tiff"
 )
 
-// encode returns the picture as a file of the planned format, encoded while it is read.
+// encode returns the picture as a file of the planned format. The encoder runs while the
+// file is read.
 func (e *Engine) encode(ctx context.Context, pic *picture, plan imaging.Plan, inputType string) (*job.Result, error) {
 	format, err := plan.ResultFormat(inputType, pic.alpha, pic.w, pic.h)
 	if err != nil {
@@ -46,8 +47,8 @@ func (e *Engine) encode(ctx context.Context, pic *picture, plan imaging.Plan, in
 	}, nil
 }
 
-// encodeImage turns a panic of an encoder into an error: it runs in a goroutine of its
-// own, where a panic would be the worker's end.
+// encodeImage turns a panic of an encoder into an error. It runs in its own goroutine,
+// where a panic would end the worker.
 func encodeImage(w io.Writer, m image.Image, format string, quality int, meta metadata.Metadata) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -71,8 +72,8 @@ func encodeImage(w io.Writer, m image.Image, format string, quality int, meta me
 	return png.Encode(w, m)
 }
 
-// image carries out what the picture looks like, in the kind of image that encoders
-// know best. Flat puts it on white, in 8 bits, as JPEG needs it.
+// image renders the picture as the type of image that encoders handle best. Flat renders
+// it on white, in 8 bits, as JPEG needs.
 func (p *picture) image(ctx context.Context, flat bool) (image.Image, error) {
 	r := image.Rect(0, 0, p.w, p.h)
 	row := make([]float32, 4*p.w)
@@ -94,7 +95,7 @@ func (p *picture) image(ctx context.Context, flat bool) (image.Image, error) {
 				g.Pix[y*g.Stride+2*x], g.Pix[y*g.Stride+2*x+1] = uint8(v>>8), uint8(v)
 			}
 		}
-	case flat: // opaque, so premultiplied or not is the same, and JPEG likes this kind
+	case flat: // opaque, so premultiplication makes no difference, and JPEG handles this type best
 		n := image.NewRGBA(r)
 		m, put = n, func(y int) { put8(n.Pix[y*n.Stride:], row) }
 	case p.deep:
@@ -128,7 +129,7 @@ func put8(dst []uint8, row []float32) {
 	}
 }
 
-// onWhite puts a row before a white ground.
+// onWhite blends a row onto white.
 func onWhite(row []float32) {
 	for i := 0; i < len(row); i += 4 {
 		a := clamp(row[i+3])
@@ -139,7 +140,7 @@ func onWhite(row []float32) {
 	}
 }
 
-// encodedBody is the reading end of the pipe. Close waits for the encoder to end.
+// encodedBody is the reading end of the pipe. Close waits until the encoder has ended.
 type encodedBody struct {
 	*io.PipeReader
 	done <-chan struct{}
@@ -151,7 +152,7 @@ func (b *encodedBody) Close() error {
 	return err
 }
 
-// boundedWriter ends with an error when the context ends or too much is written.
+// boundedWriter fails when the context ends or the output is too large.
 type boundedWriter struct {
 	ctx  context.Context
 	w    io.Writer

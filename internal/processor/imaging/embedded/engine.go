@@ -1,11 +1,11 @@
 // Package embedded is the engine in pure Go. It decodes the first frame of a JPEG, PNG,
 // GIF, WebP, TIFF or BMP file.
 //
-// One job holds the file as it came, the decoded frame (1.5 to 8 bytes a pixel, as the
+// One job holds the original file, the decoded frame (1.5 to 8 bytes a pixel, as the
 // format has it), and one picture for each of the last two operations that make a new one
 // (4 bytes a pixel, 8 with more than 8 bits a channel). Crops, turns, flips and colours
-// cost none. The file is let go once it is decoded. What else it takes does not grow with
-// the picture: no side has more than a million pixels.
+// cost none. The file is freed once it is decoded. Other memory does not grow with the
+// picture: no side has more than a million pixels.
 package embedded
 
 import (
@@ -24,7 +24,7 @@ type Engine struct {
 
 var _ imaging.Engine = (*Engine)(nil)
 
-// New returns the engine with the given bounds.
+// New returns the engine with the given limits.
 func New(limits imaging.Limits) *Engine {
 	return &Engine{limits: limits.WithDefaults()}
 }
@@ -42,7 +42,7 @@ func (e *Engine) Process(ctx context.Context, t job.Task, plan imaging.Plan) (*j
 		return nil, err
 	}
 	if t.Input.SizeBytes > largeFile {
-		runtime.GC() // so that what earlier jobs have left is not held beside this picture
+		runtime.GC() // frees what earlier jobs left before this picture takes memory
 	}
 	t.Progress(0, "reading")
 	data, err := imaging.ReadFile(ctx, t, e.limits)
@@ -61,7 +61,7 @@ func (e *Engine) Process(ctx context.Context, t job.Task, plan imaging.Plan) (*j
 	if err != nil {
 		return nil, err
 	}
-	data = nil // so that the file's memory can be had by what follows
+	data = nil // frees the file's memory for what follows
 	c := &canvas{pic}
 	for i, op := range plan.Ops {
 		t.Progress(0.4+0.4*float64(i)/float64(len(plan.Ops)), op.Name())
@@ -73,7 +73,7 @@ func (e *Engine) Process(ctx context.Context, t job.Task, plan imaging.Plan) (*j
 	return e.encode(ctx, c.picture, plan, info.ContentType)
 }
 
-// largeFile is the size in bytes of a file that is worth a garbage collection.
+// largeFile is the size in bytes from which a file is worth a garbage collection.
 const largeFile = 1 << 20
 
 // canvas is the picture that operations change.

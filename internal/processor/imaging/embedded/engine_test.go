@@ -22,7 +22,7 @@ import (
 	_ "golang.org/x/image/webp"
 )
 
-// builtin is the built-in processor with this engine.
+// builtin returns the built-in processor with this engine.
 func builtin(limits imaging.Limits) *imaging.Processor {
 	return imaging.New(embedded.New(limits), imaging.Embedded(), limits)
 }
@@ -59,7 +59,7 @@ func TestImageRefusesWhatItCannotRead(t *testing.T) {
 	}
 }
 
-// bmpOf is a BMP of 4 x 1 pixels in two colours, of so many bits each.
+// bmpOf returns a BMP of 4 x 1 pixels in two colours, with that many bits a pixel.
 func bmpOf(bits, compression byte, pixels ...byte) []byte {
 	le32 := binary.LittleEndian.AppendUint32
 	b := append([]byte("BM"), make([]byte, 8)...)
@@ -70,8 +70,8 @@ func bmpOf(bits, compression byte, pixels ...byte) []byte {
 	return append(append(b, "\x00\x00\xff\x00\xff\xff\xff\x00"...), pixels...)
 }
 
-// tiffOf is a TIFF of one pixel, whose colours are told by a number (TIFF 6.0: 1 gray, 5
-// CMYK) and whose samples have so many bits.
+// tiffOf returns a TIFF of one pixel, with a number for its colours (TIFF 6.0: 1 gray, 5
+// CMYK) and that many bits a sample.
 func tiffOf(colours, bits uint16) []byte {
 	be16, be32 := binary.BigEndian.AppendUint16, binary.BigEndian.AppendUint32
 	b := []byte("MM\x00*\x00\x00\x00\x08\x00\x07")
@@ -81,14 +81,14 @@ func tiffOf(colours, bits uint16) []byte {
 	return be32(b, 0)
 }
 
-// TestImageSaysWhatItDoesNotKnow looks at files that are sound, and at their neighbours
-// that are known.
-func TestImageSaysWhatItDoesNotKnow(t *testing.T) {
+// TestImageNamesWhatItDoesNotKnow checks valid files of unsupported kinds, and similar
+// ones that are supported.
+func TestImageNamesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
 		data []byte
-		word string // empty: it is known
+		word string // empty: it is supported
 	}{
 		{"BMP of 4 bits", bmpOf(4, 0, 0x01, 0x01, 0, 0), ""},
 		{"BMP, run lengths", bmpOf(8, 1, 4, 0, 0, 1), "BMP (run lengths)"},

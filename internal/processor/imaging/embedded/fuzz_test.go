@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// FuzzEngine holds that every file gives a result or a refusal with a sentence, and that
+// FuzzEngine checks that every file gives a result or a refusal with a sentence, and that
 // no decoder panics.
 func FuzzEngine(f *testing.F) {
 	for _, name := range []string{
@@ -28,7 +28,7 @@ func FuzzEngine(f *testing.F) {
 		switch job.MessageOf(err) {
 		case "":
 			t.Errorf("%v has no sentence", err)
-		case "the image is damaged": // what a decoder's panic becomes
+		case "the image is damaged": // the sentence for a panic of a decoder
 			t.Error(err)
 		}
 	})

@@ -11,12 +11,12 @@ import (
 	"claimcheck.example/internal/imageinfo"
 )
 
-// errGIF is a file that cannot be followed.
+// errGIF means that the file's structure is broken.
 var errGIF = errors.New("malformed GIF")
 
 // decodeGIF decodes the first frame of a GIF file (CompuServe, 89a) at its place on the
-// screen, which is as large as the frame needs it. Like browsers, and unlike package
-// image/gif, it skips extensions that it does not know and pixels beyond the frame.
+// screen, which grows when the frame needs it. Like browsers, and unlike package
+// image/gif, it skips unknown extensions and excess pixels.
 func decodeGIF(ctx context.Context, data []byte, info imageinfo.Info) (image.Image, error) {
 	if len(data) < 13 {
 		return nil, io.ErrUnexpectedEOF
@@ -27,7 +27,7 @@ func decodeGIF(ctx context.Context, data []byte, info imageinfo.Info) (image.Ima
 	if err != nil {
 		return nil, err
 	}
-	clear := -1 // the index that is transparent
+	clear := -1 // the transparent index
 	for len(b) > 0 {
 		switch b[0] {
 		case 0x21:
@@ -41,7 +41,7 @@ func decodeGIF(ctx context.Context, data []byte, info imageinfo.Info) (image.Ima
 			}
 		case 0x2c:
 			return gifFrame(ctx, b[1:], screen, palette, clear, info.Pixels)
-		case 0: // an empty block too many
+		case 0: // a superfluous empty block
 			b = b[1:]
 		default:
 			return nil, errGIF
@@ -50,7 +50,7 @@ func decodeGIF(ctx context.Context, data []byte, info imageinfo.Info) (image.Ima
 	return nil, io.ErrUnexpectedEOF
 }
 
-// gifPalette reads the palette that flags announce.
+// gifPalette reads the palette whose presence and size flags have.
 func gifPalette(flags byte, b []byte) (p color.Palette, rest []byte, err error) {
 	if flags&0x80 == 0 {
 		return nil, b, nil
@@ -65,7 +65,7 @@ func gifPalette(flags byte, b []byte) (p color.Palette, rest []byte, err error) 
 	return p, b[3*n:], nil
 }
 
-// gifBlocks joins the blocks that b begins with.
+// gifBlocks joins the blocks at the start of b.
 func gifBlocks(b []byte) (joined, rest []byte, err error) {
 	for len(b) > 0 {
 		n := int(b[0])
@@ -108,7 +108,7 @@ func gifFrame(ctx context.Context, b []byte, screen image.Rectangle, palette col
 		p[clear] = color.NRGBA{}
 	}
 	m := image.NewPaletted(frame, p)
-	// A stream that breaks off in its last block may hold all pixels.
+	// A stream that breaks off in its last block may still hold all pixels.
 	codes, _, blocksErr := gifBlocks(b[1:])
 	if n := gifUnpack(m.Pix, codes, uint(b[0])); n < len(m.Pix) {
 		if blocksErr != nil {
@@ -134,7 +134,7 @@ type placed struct {
 	canvas image.Rectangle
 }
 
-// gifInterlaced puts rows that come in four passes in their order.
+// gifInterlaced puts the rows of four passes in order.
 func gifInterlaced(pix []byte, stride int) []byte {
 	out := make([]byte, len(pix))
 	from, h := 0, len(pix)/stride
@@ -147,8 +147,8 @@ func gifInterlaced(pix []byte, stride int) []byte {
 	return out
 }
 
-// gifUnpack fills dst with what GIF's variant of LZW encodes, of codes that begin with
-// bits and one more, and returns how much of it there was.
+// gifUnpack decodes GIF's variant of LZW into dst, with codes of bits plus one at first,
+// and returns the number of bytes it decoded.
 func gifUnpack(dst, codes []byte, bits uint) int {
 	const most = 1 << 12
 	var prefix [most]uint16

@@ -14,9 +14,9 @@ import (
 	"claimcheck.example/internal/imageinfo"
 )
 
-// decodeJPEG decodes what package image/jpeg decodes rightly, refuses what it does not,
-// and mends what can be mended in the headers: Huffman tables that a camera left out, a
-// missing end, a missing or misplaced word on the colours.
+// decodeJPEG decodes what package image/jpeg decodes correctly and refuses the rest. It
+// repairs headers first: missing Huffman tables of a camera, a missing end, a missing or
+// misplaced marker of the colours.
 func decodeJPEG(ctx context.Context, data []byte, info imageinfo.Info) (image.Image, error) {
 	f, err := parseJPEG(data)
 	if err != nil {
@@ -37,7 +37,7 @@ func decodeJPEG(ctx context.Context, data []byte, info imageinfo.Info) (image.Im
 
 // jpegFile is a JPEG file (ITU-T T.81) in parts.
 type jpegFile struct {
-	frame      byte // the marker that begins it, SOF0 to SOF15
+	frame      byte // its marker, SOF0 to SOF15
 	precision  byte
 	w, h       int
 	components []jpegComponent
@@ -45,10 +45,10 @@ type jpegFile struct {
 	jfif       bool
 	adobe      bool
 	transform  byte // Adobe's
-	huffman    bool // there is a Huffman table
-	// scans are the parts of the file from the first SOS on that belong to the picture.
+	huffman    bool // the file has a Huffman table
+	// scans are the parts of the picture in the file from the first SOS on.
 	scans   [][]byte
-	end     int // of the last of them in the file
+	end     int // of the last scan
 	restart []jpegRestart
 }
 
@@ -60,14 +60,14 @@ type jpegComponent struct {
 // jpegRestart is a scan of one component.
 type jpegRestart struct {
 	component int
-	interval  int // zero: there are no restart markers
+	interval  int // zero: no restart markers
 }
 
 func parseJPEG(data []byte) (*jpegFile, error) {
 	f := &jpegFile{}
 	interval := 0
 	for at := 2; ; {
-		// Whatever lies before a marker is skipped, as libjpeg does.
+		// Skip anything before a marker, as libjpeg does.
 		i := bytes.IndexByte(data[at:], 0xff)
 		if i < 0 || at+i+1 >= len(data) {
 			break
@@ -140,7 +140,7 @@ func parseJPEG(data []byte) (*jpegFile, error) {
 	return f, nil
 }
 
-// mostParts bounds the parts of a file, each of which takes memory.
+// mostParts bounds the parts of a file, since each takes memory.
 const mostParts = 1 << 12
 
 // add adds a part of the file to the scans.
@@ -153,7 +153,7 @@ func (f *jpegFile) add(data []byte, from, to int) {
 	f.end = to
 }
 
-// scanEnd is where the next marker is that ends the entropy-coded data from at on.
+// scanEnd returns the position of the marker that ends the entropy-coded data at at.
 func scanEnd(data []byte, at int) int {
 	for {
 		i := bytes.IndexByte(data[at:], 0xff)
@@ -168,7 +168,7 @@ func scanEnd(data []byte, at int) int {
 	}
 }
 
-// decodable refuses what package image/jpeg does not decode, or decodes wrongly.
+// decodable refuses what package image/jpeg cannot decode, or decodes wrongly.
 func (f *jpegFile) decodable() error {
 	switch {
 	case f.frame == 0xc3 || f.frame == 0xcb:
@@ -224,8 +224,8 @@ func (f *jpegFile) decodable() error {
 	return nil
 }
 
-// header is what comes before the first scan, in a form that says of the colours what
-// libjpeg gathers from the file.
+// header returns all before the first scan, in a form that states the colours as libjpeg
+// infers them.
 func (f *jpegFile) header() []byte {
 	b := []byte("\xff\xd8")
 	switch {
@@ -253,7 +253,7 @@ func (f *jpegFile) header() []byte {
 	b = append(b, byte(len(f.components)))
 	for _, c := range f.components {
 		if len(f.components) == 1 {
-			c.h, c.v = 1, 1 // which is what any others mean then
+			c.h, c.v = 1, 1 // other factors mean the same here
 		}
 		b = append(b, c.id, c.h<<4|c.v, c.table)
 	}
@@ -271,16 +271,16 @@ func (f *jpegFile) isRGB() bool {
 	return c[0].id == 'R' && c[1].id == 'G' && c[2].id == 'B'
 }
 
-// standardHuffman is a DHT segment of the tables of T.81, annex K.3, which frames of
-// Motion JPEG leave out. The standard library's encoder writes them into every file.
+// standardHuffman returns a DHT segment with the tables of T.81, annex K.3, which frames
+// of Motion JPEG omit. The encoder of the standard library writes them into every file.
 func standardHuffman() []byte {
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, image.NewRGBA(image.Rect(0, 0, 1, 1)), nil); err != nil {
-		return nil // a buffer takes everything
+		return nil // a buffer accepts everything
 	}
 	f, err := parseJPEG(b.Bytes())
 	if err != nil {
 		return nil
 	}
-	return f.tables // with quantization tables, which those of the file replace
+	return f.tables // with quantization tables, which the file's own replace
 }

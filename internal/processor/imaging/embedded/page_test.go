@@ -15,8 +15,8 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// TestPageQuotesWhatIsNotRead compares the sentences of docs/image.md on files that the
-// engine does not read with those of such files.
+// TestPageQuotesWhatIsNotRead compares the sentences of docs/image.md on unsupported
+// files with the refusals of such files.
 func TestPageQuotesWhatIsNotRead(t *testing.T) {
 	t.Parallel()
 	page := string(processortest.ReadFile(t, "../../../../docs/image.md"))

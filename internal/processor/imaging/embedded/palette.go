@@ -8,17 +8,17 @@ import (
 	"slices"
 )
 
-// rgb is an opaque colour, channel by channel, 0 to 255.
+// rgb is an opaque colour, 0 to 255 a channel.
 type rgb [3]int32
 
-// channelWeights say how much the eye makes of a difference in red, green and blue.
+// channelWeights weigh a difference in red, green and blue as the eye does.
 var channelWeights = rgb{2, 4, 3}
 
-// palette is what a picture's colours are brought down to.
+// palette is a limited set of colours.
 type palette struct {
 	colours []rgb
-	// near lists, by cell, the colours of which one is the nearest to whatever lies in
-	// the cell; nil until it is asked for.
+	// near lists, for each cell, the colours one of which is the nearest to any point in the
+	// cell; nil until it is needed.
 	near [cells][]uint8
 }
 
@@ -33,17 +33,16 @@ func cellOf(c rgb) int {
 	return int(c[0]>>drop<<(2*cellBits) | c[1]>>drop<<cellBits | c[2]>>drop)
 }
 
-// paletted carries out what the picture looks like in 256 colours of its own choice, one
-// of which is no colour where there are pixels more transparent than not. A picture of
-// no more colours keeps them; any other is dithered by Floyd's and Steinberg's error
-// diffusion.
+// paletted renders the picture in 256 colours of its own choice, one of which is
+// transparent when some pixels are more transparent than not. A picture with few enough
+// colours keeps them; any other is dithered by Floyd and Steinberg's error diffusion.
 func (p *picture) paletted(ctx context.Context) (*image.Paletted, error) {
-	t, err := p.tallied(ctx)
+	t, err := p.histogram(ctx)
 	if err != nil {
 		return nil, err
 	}
 	m := image.NewPaletted(image.Rect(0, 0, p.w, p.h), nil)
-	first := 0 // the index of the first colour
+	first := 0 // index of the first colour
 	if t.clear {
 		m.Palette, first = color.Palette{color.NRGBA{}}, 1
 	}
@@ -52,8 +51,8 @@ func (p *picture) paletted(ctx context.Context) (*image.Paletted, error) {
 		m.Palette = append(m.Palette, color.NRGBA{R: uint8(c[0]), G: uint8(c[1]), B: uint8(c[2]), A: 0xff})
 	}
 	row := make([]float32, 4*p.w)
-	// What is left over for the pixels of this row and of the next, times 16, with a pixel
-	// of margin at either end.
+	// The errors carried to the pixels of this row and of the next, times 16, with a margin
+	// of one pixel at each end.
 	here, below := make([]rgb, p.w+2), make([]rgb, p.w+2)
 	for y := range p.h {
 		if err := context.Cause(ctx); err != nil {
@@ -84,7 +83,7 @@ func (p *picture) paletted(ctx context.Context) (*image.Paletted, error) {
 	return m, nil
 }
 
-// quantized is a sample's colour, and whether it is more opaque than transparent.
+// quantized returns a sample's colour, and whether it is more opaque than transparent.
 func quantized(px []float32) (c rgb, opaque bool) {
 	for i := range c {
 		c[i] = int32(clamp(px[i])*0xff + 0.5)
@@ -92,7 +91,7 @@ func quantized(px []float32) (c rgb, opaque bool) {
 	return c, px[3] >= 0.5
 }
 
-// nearest is the index of the colour that differs the least from c.
+// nearest returns the index of the colour nearest to c.
 func (p *palette) nearest(c rgb) uint8 {
 	cell := cellOf(c)
 	if p.near[cell] == nil {
@@ -112,8 +111,8 @@ func (p *palette) nearest(c rgb) uint8 {
 	return best
 }
 
-// nearCell lists the colours that may be the nearest to something in the cell of c: those
-// that come as near to it as another is at its far end.
+// nearCell lists the colours that may be the nearest to a point in the cell of c: a
+// colour stays when its least distance to the cell is no more than another's greatest.
 func (p *palette) nearCell(c rgb) (near []uint8) {
 	const side = 1 << (8 - cellBits)
 	nearest := make([]int32, len(p.colours))
@@ -138,14 +137,14 @@ func (p *palette) nearCell(c rgb) (near []uint8) {
 	return near
 }
 
-// tally is what colours a picture has.
-type tally struct {
+// histogram counts the colours of a picture.
+type histogram struct {
 	clear    bool             // some pixels are more transparent than not
-	distinct map[rgb]struct{} // of the others; more than 256 are not counted on
+	distinct map[rgb]struct{} // the other colours; counting stops beyond 256
 	cells    []bin            // by cell
 }
 
-// bin is a number of pixels, and the sum of their colours.
+// bin is a number of pixels and the sum of their colours.
 type bin struct {
 	n   int64
 	sum [3]int64
@@ -153,8 +152,8 @@ type bin struct {
 
 func (b bin) mean(channel int) float64 { return float64(b.sum[channel]) / float64(b.n) }
 
-func (p *picture) tallied(ctx context.Context) (*tally, error) {
-	t := &tally{distinct: map[rgb]struct{}{}, cells: make([]bin, cells)}
+func (p *picture) histogram(ctx context.Context) (*histogram, error) {
+	t := &histogram{distinct: map[rgb]struct{}{}, cells: make([]bin, cells)}
 	row := make([]float32, 4*p.w)
 	last := rgb{-1}
 	for y := range p.h {
@@ -182,10 +181,10 @@ func (p *picture) tallied(ctx context.Context) (*tally, error) {
 	return t, nil
 }
 
-// choose returns at most so many colours that stand for all: the means of boxes, each
-// the half of one whose colours differed the most, cut in two at its mean (Heckbert's
-// median cut, with variances for extents).
-func (t *tally) choose(most int) []rgb {
+// choose returns at most that many colours to represent all: the means of boxes, each a
+// half of the box whose colours differed the most, cut at its mean (Heckbert's median
+// cut, with variances for extents).
+func (t *histogram) choose(most int) []rgb {
 	if len(t.distinct) <= most {
 		colours := make([]rgb, 0, len(t.distinct))
 		for c := range t.distinct {
@@ -219,12 +218,12 @@ func (t *tally) choose(most int) []rgb {
 	return colours
 }
 
-// box is some of the bins of a tally.
+// box holds some of the bins of a histogram.
 type box struct {
 	bins    []bin
 	all     bin
-	channel int     // in which they differ the most
-	spread  float64 // the sum of their squared differences from the mean in it
+	channel int     // the channel in which they differ the most
+	spread  float64 // the sum of squared differences from the mean in that channel
 }
 
 func newBox(bins []bin) box {
@@ -248,11 +247,11 @@ func newBox(bins []bin) box {
 	return b
 }
 
-// cut makes two of a box whose spread is not zero.
+// cut splits a box whose spread is not zero.
 func (b box) cut() (low, high box) {
 	slices.SortFunc(b.bins, func(x, y bin) int { return cmp.Compare(x.mean(b.channel), y.mean(b.channel)) })
 	mean := b.all.mean(b.channel)
 	at := slices.IndexFunc(b.bins, func(o bin) bool { return o.mean(b.channel) > mean })
-	at = min(max(at, 1), len(b.bins)-1) // whatever the rounding
+	at = min(max(at, 1), len(b.bins)-1) // rounding may have gone too far
 	return newBox(b.bins[:at]), newBox(b.bins[at:])
 }

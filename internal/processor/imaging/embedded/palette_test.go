@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// asGIF sends a picture through the pipeline as it is.
+// asGIF sends a picture through the processor, unchanged but for the format.
 func asGIF(t *testing.T, m image.Image) *image.Paletted {
 	t.Helper()
 	_, body, err := processortest.Run(t, builtin(imaging.Limits{}), imagingtest.PNG(t, m), `{"ops": [], "format": "gif"}`)
@@ -27,8 +27,8 @@ func asGIF(t *testing.T, m image.Image) *image.Paletted {
 	return out.(*image.Paletted)
 }
 
-// TestGIFOfAPhotograph holds the chosen colours to half of the differences that a fixed
-// palette makes, seen from afar, as dithering is made for, and from near by.
+// TestGIFOfAPhotograph requires the chosen colours to halve the differences of a fixed
+// palette, seen from afar, as dithering is meant to be seen, and close up.
 func TestGIFOfAPhotograph(t *testing.T) {
 	t.Parallel()
 	scene, err := png.Decode(bytes.NewReader(processortest.ReadFile(t, "../imagingtest/testdata/reference/scene.png")))
@@ -69,7 +69,7 @@ func TestGIFKeepsFewColours(t *testing.T) {
 	t.Parallel()
 	m := image.NewNRGBA(image.Rect(0, 0, 17, 16))
 	for y := range 16 {
-		for x := range 16 { // 256 colours that lie close together
+		for x := range 16 { // 256 colours close together
 			m.Set(x, y, color.NRGBA{R: uint8(100 + x), G: uint8(100 + y), B: 7, A: 0xff})
 		}
 		m.Set(16, y, color.NRGBA{R: 100, G: 100, B: 7, A: 0xff})

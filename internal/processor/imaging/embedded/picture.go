@@ -6,33 +6,33 @@ import (
 	"image/color"
 )
 
-// picture is what operations work on: pixels that lie somewhere, and how to look at
-// them. Crops, turns, flips and colours only change the look, so they cost nothing and
-// may be stacked; they are carried out when a row is read.
+// picture is what operations work on: pixels, and a view of them. Crops, turns, flips and
+// colours only change the view, so they cost nothing and can be stacked; reading a row
+// applies them.
 //
-// A sample is a float32 of 0..1 with sRGB's transfer curve, unless a profile is kept;
-// a pixel is red, green, blue and alpha, not premultiplied.
+// A sample is a float32 of 0..1 with sRGB's transfer curve, unless a profile is kept; a
+// pixel is red, green, blue and alpha, not premultiplied.
 type picture struct {
 	at     sampler
 	w, h   int
-	ox, oy int // where in the pixels the pixel (0, 0) of the picture lies
-	// One step to the right in the picture is (rx, ry) in the pixels, one step down
-	// (dx, dy). Each is a unit vector along an axis.
+	ox, oy int // position of the picture's pixel (0, 0) in the pixels
+	// One step to the right in the picture is (rx, ry) in the pixels, one step down is (dx,
+	// dy). Each is a unit vector along an axis.
 	rx, ry, dx, dy int
 	// tones change the colours of a row, first to last.
 	tones []func(row []float32)
 
-	// planes are what at looks at, where all of it is there.
+	// planes are the samples behind at, when at reads nothing else.
 	planes *planes
 
 	deep  bool // more than 8 bits a channel
-	gray  bool // red, green and blue are the same everywhere
+	gray  bool // red, green and blue are equal everywhere
 	alpha bool // some pixels may not be opaque
 	icc   []byte
 	exif  []byte
 }
 
-// sampler gives the pixel at (x, y), which is inside.
+// sampler returns the pixel at (x, y), which must be inside.
 type sampler func(x, y int, px *[4]float32)
 
 func newPicture(at sampler, w, h int) *picture {
@@ -53,7 +53,7 @@ func (p *picture) part(x, y int, dst []float32) {
 	}
 }
 
-// crop returns the part of the picture that r is, which lies inside.
+// crop returns the part of the picture inside r.
 func (p *picture) crop(r image.Rectangle) *picture {
 	q := *p
 	q.ox += r.Min.X*p.rx + r.Min.Y*p.dx
@@ -62,7 +62,7 @@ func (p *picture) crop(r image.Rectangle) *picture {
 	return &q
 }
 
-// mirror exchanges left and right.
+// mirror swaps left and right.
 func (p *picture) mirror() *picture {
 	q := *p
 	q.ox += (p.w - 1) * p.rx
@@ -71,7 +71,7 @@ func (p *picture) mirror() *picture {
 	return &q
 }
 
-// transpose exchanges rows and columns.
+// transpose swaps rows and columns.
 func (p *picture) transpose() *picture {
 	q := *p
 	q.w, q.h = p.h, p.w
@@ -79,7 +79,7 @@ func (p *picture) transpose() *picture {
 	return &q
 }
 
-// turn rotates clockwise by so many quarters.
+// turn rotates clockwise by a number of quarters.
 func (p *picture) turn(quarters int) *picture {
 	for range quarters {
 		p = p.transpose().mirror()
@@ -108,7 +108,7 @@ func (p *picture) upright(orientation int) *picture {
 	return p
 }
 
-// onCanvas returns the picture, which lies at frame, with transparent pixels around it.
+// onCanvas returns the picture, placed at frame, with transparent pixels around it.
 func (p *picture) onCanvas(frame, canvas image.Rectangle) *picture {
 	at := p.at
 	q := newPicture(func(x, y int, px *[4]float32) {
@@ -125,7 +125,8 @@ func (p *picture) onCanvas(frame, canvas image.Rectangle) *picture {
 // resamplePlanes returns the picture in another size. Its turns and tones are those of
 // the picture.
 func (p *picture) resamplePlanes(ctx context.Context, w, h int) (*picture, error) {
-	// The part of the planes that the picture looks at, and its new size as they lie.
+	// The part of the planes that the picture shows, and its new size in the planes'
+	// orientation.
 	x1, y1 := p.ox+(p.w-1)*p.rx+(p.h-1)*p.dx, p.oy+(p.w-1)*p.ry+(p.h-1)*p.dy
 	r := image.Rect(min(p.ox, x1), min(p.oy, y1), max(p.ox, x1)+1, max(p.oy, y1)+1)
 	across, down := w, h
@@ -138,7 +139,7 @@ func (p *picture) resamplePlanes(ctx context.Context, w, h int) (*picture, error
 	}
 	q := out.picture(p)
 	q.w, q.h, q.rx, q.ry, q.dx, q.dy, q.tones = w, h, p.rx, p.ry, p.dx, p.dy, p.tones
-	// The first pixel lies in the corner from which both steps lead inside.
+	// The first pixel is in the corner from which both steps lead inside.
 	if p.rx+p.dx < 0 {
 		q.ox = across - 1
 	}
@@ -160,7 +161,7 @@ const (
 	unit16 = float32(1) / 0xffff
 )
 
-// fromImage looks at a decoded image.
+// fromImage returns a view of a decoded image.
 func fromImage(m image.Image) *picture {
 	b := m.Bounds()
 	p := newPicture(nil, b.Dx(), b.Dy())
@@ -223,7 +224,7 @@ func fromImage(m image.Image) *picture {
 			p.gray = p.gray && n.R == n.G && n.G == n.B
 		}
 		p.at = func(x, y int, px *[4]float32) { *px = table[m.Pix[m.PixOffset(x, y)]] }
-	default: // CMYK, and whatever a decoder may yet come up with
+	default: // CMYK, and any type that a decoder may add
 		_, cmyk := m.(*image.CMYK)
 		p.alpha = !cmyk
 		p.at = func(x, y int, px *[4]float32) {
@@ -261,7 +262,7 @@ func newRaster(w, h int, deep bool) *raster {
 	return r
 }
 
-// put stores part of row y, from the pixel x on: straight samples of any value.
+// put stores part of row y, from the pixel x on, as straight samples of any value.
 func (r *raster) put(x, y int, part []float32) {
 	i := 4 * (r.w*y + x)
 	if r.deeps != nil {
@@ -280,7 +281,8 @@ func clamp(v float32) float32 {
 	return min(v, 1)
 }
 
-// picture looks at the raster as like was looked at in all but geometry and colours.
+// picture returns a view of the raster with all properties of like but geometry and
+// colours.
 func (r *raster) picture(like *picture) *picture {
 	p := newPicture(nil, r.w, r.h)
 	p.deep, p.gray, p.alpha, p.icc, p.exif = like.deep, like.gray, like.alpha, like.icc, like.exif

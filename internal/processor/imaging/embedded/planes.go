@@ -8,16 +8,17 @@ import (
 )
 
 // planes are the samples of an opaque picture of 8 bits a channel as its decoder left
-// them: gray, or red, green and blue, or luma and the two chromas. Each is resampled by
-// itself, so that colours are converted after a picture is made smaller, and those that
-// are stored in fewer samples cost less.
+// them: gray, or red, green and blue, or luma and two chromas. Each plane is resampled by
+// itself, so that a smaller picture needs fewer colour conversions, and subsampled planes
+// cost less.
 type planes struct {
 	parts []plane
-	// rgb makes colours of 0 to 255 of a sample of each part; nil where they are colours.
+	// rgb converts one sample of each plane to colours of 0 to 255; nil where the samples
+	// are colours.
 	rgb func(a, b, c float32) (r, g, bl float32)
 }
 
-// plane is one of them. The sample (x, y) is at pix[y*stride + x*step].
+// plane is one plane. The sample (x, y) is at pix[y*stride + x*step].
 type plane struct {
 	pix          []uint8
 	stride, step int
@@ -25,8 +26,8 @@ type plane struct {
 	across, down int // pixels of the picture that share a sample
 }
 
-// planesOf returns the planes of an image, which begins at the origin; nil where there
-// are none.
+// planesOf returns the planes of an image that begins at the origin; nil when it has
+// none.
 func planesOf(m image.Image) *planes {
 	interleaved := func(pix []uint8, stride int, r image.Rectangle) *planes {
 		p := &planes{}
@@ -68,7 +69,7 @@ func planesOf(m image.Image) *planes {
 	return nil
 }
 
-// subsampling is how many pixels across and down share a sample of chroma.
+// subsampling returns the number of pixels across and down that share a chroma sample.
 func subsampling(r image.YCbCrSubsampleRatio) (across, down int) {
 	switch r {
 	case image.YCbCrSubsampleRatio422:
@@ -85,7 +86,7 @@ func subsampling(r image.YCbCrSubsampleRatio) (across, down int) {
 	return 1, 1
 }
 
-// resample returns the part of the planes that lies in r, in another size.
+// resample returns the part of the planes inside r, in another size.
 func (p *planes) resample(ctx context.Context, r image.Rectangle, w, h int) (*raster, error) {
 	rows := make([]*planeRows, len(p.parts))
 	for i, part := range p.parts {
@@ -128,9 +129,9 @@ func byteOf(v float32) uint8 {
 	return uint8(min(v, 255) + 0.5)
 }
 
-// planeRows makes the rows of a resampled plane, from the top. Where the result is much
-// smaller, the mean of a few samples across and down stands for them, so that at least
-// two of these means make one sample of the result along each side: what libvips does.
+// planeRows makes the rows of a resampled plane, from the top. For a much smaller result
+// it first takes means of a few samples across and down, so that at least two means make
+// one sample of the result along each side, as libvips does.
 type planeRows struct {
 	part         plane
 	x0, y0       int // the sample where the first mean begins
@@ -141,11 +142,11 @@ type planeRows struct {
 	columns    columns
 	narrowed   []float32
 	unfinished [][]float32 // row y of the result is at y % len
-	source     int         // the row of means that comes next
-	top, begun int         // rows of the result: that comes next, and that are begun
+	source     int         // the next row of means
+	top, begun int         // rows of the result: the next one, and those begun
 }
 
-// rows prepares the rows of the part of the plane that belongs to r of the picture.
+// rows prepares the rows of the part of the plane that shows r of the picture.
 func (p plane) rows(r image.Rectangle, w, h int) *planeRows {
 	s := &planeRows{part: p}
 	var nx int
@@ -159,14 +160,14 @@ func (p plane) rows(r image.Rectangle, w, h int) *planeRows {
 	return s
 }
 
-// means lays out one side: of a plane of n samples, each for so many pixels, those from
-// the pixel at on become m.
+// means lays out one side of a plane of n samples, each for that many pixels: the ones
+// from the pixel at on become m.
 func means(n, pixels, at, extent, m int) (first, box, count int, k kernel) {
 	from, length := float64(at)/float64(pixels), float64(extent)/float64(pixels)
 	scale := length / float64(m)
 	first = int(from)
 	gap := 2.0
-	if pixels > 1 { // the eye sees less of a chroma
+	if pixels > 1 { // the eye resolves chroma less
 		gap = 1.5
 	}
 	box = max(1, int(scale/gap))
@@ -175,7 +176,7 @@ func means(n, pixels, at, extent, m int) (first, box, count int, k kernel) {
 	return first, box, count, lanczosOf(count, (from-float64(first))/float64(box), length/float64(box), m)
 }
 
-// next returns the next row. It is good until the call after.
+// next returns the next row, which is valid until the next call.
 func (s *planeRows) next(ctx context.Context) ([]float32, error) {
 	for s.down.windows[s.top].end() > s.source {
 		if s.source%64 == 0 {
@@ -200,7 +201,7 @@ func (s *planeRows) next(ctx context.Context) ([]float32, error) {
 	return s.unfinished[(s.top-1)%len(s.unfinished)], nil
 }
 
-// mean fills means with row y of them.
+// mean fills means with row y of the means.
 func (s *planeRows) mean(y int) {
 	p := &s.part
 	from := s.y0 + y*s.boxH
@@ -212,7 +213,7 @@ func (s *planeRows) mean(y int) {
 		}
 		return
 	}
-	n := min(len(s.means)*s.boxW, p.w-s.x0) // samples of a row that count
+	n := min(len(s.means)*s.boxW, p.w-s.x0) // samples of a row in use
 	s.columns.clear(n)
 	for r := from; r < to; r++ {
 		row := p.pix[r*p.stride+s.x0*p.step:]
@@ -292,7 +293,7 @@ func (c *columns) total() []uint32 {
 	return c.sums
 }
 
-// narrow makes a row of the result's width of the means.
+// narrow resamples the means to a row of the result's width.
 func (s *planeRows) narrow() {
 	for i, window := range s.across.windows {
 		weights := s.across.of(window)

@@ -9,9 +9,9 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// TestPlanesLieAsThePictureDoes makes pictures smaller that lie in their files in each of
-// the eight ways, and compares them with what comes of the upright picture.
-func TestPlanesLieAsThePictureDoes(t *testing.T) {
+// TestPlanesInEveryOrientation makes pictures smaller that are stored in each of the
+// eight orientations, and compares them with the result of the upright picture.
+func TestPlanesInEveryOrientation(t *testing.T) {
 	t.Parallel()
 	p := builtin(imaging.Limits{})
 	scene := imagingtest.JPEG(t, imagingtest.Picture(t, imagingtest.File(t, "reference", "scene.png")))
@@ -43,8 +43,7 @@ func TestPlanesLieAsThePictureDoes(t *testing.T) {
 	}
 }
 
-// TestJPEGHasSmoothColours decodes a JPEG at its own size: the chroma of two pixels is
-// interpolated.
+// TestJPEGHasSmoothColours decodes a JPEG at its own size, with interpolated chroma.
 func TestJPEGHasSmoothColours(t *testing.T) {
 	t.Parallel()
 	want := imagingtest.Picture(t, imagingtest.File(t, "reference", "scene.png"))

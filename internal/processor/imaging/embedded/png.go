@@ -17,8 +17,8 @@ import (
 	"claimcheck.example/internal/processor/input"
 )
 
-// decodePNG gives package image/png the chunks that make the picture, in their order, and
-// leaves out those that do not belong, which the format says to ignore.
+// decodePNG hands package image/png the chunks that make the picture, in order, without
+// those that the format says to ignore.
 func decodePNG(ctx context.Context, data []byte, info imageinfo.Info) (image.Image, error) {
 	f, err := parsePNG(data)
 	if err != nil {
@@ -33,7 +33,7 @@ func decodePNG(ctx context.Context, data []byte, info imageinfo.Info) (image.Ima
 	end := pngChunk(nil, "IEND", nil)
 	m, err := png.Decode(reader(ctx, f.header(), f.idat, end))
 	if _, ok := errors.AsType[png.FormatError](err); ok {
-		// More pixels than the picture has, or something behind them.
+		// More pixels than the picture has, or data after them.
 		r, w := io.Pipe()
 		go func() { w.CloseWithError(f.exactly(ctx, w)) }()
 		defer r.Close()
@@ -56,7 +56,7 @@ const pngSignature = "\x89PNG\r\n\x1a\n"
 
 func parsePNG(data []byte) (*pngFile, error) {
 	f := &pngFile{}
-	open := false // the last chunk was one of pixels
+	open := false // the last chunk was an IDAT
 	for b := data[len(pngSignature):]; len(b) >= 12; {
 		n := int64(binary.BigEndian.Uint32(b))
 		if n+12 > int64(len(b)) {
@@ -86,11 +86,11 @@ func parsePNG(data []byte) (*pngFile, error) {
 	return f, nil
 }
 
-// header is what comes before the pixels.
+// header returns the chunks before the pixels.
 func (f *pngFile) header() []byte {
 	b := pngChunk([]byte(pngSignature), "IHDR", f.ihdr)
 	depth, kind := f.ihdr[8], f.ihdr[9]
-	plte, trns := 0, 0 // bytes that belong there
+	plte, trns := 0, 0 // bytes allowed there
 	switch kind {
 	case 0:
 		trns = 2
@@ -112,7 +112,7 @@ func (f *pngFile) header() []byte {
 	return b
 }
 
-// exactly writes IDAT chunks of as many pixels as the picture has.
+// exactly writes IDAT chunks for exactly the picture's pixels.
 func (f *pngFile) exactly(ctx context.Context, w io.Writer) error {
 	z, err := zlib.NewReader(bufio.NewReader(input.NewReader(ctx, &idatReader{chunks: f.idat})))
 	if err != nil {
@@ -147,9 +147,9 @@ func (r *idatReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// zlibWriter writes IDAT chunks of a stream that is not compressed.
+// zlibWriter writes IDAT chunks from an uncompressed stream.
 func zlibWriter(w io.Writer) io.WriteCloser {
-	z, _ := zlib.NewWriterLevel(chunkWriter{w}, zlib.NoCompression) // a level that exists
+	z, _ := zlib.NewWriterLevel(chunkWriter{w}, zlib.NoCompression) // a valid level
 	return z
 }
 
@@ -163,7 +163,7 @@ func (c chunkWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// size is how many bytes the pixels and the filters of their rows take.
+// size returns the bytes of the pixels and of the filters of their rows.
 func (f *pngFile) size() (n int64) {
 	w, h := int64(binary.BigEndian.Uint32(f.ihdr)), int64(binary.BigEndian.Uint32(f.ihdr[4:]))
 	channels := map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[f.ihdr[9]]

@@ -8,20 +8,20 @@ import (
 	"claimcheck.example/internal/processor/imaging"
 )
 
-// profile is an ICC colour profile (ICC.1:2022) as far as a shaper and a matrix
-// describe it: what cameras, displays and editors embed. Profiles that consist of
-// look-up tables are known by their colour space only.
+// profile is an ICC colour profile (ICC.1:2022) to the extent that curves and a matrix
+// describe it: the kind that cameras, displays and editors embed. Of a profile made of
+// look-up tables only the colour space is known.
 type profile struct {
 	space  string // "RGB ", "GRAY", "CMYK", ...
 	curves [3][]float32
 	matrix [3][3]float64 // from the device's linear light to sRGB's
-	usable bool          // curves and matrix are there
+	usable bool          // curves and matrix are present
 }
 
-// curveSize is the number of samples that stand for a tone curve.
+// curveSize is the number of samples of a tone curve.
 const curveSize = 4096
 
-// parseProfile returns false when b is no profile.
+// parseProfile returns false when b is not a profile.
 func parseProfile(b []byte) (*profile, bool) {
 	if len(b) < 132 || string(b[36:40]) != "acsp" {
 		return nil, false
@@ -59,8 +59,8 @@ func parseProfile(b []byte) (*profile, bool) {
 	return p, true
 }
 
-// toSRGB takes the profile connection space's XYZ (D50) to sRGB's linear light: the
-// inverse of IEC 61966-2-1's primaries, adapted by Bradford's method.
+// toSRGB converts XYZ (D50) of the profile connection space to linear sRGB: the inverse
+// of IEC 61966-2-1's primaries, adapted by Bradford's method.
 var toSRGB = [3][3]float64{
 	{3.1338561, -1.6168667, -0.4906146},
 	{-0.9787684, 1.9161415, 0.0334540},
@@ -87,8 +87,8 @@ func parseXYZ(b []byte) (xyz [3]float64, ok bool) {
 	return [3]float64{fixed(b[8:]), fixed(b[12:]), fixed(b[16:])}, true
 }
 
-// parseCurve samples a tone curve, from the device's value to linear light; nil when
-// it is none.
+// parseCurve samples a tone curve, from the device's value to linear light; nil when it
+// is invalid.
 func parseCurve(b []byte) []float32 {
 	f := curveFunction(b)
 	if f == nil {
@@ -147,7 +147,7 @@ func curveFunction(b []byte) func(x float64) float64 {
 	return nil
 }
 
-// parametric is ICC.1:2022, table 68.
+// parametric evaluates the curves of ICC.1:2022, table 68.
 func parametric(kind uint16, v [7]float64) func(x float64) float64 {
 	g, a, b, c, d, e, f := v[0], v[1], v[2], v[3], v[4], v[5], v[6]
 	var low, high func(x float64) float64
@@ -175,14 +175,14 @@ func parametric(kind uint16, v [7]float64) func(x float64) float64 {
 	}
 }
 
-// curved is the curve's value at v, which is brought into 0..1.
+// curved returns the curve's value at v, clipped to 0..1.
 func curved(curve []float32, v float32) float32 {
 	v = clamp(v) * (curveSize - 1)
 	i := min(int(v), curveSize-2)
 	return curve[i] + (curve[i+1]-curve[i])*(v-float32(i))
 }
 
-// srgbCurve is sRGB's encoding of linear light, sampled over the light's square root,
+// srgbCurve is sRGB's encoding of linear light, sampled over the square root of light,
 // where it is nearly straight.
 var srgbCurve = sync.OnceValue(func() []float32 {
 	out := make([]float32, curveSize)
@@ -219,7 +219,7 @@ func (p *profile) tone(row []float32) {
 	}
 }
 
-// isSRGB reports whether a conversion would change nothing that can be seen.
+// isSRGB reports whether a conversion would change nothing visible.
 func (p *profile) isSRGB() bool {
 	const step, tolerance = 0.125, 0.5 / 255
 	for r := float32(0); r <= 1; r += step {
@@ -240,20 +240,20 @@ func (p *profile) isSRGB() bool {
 	return true
 }
 
-// managed returns the picture with its colours right: converted to sRGB, or, where
-// that cannot be done or is not wanted, with the profile that describes them. A profile
-// for other colours than those of the file that is planned is never kept.
+// managed returns the picture with correct colours: converted to sRGB, or, where that is
+// impossible or not wanted, with the profile that describes them. It never keeps a
+// profile that does not fit the colours of the planned file.
 func (p *picture) managed(icc []byte, plan imaging.Plan) *picture {
 	prof, ok := parseProfile(icc)
 	if !ok {
 		return p
 	}
 	colours := prof.space == "RGB "
-	// A WebP file is one of colours, and so is what has alpha.
+	// A WebP file is always colour, and so is a file with alpha.
 	fits := colours || !p.alpha && plan.Format != "webp"
 	switch {
 	case !colours && !(prof.space == "GRAY" && p.gray):
-		// A profile for other colours than these: CMYK's, which were made RGB.
+		// The profile is for other colours, such as those of a CMYK file that became RGB.
 		return p
 	case fits && (plan.Keep.ICC || !prof.usable):
 		q := *p

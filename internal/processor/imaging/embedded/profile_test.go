@@ -14,7 +14,7 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// profileFor makes an ICC profile of a colour space; that of gray has a gamma of 1.0.
+// profileFor makes an ICC profile of a colour space; a gray profile has a gamma of 1.0.
 func profileFor(space string) []byte {
 	b := make([]byte, 128)
 	copy(b[12:], "prtr"+space+"XYZ ")
@@ -45,7 +45,8 @@ func withProfile(t *testing.T, file, icc []byte) []byte {
 	return bytes.Join([][]byte{file[:header], imagingtest.PNGChunk(z.String()), file[header:]}, nil)
 }
 
-// grayAlpha is a PNG of 8 x 8 pixels, gray 0x40 and half transparent, each of two bytes.
+// grayAlpha returns a PNG of 8 x 8 pixels, gray 0x40 and half transparent, at two bytes a
+// sample.
 func grayAlpha(t *testing.T) []byte {
 	t.Helper()
 	var z bytes.Buffer
@@ -62,7 +63,8 @@ func grayAlpha(t *testing.T) []byte {
 	return slices.Concat([]byte("\x89PNG\r\n\x1a\n"), imagingtest.PNGChunk(header), imagingtest.PNGChunk("IDAT"+z.String()), imagingtest.PNGChunk("IEND"))
 }
 
-// TestProfilesOfOtherColours keeps no profile that is not for the colours of the result.
+// TestProfilesOfOtherColours keeps no profile that does not fit the colours of the
+// result.
 func TestProfilesOfOtherColours(t *testing.T) {
 	t.Parallel()
 	gray, veiled := image.NewGray(image.Rect(0, 0, 8, 8)), image.NewNRGBA(image.Rect(0, 0, 8, 8))
@@ -78,7 +80,7 @@ func TestProfilesOfOtherColours(t *testing.T) {
 		space        string
 		params, mark string
 		kept         bool
-		shade        uint8 // of the result, where a conversion is to be seen
+		shade        uint8 // of the result, where a conversion must show
 	}{
 		{"CMYK", processortest.ReadFile(t, "../imagingtest/testdata/reference/cmyk.jpg"), "CMYK", `{"keep": ["icc"]}`, "ICC_PROFILE", false, 0},
 		{"CMYK, not asked for", processortest.ReadFile(t, "../imagingtest/testdata/reference/cmyk.jpg"), "CMYK", ``, "ICC_PROFILE", false, 0},

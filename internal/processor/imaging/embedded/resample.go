@@ -8,33 +8,32 @@ import (
 	"claimcheck.example/internal/processor/imaging"
 )
 
-// kernel says, for every pixel along one axis of a result, which pixels of the source
-// it is made of. The weights of one pixel sum to one.
+// kernel says, for every pixel along one axis of a result, from which source pixels it is
+// made. The weights of one pixel sum to one.
 type kernel struct {
 	windows []window
 	weights []float32
 }
 
-// window is what one pixel is made of: so many pixels of the source, the first of them,
-// and where in the kernel's weights theirs begin.
+// window is the source of one pixel: the number of source pixels, the first of them, and
+// the place of their weights in the kernel.
 type window struct{ first, count, weights int32 }
 
-// end is the first pixel of the source that lies behind.
+// end returns the first source pixel after the window.
 func (w window) end() int { return int(w.first + w.count) }
 
 // of returns the weights of a window.
 func (k kernel) of(w window) []float32 { return k.weights[w.weights : w.weights+w.count] }
 
-// makeKernel weighs n source pixels for each of m results. Weight is a window function
-// of the distance, measured in source pixels, to where the result's centre falls; it is
-// zero from radius on. Where the size stays as it is, all pixels away from the edges
-// share their weights.
+// makeKernel weighs n source pixels for each of m results. Weight is a window function of
+// the distance, in source pixels, from the result's centre; it is zero from radius on.
+// When the size does not change, all pixels away from the edges share their weights.
 func makeKernel(n, m int, radius float64, weight func(distance float64) float64) kernel {
 	return makeKernelOf(n, 0, float64(n), m, radius, weight)
 }
 
-// makeKernelOf is makeKernel where the results are spread over the extent that begins at
-// from, in source pixels.
+// makeKernelOf is makeKernel for results spread over the extent that begins at from, in
+// source pixels.
 func makeKernelOf(n int, from, extent float64, m int, radius float64, weight func(distance float64) float64) kernel {
 	k := kernel{windows: make([]window, m)}
 	step := extent / float64(m)
@@ -77,7 +76,7 @@ func makeKernelOf(n int, from, extent float64, m int, radius float64, weight fun
 	return k
 }
 
-// overlap is how many windows the most looked-at pixel of the source lies in.
+// overlap returns the largest number of windows that share a source pixel.
 func (k kernel) overlap() int {
 	most, oldest := 0, 0
 	for i, w := range k.windows {
@@ -89,9 +88,9 @@ func (k kernel) overlap() int {
 	return most
 }
 
-// lanczos is the three-lobed Lanczos window, widened to the source's pixels where the
-// picture gets smaller, so that each of them counts: the default of libvips, and of
-// ImageMagick for reductions. Like theirs it works on sRGB's samples as they are.
+// lanczos is the three-lobed Lanczos window. For a smaller picture it is stretched over
+// the source's pixels, so that each counts: the default of libvips, and of ImageMagick
+// for reductions. Like theirs it works on sRGB samples as they are.
 func lanczos(n, m int) kernel {
 	if n == m { // the window is zero at all pixels but the middle one
 		return makeKernel(n, m, 0, func(float64) float64 { return 1 })
@@ -115,23 +114,23 @@ func lanczosOf(n int, from, extent float64, m int) kernel {
 	})
 }
 
-// gaussian blurs n pixels; beyond three standard deviations it sees nothing.
+// gaussian blurs n pixels, cut off at three standard deviations.
 func gaussian(n int, sigma float64) kernel {
 	return makeKernel(n, n, imaging.Reach(sigma), func(d float64) float64 {
 		return math.Exp(-d * d / (2 * sigma * sigma))
 	})
 }
 
-// stripPixels is how many pixels of a result are in the making at once, 16 bytes each.
+// stripPixels is the number of unfinished pixels of a result at once, at 16 bytes each.
 const stripPixels = 1 << 17
 
 // convolve applies one kernel along the rows and one along the columns, on samples
-// premultiplied by alpha. Finish, which may be nil and needs kernels that keep the
-// size, makes the final row, in its second argument, out of the original and the new
-// one, both premultiplied.
+// premultiplied by alpha. Finish may be nil and needs kernels that keep the size. It
+// computes the final row, in its second argument, from the original row and the new one,
+// both premultiplied.
 //
-// The result is made in strips from top to bottom, so narrow that their unfinished rows
-// are no more than stripPixels, be the kernel as high as it may.
+// The result is made in strips from top to bottom, narrow enough that their unfinished
+// rows stay within stripPixels, however high the kernel is.
 func convolve(ctx context.Context, p *picture, across, down kernel, finish func(original, row []float32)) (*picture, error) {
 	w, h := len(across.windows), len(down.windows)
 	out := newRaster(w, h, p.deep)
@@ -148,7 +147,7 @@ func convolve(ctx context.Context, p *picture, across, down kernel, finish func(
 		from, to := int(columns[0].first), columns[len(columns)-1].end()
 		source = slices.Grow(source[:0], 4*(to-from))[:4*(to-from)]
 		n := 4 * len(columns)
-		top, next := 0, 0 // the rows of the result in the making: from top on, before next
+		top, next := 0, 0 // the unfinished rows of the result: from top up to, but without, next
 		for y := range p.h {
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
@@ -178,14 +177,14 @@ func convolve(ctx context.Context, p *picture, across, down kernel, finish func(
 	return out.picture(p), nil
 }
 
-// add adds a weighted row to another of its length.
+// add adds a weighted row to another row.
 func add(sum, row []float32, weight float32) {
 	for i, v := range row[:len(sum)] {
 		sum[i] += weight * v
 	}
 }
 
-// narrow makes some columns of one row; src begins with the pixel from.
+// narrow computes some columns of one row; src begins with the pixel from.
 func narrow(dst, src []float32, from int, columns []window, k kernel) {
 	for i, column := range columns {
 		s := src[4*(int(column.first)-from):]

@@ -16,9 +16,9 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// TestThinPictures measures what is allocated for pictures of extreme shape, which are
-// small files of few pixels: no more than for a picture of any other shape, and a fixed
-// amount besides. It is not parallel, since it counts all that the process allocates.
+// TestThinPictures measures the allocations for pictures of extreme shape, which are
+// small files of few pixels: they may exceed those of other shapes by a fixed amount
+// only. It is not parallel, since it counts all allocations of the process.
 func TestThinPictures(t *testing.T) {
 	const most = 40_000 // pixels, of the image and of the result
 	tests := []struct {
@@ -44,14 +44,14 @@ func TestThinPictures(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%d x %d, %s: %v", tt.w, tt.h, tt.params, err)
 		}
-		const fixed, each = 12 << 20, 80 // bytes, of which the PNG decoder and encoder take half
+		const fixed, each = 12 << 20, 80 // bytes, half of them for the PNG decoder and encoder
 		if got := after.TotalAlloc - before.TotalAlloc; got > fixed+each*most {
 			t.Errorf("%d x %d, %s: %d MB are allocated", tt.w, tt.h, tt.params, got/1e6)
 		}
 	}
 }
 
-// TestThinPicturesEnd cancels while a picture of extreme shape is at work.
+// TestThinPicturesEnd cancels the work on a picture of extreme shape.
 func TestThinPicturesEnd(t *testing.T) {
 	t.Parallel()
 	for _, size := range []image.Point{{X: 1, Y: 900_000}, {X: 900_000, Y: 1}} {

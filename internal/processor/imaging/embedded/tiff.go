@@ -49,9 +49,9 @@ type tiffFile struct {
 	samples     int // a pixel
 	compression int
 	photometric int
-	// alpha is how the sample behind the colours is taken.
+	// alpha says how to read the sample after the colours.
 	alpha tiffAlpha
-	// Blocks are strips or tiles, of this size.
+	// Blocks are strips or tiles of this size.
 	blockW, blockH  int
 	offsets, counts []uint64
 	planar          bool
@@ -66,7 +66,7 @@ const (
 	premultiplied
 )
 
-// decodeTIFF decodes a page whose kind is known, and refuses any other by its name.
+// decodeTIFF decodes a page of a supported kind, and refuses any other by its name.
 func decodeTIFF(ctx context.Context, data []byte, info imageinfo.Info) (image.Image, error) {
 	f := &tiffFile{data: data}
 	if err := f.readTags(); err != nil {
@@ -140,7 +140,7 @@ func (f *tiffFile) readTags() error {
 	return nil
 }
 
-// mostNumbers is how many numbers of a tag are read; none of a tag that nothing asks for.
+// mostNumbers bounds the numbers that are read of a tag; none of an unused tag.
 func mostNumbers(tag uint16) uint64 {
 	switch tag {
 	case tagStripOffsets, tagStripCounts, tagTileOffsets, tagTileCounts:
@@ -154,7 +154,7 @@ func mostNumbers(tag uint16) uint64 {
 	return 0
 }
 
-// first is the first number of a tag, or what it is when the tag is missing.
+// first returns the first number of a tag, or a default when the tag is missing.
 func (f *tiffFile) first(tag uint16, missing int) int {
 	if v := f.tags[tag]; len(v) > 0 {
 		return int(min(v[0], math.MaxInt32))
@@ -162,7 +162,7 @@ func (f *tiffFile) first(tag uint16, missing int) int {
 	return missing
 }
 
-// settle works out how the pixels are stored.
+// settle determines how the pixels are stored.
 func (f *tiffFile) settle() error {
 	f.w, f.h = f.first(tagWidth, 0), f.first(tagHeight, 0)
 	f.bits, f.samples = f.first(tagBits, 1), f.first(tagSamples, 1)
@@ -185,7 +185,7 @@ func (f *tiffFile) settle() error {
 	if f.blockW <= 0 || f.blockH <= 0 || f.blockW > f.w+1<<10 || f.blockH > f.h+1<<10 {
 		return errTIFF
 	}
-	if f.counts == nil && f.compression == 1 { // of old writers
+	if f.counts == nil && f.compression == 1 { // as old writers do
 		for range f.offsets {
 			f.counts = append(f.counts, uint64(len(f.data)))
 		}
@@ -193,7 +193,7 @@ func (f *tiffFile) settle() error {
 	return nil
 }
 
-// known refuses what is not one of the kinds that decode knows.
+// known refuses a kind that decode does not support.
 func (f *tiffFile) known() error {
 	switch f.compression {
 	case 1, 5, 8, 32773, 32946:
@@ -263,7 +263,7 @@ func (f *tiffFile) known() error {
 		return unread("TIFF", "more samples than colours")
 	case extra == 1 && f.first(tagExtraSamples, 2) == 1:
 		f.alpha = premultiplied
-	case extra == 1: // often called unspecified, or not mentioned
+	case extra == 1: // often called unspecified, or absent
 		f.alpha = straightAlpha
 	}
 	return nil

@@ -51,7 +51,7 @@ func (f *tiffFile) decode(ctx context.Context) (image.Image, error) {
 	return out.image(f), nil
 }
 
-// unpack decompresses block i into dst, which it fills.
+// unpack decompresses block i and fills dst.
 func (f *tiffFile) unpack(ctx context.Context, i int, dst []byte) error {
 	at := f.offsets[i]
 	if at > uint64(len(f.data)) {
@@ -125,7 +125,7 @@ func unpackBits(dst, src []byte) error {
 	return nil
 }
 
-// unpredict adds to each sample the one before of its kind.
+// unpredict adds to each sample the previous one of its channel.
 func (f *tiffFile) unpredict(row []byte, samples int) {
 	if f.bits == 8 {
 		for i := samples; i < len(row); i++ {
@@ -138,7 +138,7 @@ func (f *tiffFile) unpredict(row []byte, samples int) {
 	}
 }
 
-// sample is number i of a row.
+// sample returns sample i of a row.
 func (f *tiffFile) sample(row []byte, i int) uint16 {
 	switch f.bits {
 	case 8:
@@ -150,8 +150,8 @@ func (f *tiffFile) sample(row []byte, i int) uint16 {
 	return uint16(row[at/8]>>(8-f.bits-at%8)) & (1<<f.bits - 1)
 }
 
-// tiffPixels is an image in the making: of one channel or, where there is colour or
-// transparency, four.
+// tiffPixels is an unfinished image: of one channel or, with colour or transparency,
+// four.
 type tiffPixels struct {
 	w        int
 	channels int
@@ -159,7 +159,7 @@ type tiffPixels struct {
 	gray     bool
 	colours  int // samples before alpha
 	invert   bool
-	factor   uint16 // brings a gray sample to 8 bits
+	factor   uint16 // scales a gray sample to 8 bits
 	pix      []byte
 }
 

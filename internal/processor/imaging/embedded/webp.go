@@ -28,8 +28,7 @@ func decodeWebP(ctx context.Context, data []byte, info imageinfo.Info) (image.Im
 	if err != nil {
 		return nil, err
 	}
-	// Chroma is shared by pixels in pairs, and places are even, so that images may be
-	// moved as a whole.
+	// Pairs of pixels share chroma, and places are even, so images can be moved as a whole.
 	switch m := m.(type) {
 	case *image.YCbCr:
 		m.Rect = m.Rect.Add(at)
@@ -43,14 +42,14 @@ func decodeWebP(ctx context.Context, data []byte, info imageinfo.Info) (image.Im
 	return m, nil
 }
 
-// errWebP is a frame that is larger than the picture.
+// errWebP means that a frame is larger than the picture.
 var errWebP = errors.New("malformed WebP")
 
-// studioImage is a lossy WebP's, whose samples are those of studio video (ITU-R
-// BT.601: black is 16, white 235), where package image takes all for JPEG's.
+// studioImage is the image of a lossy WebP, whose samples are studio video (ITU-R BT.601:
+// black is 16, white 235). Package image would take them for those of JPEG.
 type studioImage struct {
 	*image.NYCbCrA
-	opaque bool // there is no A
+	opaque bool // without A
 }
 
 func (m *studioImage) pixel(x, y int, px *[4]float32) {
@@ -63,19 +62,19 @@ func (m *studioImage) pixel(x, y int, px *[4]float32) {
 	*px = [4]float32{clamp(r * unit8), clamp(g * unit8), clamp(b * unit8), a}
 }
 
-// studioRGB makes colours of 0 to 255 of samples of studio video.
+// studioRGB converts samples of studio video to colours of 0 to 255.
 func studioRGB(y, cb, cr float32) (r, g, b float32) {
 	luma := (y - 16) * (255.0 / 219)
 	cb, cr = cb-128, cr-128
 	return luma + 1.596027*cr, luma - 0.391762*cb - 0.812968*cr, luma + 2.017232*cb
 }
 
-// soleFrame makes a file of the picture, or of the first frame of an animation, with
-// nothing in it but the pixels, under a header that says what is there: some writers
-// announce a transparency that is not. At is the frame's place on the canvas.
+// soleFrame returns a file with only the pixels of the picture, or of the first frame of
+// an animation, under a correct header: some writers announce transparency that does not
+// exist. At is the frame's place on the canvas.
 func soleFrame(data []byte) (file []byte, at image.Point) {
 	le24 := func(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
-	var size []byte // width and height less one, as VP8X has them
+	var size []byte // width and height less one, as in VP8X
 	chunks := data[12:]
 	for kind, body := range metadata.WebPChunks(chunks) {
 		if kind == "VP8X" && len(body) >= 10 {
@@ -107,7 +106,7 @@ func soleFrame(data []byte) (file []byte, at image.Point) {
 				add("VP8X", append([]byte{0x10, 0, 0, 0}, size...))
 				add("ALPH", alpha)
 			}
-		case "VP8L": // it knows its own transparency
+		case "VP8L": // it states its own transparency
 		default:
 			continue
 		}
@@ -118,9 +117,9 @@ func soleFrame(data []byte) (file []byte, at image.Point) {
 	return file, at
 }
 
-// encodeWebP writes a lossless file, with a profile unless icc is nil. The file is
-// made in memory: its header states its length, and the encoder below does not notice
-// when a write fails.
+// encodeWebP writes a lossless file, with a profile unless icc is nil. It builds the file
+// in memory: the header states its length, and the encoder below does not notice a failed
+// write.
 func encodeWebP(w io.Writer, m image.Image, icc []byte) error {
 	var b bytes.Buffer
 	if err := nativewebp.Encode(&b, m, nil); err != nil {
@@ -128,7 +127,7 @@ func encodeWebP(w io.Writer, m image.Image, icc []byte) error {
 	}
 	file := b.Bytes()
 	if icc != nil {
-		opaque := m.(interface{ Opaque() bool }).Opaque() // as all of image's kinds can tell
+		opaque := m.(interface{ Opaque() bool }).Opaque() // every type of package image has the method
 		file = metadata.WebPWithProfile(file, icc, m.Bounds().Dx(), m.Bounds().Dy(), !opaque)
 	}
 	_, err := w.Write(file)

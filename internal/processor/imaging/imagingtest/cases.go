@@ -39,8 +39,8 @@ func Picture(t testing.TB, data []byte) image.Image {
 	return m
 }
 
-// Difference is the mean difference of two pictures of one size, in the channel that
-// differs the most, of 255, each put on black.
+// Difference returns the mean difference of two pictures of one size on a black ground,
+// from 0 to 255, in the channel that differs the most.
 func Difference(t testing.TB, got, want image.Image) float64 {
 	t.Helper()
 	if got.Bounds().Size() != want.Bounds().Size() {
@@ -64,9 +64,9 @@ func Difference(t testing.TB, got, want image.Image) float64 {
 	return max(sums[0], sums[1], sums[2]) / float64(size.X*size.Y)
 }
 
-// Cases sends the files that people really have through an engine. Each comes out right,
-// or, where refused has its name, is refused by a sentence that has those words and names
-// the engine that reads it.
+// Cases sends files as people have them through an engine. Each comes out right, or,
+// where refused has its name, is refused with a sentence that contains those words and
+// names the engine that reads it.
 func Cases(t *testing.T, engine imaging.Engine, refused map[string]string) {
 	files, err := testdata.ReadDir("testdata/cases")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// PNG is the picture as a PNG file.
+// PNG encodes the picture as PNG.
 func PNG(t testing.TB, m image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -19,7 +19,7 @@ func PNG(t testing.TB, m image.Image) []byte {
 	return b.Bytes()
 }
 
-// JPEG is the picture as a JPEG file of the usual quality.
+// JPEG encodes the picture as JPEG of the usual quality.
 func JPEG(t testing.TB, m image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer

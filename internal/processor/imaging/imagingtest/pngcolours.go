@@ -14,7 +14,7 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// PNGChunk frames a kind and its data.
+// PNGChunk frames a chunk's kind and data.
 func PNGChunk(content string) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(content)-4))
 	b = append(b, content...)
@@ -29,9 +29,8 @@ func numbers(kind string, values ...uint32) string {
 	return string(b)
 }
 
-// pngColours looks at the chunks that say what the samples of a PNG mean, and
-// at which of them counts. The shades of Display P3 are those of the CSS colour module's
-// conversion.
+// pngColours checks the chunks that define the colours of a PNG, and their precedence.
+// The values of Display P3 are by the conversion of the CSS colour module.
 func pngColours(t *testing.T, engine newEngine) {
 	t.Parallel()
 	m := image.NewNRGBA(image.Rect(0, 0, 4, 4))

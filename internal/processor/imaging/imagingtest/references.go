@@ -34,7 +34,7 @@ func lab(r, g, b float64) [3]float64 {
 }
 
 // Distance returns the mean and the 99th percentile of the colour difference of two
-// pictures of one size, each put on gray where it is transparent.
+// pictures of one size, on a gray ground where they are transparent.
 func Distance(t *testing.T, a, b image.Image) (mean, most float64) {
 	t.Helper()
 	if a.Bounds().Size() != b.Bounds().Size() {
@@ -90,8 +90,8 @@ func references(t *testing.T, engine newEngine) {
 	}
 }
 
-// Reference holds what a processor makes of a file to the picture that another program
-// makes of it, by the colour difference: 2.3 is just noticeable.
+// Reference compares a processor's result for a file with the picture that another
+// program makes of it, by the colour difference: 2.3 is just noticeable.
 func Reference(t *testing.T, p job.Processor, input, params, want string, mean, most float64) {
 	t.Helper()
 	_, body, err := processortest.Run(t, p, File(t, "reference", input), params)

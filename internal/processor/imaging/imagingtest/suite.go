@@ -15,11 +15,11 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// newEngine makes the processor of an engine with these limits.
+// newEngine returns the processor of an engine with these limits.
 type newEngine func(limits imaging.Limits) *imaging.Processor
 
-// Suite holds an engine to what all engines have in common: operations, sizes, orientation,
-// colours, metadata, limits. New makes one.
+// Suite tests an engine for what all engines have in common: operations, sizes,
+// orientation, colours, metadata, limits. New makes one.
 func Suite(t *testing.T, new func(limits imaging.Limits) imaging.Engine) {
 	engine := func(limits imaging.Limits) *imaging.Processor {
 		return imaging.New(new(limits), imaging.Any(), limits)
@@ -69,7 +69,7 @@ func sizes(t *testing.T, engine newEngine) {
 	}
 }
 
-// Corners is a picture of four colours, 32 x 16, whose corners tell how it lies.
+// Corners is a picture of four colours, 32 x 16, whose corners show its orientation.
 func Corners() image.Image {
 	m := image.NewRGBA(image.Rect(0, 0, 32, 16))
 	for y := range 16 {
@@ -111,7 +111,7 @@ func orientation(t *testing.T, engine newEngine) {
 				t.Errorf("orientation %d, corner %d: got %#x, want %#x", o, i, got, want)
 			}
 		}
-		// Kept, its EXIF block says so.
+		// When EXIF is kept, it says upright.
 		if info, err := imageinfo.ReadInfo(bytes.NewReader(body), int64(len(body)), 0); err != nil || info.Orientation != 1 {
 			t.Errorf("orientation %d: the result says %d, %v", o, info.Orientation, err)
 		}
@@ -137,7 +137,7 @@ func profiles(t *testing.T, engine newEngine) {
 		if _, got, err := image.Decode(bytes.NewReader(body)); err != nil || got != format || !bytes.Contains(body, []byte(mark)) {
 			t.Errorf("%s: got %s, %v, with profile: %t", format, got, err, bytes.Contains(body, []byte(mark)))
 		}
-		// Sent through again, the kept profile is found and converted.
+		// A second pass finds the kept profile and converts it.
 		_, again, err := processortest.Run(t, engine(imaging.Limits{}), body, `{"format": "png"}`)
 		if err != nil {
 			t.Fatal(err)
@@ -152,7 +152,7 @@ func profiles(t *testing.T, engine newEngine) {
 		}
 		limit := 1.0
 		if format == "jpeg" {
-			limit = 3 // JPEG's own losses
+			limit = 3 // losses of JPEG
 		}
 		if mean, most := Distance(t, got, want); mean > limit {
 			t.Errorf("%s: difference %.3f, 99th percentile %.3f", format, mean, most)
@@ -197,8 +197,8 @@ func limits(t *testing.T, engine newEngine) {
 	}
 }
 
-// exif keeps the EXIF of a file that lies on its side, with a thumbnail, and of one whose
-// orientation is a LONG.
+// exif keeps the EXIF of a file that is stored sideways, with a thumbnail, and of one
+// whose orientation is a LONG.
 func exif(t *testing.T, engine newEngine) {
 	t.Parallel()
 	for _, name := range []string{"24-orientation-long-le.jpg", "27-exif-thumbnail.jpg"} {

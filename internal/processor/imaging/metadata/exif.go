@@ -2,9 +2,9 @@ package metadata
 
 import "slices"
 
-// UprightEXIF returns a copy that says that the picture is upright, which an engine has
-// made it, and that has no thumbnail: the one of the file shows what the picture was
-// before the operations, what they cut off included.
+// UprightEXIF returns a copy with the orientation set to upright, which the picture is by
+// now, and without the thumbnail: it still shows the picture as it was, including parts
+// that were cut off.
 func UprightEXIF(exif []byte) []byte {
 	exif = slices.Clone(exif)
 	entries, next := tiffDirectory(exif, 0)
@@ -14,9 +14,9 @@ func UprightEXIF(exif []byte) []byte {
 			continue
 		}
 		switch value := exif[e.at+8 : e.at+12]; e.kind {
-		case 4, 9: // a long, of some phones
+		case 4, 9: // a LONG, from some telephones
 			e.order.PutUint32(value, 1)
-		case 1, 6: // a byte
+		case 1, 6: // a BYTE
 			value[0] = 1
 		default:
 			e.order.PutUint16(value, 1)
@@ -28,8 +28,8 @@ func UprightEXIF(exif []byte) []byte {
 	return withoutThumbnail(exif, entries[0], next)
 }
 
-// withoutThumbnail blanks the second directory, which the offset at next leads to, and
-// the picture that it describes. Where they end the block they are cut off.
+// withoutThumbnail blanks the second directory, to which the offset at next points, and
+// its picture. It cuts the block off where they are its end.
 func withoutThumbnail(exif []byte, like tiffEntry, next int) []byte {
 	dir := int(like.order.Uint32(exif[next:]))
 	clear(exif[next : next+4])

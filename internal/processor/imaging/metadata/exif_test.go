@@ -9,8 +9,8 @@ import (
 	"claimcheck.example/internal/processor/imaging/metadata"
 )
 
-// exif is a block of one directory with an orientation of that type, and of a second with
-// a thumbnail, in a byte order.
+// exif returns a block with two directories in a byte order: one with an orientation of
+// that type, one with a thumbnail.
 func exif(order binary.AppendByteOrder, kind uint16, value []byte) []byte {
 	b := []byte("MM\x00*")
 	if order == binary.AppendByteOrder(binary.LittleEndian) {
@@ -61,7 +61,7 @@ func TestUprightEXIF(t *testing.T) {
 	}
 }
 
-// FuzzUprightEXIF holds that nothing panics and nothing grows.
+// FuzzUprightEXIF checks that nothing panics and nothing grows.
 func FuzzUprightEXIF(f *testing.F) {
 	f.Add(exif(binary.BigEndian, 4, []byte{0, 0, 0, 6}))
 	f.Add(exif(binary.LittleEndian, 3, []byte{6, 0, 0, 0}))

@@ -25,8 +25,8 @@ func boxes(b []byte) func(yield func(kind string, body []byte) bool) {
 	}
 }
 
-// child is the content of the first box of a kind, nil without one. Skip is what lies in
-// front of it: 4 in a box with a version and flags.
+// child returns the content of the first box of a kind, nil without one. Skip is the
+// length of the fields before it: 4 in a box with a version and flags.
 func child(b []byte, kind string, skip int) []byte {
 	for k, body := range boxes(b) {
 		if k == kind && len(body) >= skip {
@@ -36,10 +36,10 @@ func child(b []byte, kind string, skip int) []byte {
 	return nil
 }
 
-// HEIFWithoutReferences takes from a HEIF file, in its own memory, the references that
-// libheif before 1.19 refuses and that no picture needs: from EXIF and XMP to pictures,
-// and from one auxiliary picture to several. Photographs with a gain map for screens of
-// high dynamic range have both.
+// HEIFWithoutReferences removes from a HEIF file, in place, the references that libheif
+// before 1.19 refuses and that no picture needs: from EXIF and XMP to pictures, and from
+// one auxiliary picture to several. Photographs with a gain map for high dynamic range
+// have both.
 func HEIFWithoutReferences(file []byte) {
 	iref := child(child(file, "meta", 4), "iref", 0)
 	if len(iref) < 4 {
@@ -63,8 +63,8 @@ func HEIFWithoutReferences(file []byte) {
 	}
 }
 
-// heifMetadata finds the colours of the primary picture: a profile, or one that is made of
-// the code points that a file gives in its place.
+// heifMetadata finds the colours of the primary picture: its profile, or one made from
+// the code points that the file has instead.
 func heifMetadata(file []byte) (m Metadata) {
 	icc, nclx := heifColour(file)
 	if icc != nil || nclx == nil {
@@ -74,20 +74,20 @@ func heifMetadata(file []byte) (m Metadata) {
 	curve, ok := transfers[nclx[1]]
 	const bt709 = 1
 	if !known || !ok || nclx[0] == bt709 && nclx[1] != 8 && nclx[1] != 4 && nclx[1] != 5 {
-		return Metadata{} // sRGB, or what every viewer shows as sRGB
+		return Metadata{} // sRGB, or shown as sRGB by every viewer
 	}
 	return Metadata{ICC: makeProfile(false, p, curve)}
 }
 
-// hdrHEIF reports whether the code points of the primary picture are those of PQ or HLG. A
-// profile beside them does not change that.
+// hdrHEIF reports whether the code points of the primary picture mean PQ or HLG, also
+// when there is a profile.
 func hdrHEIF(file []byte) bool {
 	_, nclx := heifColour(file)
 	return nclx != nil && (nclx[1] == 16 || nclx[1] == 18)
 }
 
-// heifColour is what the primary picture of a HEIF file, or the first of its tiles, says of
-// its colours: a profile, and the code points of H.273 for primaries and transfer.
+// heifColour returns the colour information of the primary picture of a HEIF file, or of
+// its first tile: a profile, and the code points of H.273 for primaries and transfer.
 func heifColour(file []byte) (icc, nclx []byte) {
 	meta := child(file, "meta", 4)
 	pitm := child(meta, "pitm", 0)
@@ -99,7 +99,7 @@ func heifColour(file []byte) (icc, nclx []byte) {
 		primary = uint32(binary.BigEndian.Uint16(pitm[4:]))
 	}
 	iprp := child(meta, "iprp", 0)
-	var properties [][]byte // with their kinds in front
+	var properties [][]byte // each with its kind in front
 	for kind, body := range boxes(child(iprp, "ipco", 0)) {
 		if properties = append(properties, nil); kind == "colr" && len(body) >= 4 {
 			properties[len(properties)-1] = body
@@ -133,10 +133,10 @@ func heifColour(file []byte) (icc, nclx []byte) {
 	return icc, nclx
 }
 
-// codePoint reads one of 16 bits; those beyond 8 are reserved.
+// codePoint reads a code point of 16 bits; values beyond 8 bits are reserved.
 func codePoint(b []byte) byte { return byte(min(binary.BigEndian.Uint16(b), 0xff)) }
 
-// firstTile is the first item that a picture is derived from, or the picture itself.
+// firstTile returns the first item that a picture is derived from, or the picture itself.
 func firstTile(meta []byte, picture uint32) uint32 {
 	iref := child(meta, "iref", 0)
 	if len(iref) < 4 {
@@ -157,7 +157,7 @@ func firstTile(meta []byte, picture uint32) uint32 {
 	return picture
 }
 
-// associated lists the properties of an item by an ipma box, from 1 on.
+// associated lists the properties of an item by an ipma box, counted from 1.
 func associated(ipma []byte, item uint32) (indices []int) {
 	if len(ipma) < 8 {
 		return nil

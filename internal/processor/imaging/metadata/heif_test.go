@@ -10,7 +10,8 @@ import (
 	"claimcheck.example/internal/processor/imaging/metadata"
 )
 
-// TestHEIFWithoutReferences takes from a file what libheif 1.15 refuses, and nothing else.
+// TestHEIFWithoutReferences removes from a file what libheif 1.15 refuses, and nothing
+// else.
 func TestHEIFWithoutReferences(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{"gain-map.heic": "auxl cdsc", "telephone.heic": "cdsc", "flat.avif": ""} {
@@ -33,7 +34,7 @@ func TestHEIFWithoutReferences(t *testing.T) {
 	}
 }
 
-// FuzzHEIF reads what is no HEIF file, or hardly one.
+// FuzzHEIF reads damaged HEIF files.
 func FuzzHEIF(f *testing.F) {
 	for _, file := range []string{"gain-map.heic", "sequence.heic", "flat.avif"} {
 		data := imagingtest.File(f, "heif", file)

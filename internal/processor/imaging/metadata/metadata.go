@@ -1,5 +1,5 @@
-// Package metadata reads what a picture's file has beside the pixels, and writes it into
-// the files that encoders make: what any engine needs that was asked to keep it.
+// Package metadata reads the metadata of picture files and writes it into the files that
+// encoders make. Every engine needs it when a job asks to keep metadata.
 package metadata
 
 import (
@@ -13,17 +13,17 @@ import (
 	"claimcheck.example/internal/imageinfo"
 )
 
-// Metadata is what may be kept of a file beside its pixels.
+// Metadata is the part of a file beside its pixels that a job can keep.
 type Metadata struct {
 	ICC  []byte // the colour profile
-	EXIF []byte // a TIFF structure, without any format's prefix
+	EXIF []byte // a TIFF structure, without the prefix of any format
 }
 
 // maxProfile bounds a colour profile in bytes; larger ones are ignored.
 const maxProfile = 4 << 20
 
-// Read finds the metadata of a file whose structure package imageinfo has seen to
-// be sound. What is damaged or missing is nil.
+// Read finds the metadata of a file whose structure package imageinfo has checked.
+// Damaged or missing parts are nil.
 func Read(contentType string, data []byte) Metadata {
 	switch contentType {
 	case imageinfo.JPEG:
@@ -46,7 +46,7 @@ const (
 )
 
 func jpegMetadata(data []byte) (m Metadata) {
-	parts := map[byte][]byte{} // of the profile, by number
+	parts := map[byte][]byte{} // parts of the profile, by number
 	total := byte(0)
 	for b := data[2:]; len(b) >= 4; {
 		if b[0] != 0xff || b[1] == 0xff {
@@ -151,7 +151,7 @@ func tiffMetadata(data []byte) (m Metadata) {
 	return m
 }
 
-// JPEGSegments is the metadata as JPEG's application segments.
+// JPEGSegments returns the metadata as JPEG application segments.
 func (m Metadata) JPEGSegments() (b []byte) {
 	segment := func(code byte, prefix string, body []byte) {
 		b = append(b, 0xff, code)
@@ -171,7 +171,7 @@ func (m Metadata) JPEGSegments() (b []byte) {
 	return b
 }
 
-// PNGChunks is the metadata as PNG's chunks.
+// PNGChunks returns the metadata as PNG chunks.
 func (m Metadata) PNGChunks() (b []byte) {
 	chunk := func(kind string, body []byte) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
@@ -182,7 +182,7 @@ func (m Metadata) PNGChunks() (b []byte) {
 	if m.ICC != nil {
 		z := bytes.NewBufferString("icc\x00\x00")
 		w := zlib.NewWriter(z)
-		w.Write(m.ICC) // a buffer takes everything
+		w.Write(m.ICC) // a buffer accepts everything
 		w.Close()
 		chunk("iCCP", z.Bytes())
 	}
@@ -192,7 +192,7 @@ func (m Metadata) PNGChunks() (b []byte) {
 	return b
 }
 
-// Inserter writes a blob after the first so many bytes.
+// Inserter writes a blob after a number of bytes.
 type Inserter struct {
 	W    io.Writer
 	Left int // bytes before the blob
@@ -220,7 +220,7 @@ func (i *Inserter) Write(p []byte) (n int, err error) {
 	return n + m, err
 }
 
-// WebPWithProfile makes a simple lossless WebP file an extended one with a profile.
+// WebPWithProfile turns a simple lossless WebP file into an extended one with a profile.
 func WebPWithProfile(file, icc []byte, width, height int, alpha bool) []byte {
 	flags := byte(0x20)
 	if alpha {
@@ -240,8 +240,8 @@ func WebPWithProfile(file, icc []byte, width, height int, alpha bool) []byte {
 	return b
 }
 
-// WebPWithoutMetadata removes EXIF and XMP from a WebP file, in its own memory: libvips 8.14
-// writes EXIF that it was asked to leave out.
+// WebPWithoutMetadata removes EXIF and XMP from a WebP file, in place: libvips 8.14
+// writes EXIF even when asked to leave it out.
 func WebPWithoutMetadata(file []byte) []byte {
 	if len(file) < 12 {
 		return file

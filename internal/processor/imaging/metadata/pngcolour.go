@@ -8,9 +8,8 @@ import (
 	"claimcheck.example/internal/imageinfo"
 )
 
-// pngColour is what the chunks of a PNG file say of its colours (ISO/IEC 15948, PNG
-// third edition). It makes a profile of what is no profile, so that engines know one way
-// to say it.
+// pngColour collects the colour chunks of a PNG file (ISO/IEC 15948, PNG third edition).
+// It turns other forms into a profile, so that engines need to know only profiles.
 type pngColour struct {
 	gray bool
 	cicp []byte
@@ -18,7 +17,7 @@ type pngColour struct {
 	srgb bool
 	gama uint32
 	chrm []byte
-	// closed: the pixels have begun, and chunks on colour count no more.
+	// closed: the pixels have begun; later colour chunks do not count.
 	closed bool
 }
 
@@ -28,7 +27,7 @@ func (c *pngColour) note(kind string, body []byte) {
 	case "cICP":
 		c.cicp = body
 	case "iCCP":
-		// A name, its end, the method (zero), the compressed profile.
+		// A name and its terminator, the method (zero), the compressed profile.
 		if i := bytes.IndexByte(body, 0); i >= 0 && i+2 <= len(body) {
 			c.icc = inflate(body[i+2:])
 		}
@@ -43,8 +42,8 @@ func (c *pngColour) note(kind string, body []byte) {
 	}
 }
 
-// profile is the profile that counts: by cICP, then iCCP, sRGB, and gAMA with cHRM. It is
-// nil for sRGB.
+// profile returns the profile in force: by cICP, then iCCP, sRGB, and gAMA with cHRM. It
+// is nil for sRGB.
 func (c *pngColour) profile() []byte {
 	if len(c.cicp) == 4 {
 		p, known := primaries[c.cicp[0]]
@@ -72,7 +71,7 @@ func (c *pngColour) profile() []byte {
 			p = xy
 		}
 	}
-	// Nearly every file that states a gamma of 1/2.2 is one of sRGB.
+	// Nearly every file with a gamma of 1/2.2 is sRGB.
 	usual := c.gama == 0 || c.gama > 45000 && c.gama < 46000
 	switch {
 	case usual && !own:
@@ -83,8 +82,8 @@ func (c *pngColour) profile() []byte {
 	return makeProfile(c.gray, p, []float64{100000 / float64(c.gama)})
 }
 
-// HighDynamicRange reports whether a PNG file says by cICP, or a HEIF file by nclx, that its
-// samples are those of PQ or HLG (ITU-R BT.2100), for which there is no profile.
+// HighDynamicRange reports whether a PNG file states by cICP, or a HEIF file by nclx,
+// that its samples are PQ or HLG (ITU-R BT.2100), for which there is no profile.
 func HighDynamicRange(contentType string, file []byte) bool {
 	switch contentType {
 	case imageinfo.HEIC, imageinfo.HEIF, imageinfo.AVIF:
@@ -182,10 +181,10 @@ func makeProfile(gray bool, xy [8]float64, curve []float64) []byte {
 	return b
 }
 
-// d50 is the white of the profile connection space.
+// d50 is the white point of the profile connection space.
 var d50 = [3]float64{0.9642, 1, 0.8249}
 
-// colorants are the columns of the matrix from linear light to XYZ, adapted to D50 by
+// colorants returns the columns of the matrix from linear light to XYZ, adapted to D50 by
 // Bradford's method.
 func colorants(xy [8]float64) [3][3]float64 {
 	xyz := func(i int) [3]float64 {

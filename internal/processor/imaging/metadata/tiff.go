@@ -8,10 +8,10 @@ type tiffEntry struct {
 	tag   uint16
 	kind  uint16
 	big   bool // of a BigTIFF
-	at    int  // of its 12 or 20 bytes
+	at    int  // offset of its 12 or 20 bytes
 }
 
-// bytes are what an entry of bytes holds; nil when it reaches beyond the file.
+// bytes returns the content of an entry of bytes; nil when it reaches beyond the file.
 func (e tiffEntry) bytes(data []byte) []byte {
 	at, n := uint64(e.order.Uint32(data[e.at+8:])), uint64(e.order.Uint32(data[e.at+4:]))
 	if e.big {
@@ -23,14 +23,14 @@ func (e tiffEntry) bytes(data []byte) []byte {
 	return data[at : at+n]
 }
 
-// tiffEntries are those of the first directory.
+// tiffEntries returns the entries of the first directory.
 func tiffEntries(b []byte) []tiffEntry {
 	entries, _ := tiffDirectory(b, 0)
 	return entries
 }
 
-// tiffDirectory returns the entries of a directory, the first at zero, and where the
-// offset of the next one is; zero when there is none.
+// tiffDirectory returns the entries of a directory, the first one at zero, and the place
+// of the offset of the next one; zero when there is none.
 func tiffDirectory(b []byte, dir uint64) (entries []tiffEntry, next int) {
 	if len(b) < 16 {
 		return nil, 0
@@ -74,7 +74,7 @@ func tiffDirectory(b []byte, dir uint64) (entries []tiffEntry, next int) {
 	return entries, at
 }
 
-// short is the value of an entry of one SHORT, which is in the entry itself.
+// short returns the value of an entry of one SHORT, which is stored in the entry itself.
 func (e tiffEntry) short(data []byte) uint16 {
 	if e.big {
 		return e.order.Uint16(data[e.at+12:])
@@ -82,8 +82,8 @@ func (e tiffEntry) short(data []byte) uint16 {
 	return e.order.Uint16(data[e.at+8:])
 }
 
-// PlainYCbCr reports whether a TIFF file has luma and colour differences that are not
-// compressed as JPEG, which libvips takes for red, green and blue.
+// PlainYCbCr reports whether a TIFF file stores luma and colour differences without JPEG
+// compression, which libvips mistakes for red, green and blue.
 func PlainYCbCr(tiff []byte) bool {
 	const compression, photometric, oldJPEG, jpeg, ycbcr = 259, 262, 6, 7, 6
 	colour, how := uint16(0), uint16(1)

@@ -22,29 +22,29 @@ import (
 type Options struct {
 	// Path is the program, cmd/imaging.
 	Path string
-	// Processes is how many there are at most, and so how many jobs at once; default one
-	// for each processor.
+	// Processes bounds the number of processes, and thus of jobs at once; default one for
+	// each processor.
 	Processes int
-	// Limits bound what a job may take and give.
+	// Limits bound the input and output of a job.
 	Limits imaging.Limits
 	// Timeout bounds a job; default 5 minutes.
 	Timeout time.Duration
 	// MaxMemory bounds the memory of each process, in bytes; default 4 GiB.
 	MaxMemory int64
-	// Logger gets what only the operator needs to know; none by default.
+	// Logger receives what only the operator needs to know; none by default.
 	Logger *slog.Logger
 }
 
-// Engine is a pool of processes that have libvips. Each carries out one job at a time and
-// is kept for the next, up to maxJobs of them. One that fails in any other way than by
-// saying so is ended, with everything that it had in hand.
+// Engine is a pool of processes with libvips. Each runs one job at a time and stays for
+// the next, for up to maxJobs jobs. A process that fails in any other way than by a
+// failure frame is killed, with the job it had.
 type Engine struct {
 	opts  Options
 	hello Hello
-	took  time.Duration // of the first start
-	slots chan struct{} // one for each process that is at work
+	took  time.Duration // duration of the first start
+	slots chan struct{} // one for each busy process
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	idle   []*process
 	all    map[*process]bool
 	closed bool
@@ -53,19 +53,19 @@ type Engine struct {
 var _ imaging.Engine = (*Engine)(nil)
 
 const (
-	// maxJobs is how many jobs a process carries out before another takes its place, so
-	// that what a library leaks, or a picture leaves behind, does not stay for ever.
+	// maxJobs is the number of jobs after which a process is replaced, so that leaks of a
+	// library, or traces of a picture, do not stay for ever.
 	maxJobs = 100
-	// maxResident is the memory with which a process between two jobs is let go, in bytes.
+	// maxResident is the memory above which an idle process is ended, in bytes.
 	maxResident = 192 << 20
 	// startTime bounds the start of a process.
 	startTime = 30 * time.Second
 )
 
-// ErrNotFound is the error of Find when there is no such program.
+// ErrNotFound is Find's error when the program does not exist.
 var ErrNotFound = errors.New("there is no program imaging, neither beside this one nor in PATH")
 
-// Find returns the path of the program: beside self, the program that runs, else in PATH.
+// Find returns the path of the program: beside self, the running program, else in PATH.
 func Find(self string) (string, error) {
 	const name = "imaging"
 	if self != "" {
@@ -118,13 +118,13 @@ func (e *Engine) Describe() imaging.Description {
 	}
 }
 
-// Walls says what a process is locked in by, and what this kernel cannot do.
+// Walls returns the restrictions in force on a process, and those that this kernel lacks.
 func (e *Engine) Walls() (holds, missing []string) { return e.hello.Walls, e.hello.NoWalls }
 
-// StartTime is how long the first process took to be ready.
+// StartTime returns how long the first process took until it was ready.
 func (e *Engine) StartTime() time.Duration { return e.took }
 
-// start starts a process that has the time of ctx to be ready.
+// start starts a process, which must be ready before ctx ends.
 func (e *Engine) start(ctx context.Context) (*process, error) {
 	p, err := startProcess(ctx, e.opts)
 	if err != nil {
@@ -140,7 +140,7 @@ func (e *Engine) start(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-// acquire waits until one more job may run, and returns a process for it.
+// acquire waits until another job may run, and returns a process for it.
 func (e *Engine) acquire(ctx context.Context) (*process, error) {
 	select {
 	case e.slots <- struct{}{}:
@@ -169,8 +169,8 @@ func (e *Engine) acquire(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-// release takes back a process whose job is over; one that is not fit for another is
-// ended.
+// release takes back the process of a finished job. It ends a process that is not fit for
+// another job.
 func (e *Engine) release(p *process, fit bool) {
 	defer func() { <-e.slots }()
 	p.jobs++
@@ -194,7 +194,7 @@ func (e *Engine) drop(p *process) {
 	delete(e.all, p)
 }
 
-// Close ends all processes, at work or not, and waits for their end.
+// Close ends all processes, busy or not, and waits until they have ended.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	e.closed = true
@@ -216,7 +216,7 @@ func (e *Engine) Process(ctx context.Context, t job.Task, _ imaging.Plan) (_ *jo
 	r := &run{engine: e, ctx: ctx, cancel: cancel, task: t, left: e.opts.Limits.MaxOutputBytes}
 	defer func() {
 		if err != nil {
-			_ = r.Close() // the error at hand is the one to tell
+			_ = r.Close() // err is the error to report
 		}
 	}()
 	if r.process, err = e.acquire(ctx); err != nil {

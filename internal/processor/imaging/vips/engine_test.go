@@ -22,7 +22,7 @@ import (
 	"claimcheck.example/internal/test/leftover"
 )
 
-// stranger is a program that speaks the protocol and misbehaves as it is asked to.
+// stranger builds a program that speaks the protocol and misbehaves on request.
 var stranger string
 
 func TestMain(m *testing.M) {
@@ -85,8 +85,8 @@ func echo(t *testing.T, e *vips.Engine) {
 	}
 }
 
-// TestMisbehaviourCostsOneJob holds that whatever an engine does, its job fails with a
-// sentence, and the next one has an engine that works.
+// TestMisbehaviourCostsOneJob checks that whatever an engine does, its job fails with a
+// sentence, and the next job gets a working engine.
 func TestMisbehaviourCostsOneJob(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -196,7 +196,7 @@ func TestContextEndsAJob(t *testing.T) {
 	e := open(t, vips.Options{Processes: 1})
 	cause := errors.New("canceled by its owner")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	// The image's last byte has been asked for when the job is canceled.
+	// The job is canceled once the engine has asked for the image's last byte.
 	image := io.MultiReader(strings.NewReader("some"), onRead(func() { cancel(cause) }))
 	if _, err := ask(ctx, e, "hang", image); !errors.Is(err, cause) {
 		t.Errorf("got %v, want %v", err, cause)

@@ -21,7 +21,7 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// heif returns the pictures as one file of libheif's own encoder.
+// heif encodes the pictures into one file with libheif's own encoder.
 func heif(t *testing.T, name string, args []string, pictures ...image.Image) []byte {
 	t.Helper()
 	encoder, dir := program.Need(t, "heif-enc"), t.TempDir()
@@ -98,8 +98,8 @@ func TestHEIF(t *testing.T) {
 	}
 }
 
-// TestHEIFOfTelephones reads files of many boxes: tiles, turned by irot and not by EXIF, a
-// thumbnail, gain maps, a sequence.
+// TestHEIFOfTelephones reads files of many boxes: tiles, rotation by irot instead of
+// EXIF, a thumbnail, gain maps, a sequence.
 func TestHEIFOfTelephones(t *testing.T) {
 	t.Parallel()
 	p, _ := libvips(t, vips.Options{})
@@ -139,8 +139,9 @@ func TestHEIFOfTelephones(t *testing.T) {
 	}
 }
 
-// TestHEIFColoursByCodePoints converts what has code points of H.273 in the place of a
-// profile. The shade of Display P3 is that of the CSS colour module's conversion.
+// TestHEIFColoursByCodePoints converts colours that are given by code points of H.273
+// instead of a profile. The value of Display P3 is by the conversion of the CSS colour
+// module.
 func TestHEIFColoursByCodePoints(t *testing.T) {
 	t.Parallel()
 	p, _ := libvips(t, vips.Options{})
@@ -183,8 +184,8 @@ func TestHEIFColoursByCodePoints(t *testing.T) {
 	}
 }
 
-// TestHEIFIsUprightByItsOwnWord turns a HEIC by irot, which counts, and not by EXIF.
-func TestHEIFIsUprightByItsOwnWord(t *testing.T) {
+// TestHEIFIsUprightByIrot turns a HEIC by irot, which counts, and not by EXIF.
+func TestHEIFIsUprightByIrot(t *testing.T) {
 	t.Parallel()
 	p, _ := libvips(t, vips.Options{})
 	data := heif(t, "a.heic", []string{"-q", "95"}, scene(320, 200))
@@ -205,7 +206,7 @@ func TestHEIFIsUprightByItsOwnWord(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The scene is dark in its upper left corner alone.
+		// Only the upper left corner of the scene is dark.
 		b := m.Bounds()
 		corners := [4]image.Point{{2, 2}, {2, b.Dy() - 3}, {b.Dx() - 3, b.Dy() - 3}, {b.Dx() - 3, 2}} // anticlockwise
 		for i, at := range corners {
@@ -217,8 +218,8 @@ func TestHEIFIsUprightByItsOwnWord(t *testing.T) {
 	}
 }
 
-// withRotation returns a HEIC of one picture with a property that turns it, as ISO/IEC
-// 23008-12 has it.
+// withRotation returns a HEIC of one picture with a property that rotates it (ISO/IEC
+// 23008-12).
 func withRotation(t *testing.T, data []byte, quarters byte) []byte {
 	t.Helper()
 	data = slices.Clone(data)
@@ -235,7 +236,7 @@ func withRotation(t *testing.T, data []byte, quarters byte) []byte {
 	}
 	at, _ := find("pitm")
 	primary := binary.BigEndian.Uint16(data[at+4:])
-	// The property, behind all others.
+	// The property comes after all others.
 	var properties byte
 	from, end := find("ipco")
 	for i := from; i < end; i += int(binary.BigEndian.Uint32(data[i:])) {
@@ -244,7 +245,7 @@ func withRotation(t *testing.T, data []byte, quarters byte) []byte {
 	irot := append([]byte{0, 0, 0, 9}, "irot"...)
 	data = slices.Insert(data, end, append(irot, quarters)...)
 	grow("ipco", 9)
-	// Which the primary picture has.
+	// The primary picture refers to it.
 	at, _ = find("ipma")
 	entries := int(binary.BigEndian.Uint32(data[at+4:]))
 	for i := at + 8; entries > 0; entries-- {
@@ -259,7 +260,7 @@ func withRotation(t *testing.T, data []byte, quarters byte) []byte {
 	grow("ipma", 1)
 	grow("iprp", 10)
 	grow("meta", 10)
-	// The pixels lie further back.
+	// The pixels move back by its length.
 	at, _ = find("iloc")
 	version := int(data[at])
 	if version > 1 || data[at+4] != 0x44 || data[at+5] != 0x40 {
@@ -267,7 +268,7 @@ func withRotation(t *testing.T, data []byte, quarters byte) []byte {
 	}
 	items := int(binary.BigEndian.Uint16(data[at+6:]))
 	for i := at + 8; items > 0; items-- {
-		base := i + 4 + 2*version // behind the item, version 1's method, and the file
+		base := i + 4 + 2*version // after the item, version 1's method, and the file
 		if version == 0 || binary.BigEndian.Uint16(data[i+2:]) == 0 {
 			binary.BigEndian.PutUint32(data[base:], binary.BigEndian.Uint32(data[base:])+10)
 		}

@@ -34,7 +34,7 @@ func libvips(t *testing.T, opts vips.Options) (*imaging.Processor, *vips.Engine)
 	return imaging.New(e, e.Describe().Capabilities, opts.Limits), e
 }
 
-// scene is a picture of which each corner has a colour of its own.
+// scene is a picture with a different colour in each corner.
 func scene(w, h int) *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
@@ -45,7 +45,7 @@ func scene(w, h int) *image.NRGBA {
 	return m
 }
 
-// TestSuite holds libvips to what all engines have in common.
+// TestSuite runs the suite of all engines against libvips.
 func TestSuite(t *testing.T) {
 	t.Parallel()
 	path := vipstest.Build(t)
@@ -54,7 +54,7 @@ func TestSuite(t *testing.T) {
 	})
 }
 
-// TestCases sends the files that people really have through libvips: it reads all of them.
+// TestCases sends files as people have them through libvips: it reads all of them.
 func TestCases(t *testing.T) {
 	t.Parallel()
 	_, e := libvips(t, vips.Options{})
@@ -133,7 +133,7 @@ func TestAnimations(t *testing.T) {
 				t.Errorf("%s: frame %d is of %d, %d", name, i, r>>8, b>>8)
 			}
 		}
-		// Without the word it is the first frame.
+		// Without "animated" the result is the first frame.
 		_, still, err := processortest.Run(t, p, data, `{"format": "gif", "ops": []}`)
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +179,7 @@ func TestWallsHold(t *testing.T) {
 	}
 }
 
-// child is the number of the engine's only process.
+// child returns the number of the engine's only process.
 func child(t *testing.T, e *vips.Engine) string {
 	t.Helper()
 	pids := vips.Pids(e)
@@ -189,7 +189,7 @@ func child(t *testing.T, e *vips.Engine) string {
 	return strconv.Itoa(pids[0])
 }
 
-// TestKilledEngineCostsOneJob kills a process that has half of a picture.
+// TestKilledEngineCostsOneJob kills a process in the middle of a picture.
 func TestKilledEngineCostsOneJob(t *testing.T) {
 	t.Parallel()
 	p, e := libvips(t, vips.Options{Processes: 1})
@@ -235,7 +235,7 @@ func oriented(data []byte, orientation byte) []byte {
 }
 
 // TestTurnsAndPartsAgreeWithTheEmbeddedEngine applies operations to a picture in each of
-// the eight orientations, with libvips and in Go.
+// the eight orientations, with libvips and with the engine in Go.
 func TestTurnsAndPartsAgreeWithTheEmbeddedEngine(t *testing.T) {
 	t.Parallel()
 	p, _ := libvips(t, vips.Options{})

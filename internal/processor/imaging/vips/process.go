@@ -17,7 +17,7 @@ import (
 	"claimcheck.example/internal/processor/command/sandbox"
 )
 
-// process is one that has libvips.
+// process is one process of the engine.
 type process struct {
 	hello  Hello
 	cmd    *exec.Cmd
@@ -25,27 +25,27 @@ type process struct {
 	out    *os.File // its standard output
 	reader *bufio.Reader
 	stderr sandbox.Tail
-	memory int64 // bytes, that it may have
-	jobs   int   // that it has carried out
+	memory int64 // bytes that it may use
+	jobs   int   // jobs so far
 
 	end    sync.Once
-	ending chan struct{} // closed when it is to be ended
+	ending chan struct{} // closed to end the process
 	exited chan struct{}
-	status error // how it has ended, to be read when exited is closed
-	excess error // of more than its limits; likewise
+	status error // how it ended; valid once exited is closed
+	excess error // it exceeded a limit; likewise
 }
 
-// lookTime is how often the watch looks at what a process has taken.
+// lookTime is the time between two checks of what a process uses.
 const lookTime = 100 * time.Millisecond
 
-// reserved is the address space that Go sets aside and does not use, in bytes.
+// reserved is the address space that Go reserves without using it, in bytes.
 const reserved = 2 << 30
 
-// environment is all that a process sees of it. One arena of the C library's is enough for
-// one job, and gives back what the next does not need.
+// environment is the whole environment of a process. One arena of the C library is enough
+// for one job, and returns memory that the next job does not need.
 var environment = []string{"MALLOC_ARENA_MAX=1", "GOMAXPROCS=1", "GOGC=50"}
 
-// startProcess starts one, and returns it when it has locked itself in.
+// startProcess starts a process and returns it once it has confined itself.
 func startProcess(ctx context.Context, opts Options) (*process, error) {
 	p := &process{
 		ending: make(chan struct{}),
@@ -67,7 +67,7 @@ func startProcess(ctx context.Context, opts Options) (*process, error) {
 	err = sandbox.Start(p.cmd, sandbox.Limits{
 		Memory: uint64(opts.MaxMemory) + reserved,
 		CPU:    maxJobs * (uint64(opts.Timeout/time.Second) + 1) * uint64(runtime.NumCPU()),
-		// It writes no file.
+		// It writes no files.
 	})
 	stdout.Close()
 	if err != nil {
@@ -89,7 +89,7 @@ func startProcess(ctx context.Context, opts Options) (*process, error) {
 	return p, nil
 }
 
-// greet reads what the process says of itself.
+// greet reads the process's hello.
 func (p *process) greet() error {
 	kind, payload, err := ReadFrame(p.reader)
 	switch {
@@ -107,8 +107,8 @@ func (p *process) greet() error {
 	return nil
 }
 
-// watch waits for the process's end, and brings it about when it is asked to or the
-// process has taken too much.
+// watch waits until the process has ended. It kills the process on request, or when it
+// has exceeded a limit.
 func (p *process) watch() {
 	defer close(p.exited)
 	pid := p.cmd.Process.Pid
@@ -139,7 +139,7 @@ func (p *process) watch() {
 	sandbox.ReapGroup(pid)
 }
 
-// alive reports whether the process has not ended.
+// alive reports whether the process still runs.
 func (p *process) alive() bool {
 	select {
 	case <-p.exited:
@@ -149,7 +149,7 @@ func (p *process) alive() bool {
 	}
 }
 
-// kill ends the process and waits for its end.
+// kill kills the process and waits until it has ended.
 func (p *process) kill() {
 	p.end.Do(func() { close(p.ending) })
 	<-p.exited
@@ -157,7 +157,7 @@ func (p *process) kill() {
 	p.out.Close()
 }
 
-// resident is the process's memory in bytes; zero when it has ended.
+// resident returns the process's memory in bytes; zero when it has ended.
 func (p *process) resident() int64 {
 	statm, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/statm")
 	fields := bytes.Fields(statm)

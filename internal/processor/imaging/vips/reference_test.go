@@ -5,7 +5,7 @@ import (
 	"claimcheck.example/internal/processor/imaging/embedded"
 )
 
-// embeddedProcessor is the one to compare with.
+// embeddedProcessor is the processor to compare with.
 func embeddedProcessor() *imaging.Processor {
 	return imaging.New(embedded.New(imaging.Limits{}), embedded.New(imaging.Limits{}).Describe().Capabilities, imaging.Limits{})
 }

@@ -14,27 +14,27 @@ import (
 	"claimcheck.example/internal/processor/input"
 )
 
-// run is one job in a process, and the body of its result. What the process says is a
-// stranger's word: it may have been taken over by a picture.
+// run is one job in an engine process, and the body of its result. It trusts nothing that
+// the process sends: a picture may have taken the process over.
 type run struct {
 	engine  *Engine
 	ctx     context.Context // ends with the job, or when the time is up
 	cancel  context.CancelFunc
 	task    job.Task
 	process *process
-	stop    func() bool // that ends the process when ctx ends
+	stop    func() bool // cancels the hook that kills the process when ctx ends
 	input   *input.Reader
-	quit    chan struct{} // closed when the process wants no more of the image
-	fed     chan error    // how sending the image ended
+	quit    chan struct{} // closed when the process needs no more of the image
+	fed     chan error    // the result of sending the image
 
-	frame int   // bytes left of the frame at hand
-	left  int64 // bytes of the result that may still come
-	err   error // that Read ends with
-	fit   bool  // the process may have another job
+	frame int   // bytes left of the current frame
+	left  int64 // bytes of the result still allowed
+	err   error // the error at the end of Read
+	fit   bool  // the process can run another job
 	once  sync.Once
 }
 
-// errTime is the cause of a job's end when its time is up.
+// errTime is the cause of a context whose time is up.
 var errTime = errors.New("time is up")
 
 // begin sends the job and returns when the result begins.
@@ -58,7 +58,7 @@ func (r *run) begin() (o Outcome, err error) {
 	return o, nil
 }
 
-// feed sends the job and its image, or as much of it as the process wants.
+// feed sends the job and its image, or as much of it as the process needs.
 func (r *run) feed(request Request) error {
 	p := r.process
 	if err := WriteMessage(p.in, FrameJob, request); err != nil {
@@ -80,14 +80,15 @@ func (r *run) feed(request Request) error {
 		switch {
 		case err == io.EOF:
 			return WriteFrame(p.in, FrameEnd, nil)
-		case err != nil: // it can never be told what follows
+		case err != nil: // the stream is broken in the middle of a frame
 			p.kill()
 			return err
 		}
 	}
 }
 
-// next returns the next frame that is no news of progress. A failure is its error.
+// next returns the next frame that is not progress. For a failure frame it returns the
+// failure as an error.
 func (r *run) next() (kind byte, payload []byte, err error) {
 	for {
 		kind, n, err := ReadHeader(r.process.reader)
@@ -120,7 +121,7 @@ func (r *run) next() (kind byte, payload []byte, err error) {
 	}
 }
 
-// failed takes a failure that the process has told of. It reads on to the image's end.
+// failed handles a failure that the process reports. It reads on to the end of the image.
 func (r *run) failed(f Failure) error {
 	close(r.quit)
 	if err := <-r.fed; err != nil || r.input.Err() != nil {
@@ -137,7 +138,7 @@ func (r *run) failed(f Failure) error {
 	return job.Wrap(f.Kind, errors.New(sentence(f.Detail)), message)
 }
 
-// sentence is a text of the process's that can be shown.
+// sentence returns a text of the process that is safe to show.
 func sentence(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -149,8 +150,8 @@ func sentence(text string) string {
 	return strings.TrimSpace(string(line[:min(len(line), 500)]))
 }
 
-// broken ends a process that has ended by itself or does not do what it should, and says
-// why; err is what was noticed of it.
+// broken kills a process that died or broke the protocol, and returns an error that says
+// why; err is the symptom.
 func (r *run) broken(err error) error {
 	p := r.process
 	p.kill()
@@ -173,7 +174,8 @@ func (r *run) broken(err error) error {
 	return job.Wrap(job.Unknown, p.detail(fmt.Errorf("vips engine: %w (%s)", err, how)), fmt.Sprintf("the image engine ended while it worked on the image (%s)", how))
 }
 
-// Read reads the result. Its end comes when the process has said that it is whole.
+// Read reads the result. It returns io.EOF when the process has said that the result is
+// complete.
 func (r *run) Read(b []byte) (n int, err error) {
 	if r.err != nil {
 		return 0, r.err
@@ -209,7 +211,7 @@ func (r *run) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// Close gives the process back, if it has come to the end of the job, or ends it.
+// Close returns the process to the pool when the job is complete, and kills it otherwise.
 func (r *run) Close() error {
 	r.once.Do(func() {
 		defer r.cancel()

@@ -10,7 +10,7 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// colourTIFF is a TIFF of 8 x 8 pixels of three samples in one strip, not compressed.
+// colourTIFF is an uncompressed TIFF of 8 x 8 pixels with three samples in one strip.
 func colourTIFF(bits, photometric uint16) []byte {
 	const entries, strip = 9, 8 + 2 + 9*12 + 4 + 6
 	le := binary.LittleEndian
@@ -37,7 +37,8 @@ func colourTIFF(bits, photometric uint16) []byte {
 	return append(b, make([]byte, size)...)
 }
 
-// TestTIFFsThatLibvipsGetsWrong refuses sound files by name, whose pictures would be wrong.
+// TestTIFFsThatLibvipsGetsWrong refuses valid files, by the name of their kind, that
+// libvips decodes wrongly.
 func TestTIFFsThatLibvipsGetsWrong(t *testing.T) {
 	t.Parallel()
 	p, _ := libvips(t, vips.Options{})

@@ -8,10 +8,10 @@ import (
 
 var _ imaging.Weigher = (*Engine)(nil)
 
-// reading is what decoding takes of a pixel of the image, and writing what encoding takes of
-// one of the result, both in units of eight bytes, as measured with libvips 8.14. Where a
-// decoder hands out rows, hardly anything is held but what progressive JPEG and interlaced
-// PNG hold, and nothing here knows which it is.
+// reading is the memory that decoding needs for a pixel of the image, and writing the
+// memory that encoding needs for one of the result, both in units of eight bytes, as
+// measured with libvips 8.14. A decoder that streams rows holds little; progressive JPEG
+// and interlaced PNG hold everything, and a header does not tell which it is.
 var (
 	reading = map[string]float64{imageinfo.JPEG: 0.5, imageinfo.PNG: 0.6, imageinfo.TIFF: 0.5, imageinfo.WebP: 1, imageinfo.GIF: 1, imageinfo.BMP: 1}
 	writing = map[string]float64{"webp": 3, "avif": 3, "jxl": 12}
@@ -19,8 +19,8 @@ var (
 
 const (
 	otherReading = 1.1 // HEIC, AVIF, JPEG XL
-	otherWriting = 0.5 // formats that are written row by row, of a picture that may have been turned
-	frames       = 2   // of an animation, all of which are held
+	otherWriting = 0.5 // formats written row by row, of a picture that may have been turned
+	frames       = 2   // of an animation, all of which stay in memory
 )
 
 // Weigh implements imaging.Weigher.
@@ -33,7 +33,7 @@ func (e *Engine) Weigh(input job.Media, plan imaging.Plan) int64 {
 	if !ok {
 		write = otherWriting
 	}
-	// Which way up it is turns out later.
+	// The orientation is not known yet.
 	pixels := func(w, h int) float64 {
 		w, h = plan.Size(w, h)
 		return float64(w) * float64(h)

@@ -19,12 +19,12 @@ func TestWeigh(t *testing.T) {
 		pixels              int64
 		least, most         int64
 	}{
-		// Seven telephones' photographs go side by side where four did.
+		// Seven photographs of telephones fit at once where four did before.
 		{imageinfo.JPEG, ``, 4000, 3000, 0, 6_000_000, 7_000_000},
 		{imageinfo.JPEG, `{"ops": []}`, 4000, 3000, 0, 12_000_000, 12_000_000},
 		{imageinfo.HEIC, ``, 4000, 3000, 0, 13_000_000, 14_000_000},
 		{imageinfo.JPEG, `{"format": "jxl"}`, 4000, 3000, 0, 14_000_000, 16_000_000},
-		{imageinfo.JPEG, `{"ops": [{"resize": {"width": 100}}]}`, 4000, 100, 0, 200_000, 400_000}, // if it lies on its side
+		{imageinfo.JPEG, `{"ops": [{"resize": {"width": 100}}]}`, 4000, 100, 0, 200_000, 400_000}, // if it is stored sideways
 		{imageinfo.GIF, `{"animated": true}`, 100, 100, 1_000_000, 2_000_000, 2_100_000},
 	}
 	for _, tt := range tests {

@@ -1,4 +1,4 @@
-// Package vips is the engine that has libvips, in processes of its own.
+// Package vips is the engine based on libvips, which runs in processes of its own.
 package vips
 
 import (
@@ -12,14 +12,15 @@ import (
 	"claimcheck.example/internal/processor/imaging"
 )
 
-// Between a worker and an engine go frames: a byte that says what kind it is, four bytes
-// of length, big endian, and that many bytes.
+// A worker and an engine exchange frames: one byte for the kind, four bytes of length,
+// big endian, and the payload.
 //
-//	engine ▶ worker   hello                                  once, when it has locked itself in
+//	engine ▶ worker   hello                                  once, after it has confined itself
 //	worker ▶ engine   job, data..., end                      the image in parts of any size
 //	engine ▶ worker   progress..., result, data..., done     or failure, at any time
 //
-// An engine that has failed a job reads on to that job's end, and takes the next one.
+// An engine that has failed a job reads on to the job's end, and is ready for the next
+// one.
 const (
 	FrameHello    = 'H' // Hello
 	FrameJob      = 'J' // Request
@@ -34,17 +35,19 @@ const (
 // MaxFrame bounds the length of a frame.
 const MaxFrame = 1 << 20
 
-// Protocol is the number of what is written here. A worker takes no engine of another.
+// Protocol is the version of this protocol. A worker refuses an engine of another
+// version.
 const Protocol = 1
 
-// Hello is what an engine says of itself.
+// Hello introduces an engine.
 type Hello struct {
 	Protocol int      `json:"protocol"`
 	Version  string   `json:"version"` // of the program
 	Libvips  string   `json:"libvips"`
 	Reads    []string `json:"reads"`  // media types
 	Writes   []string `json:"writes"` // formats, as params name them
-	// Walls are what the engine is locked in by, and NoWalls what this kernel could not do.
+	// Walls lists the restrictions in force on the engine, and NoWalls those that this
+	// kernel does not have.
 	Walls   []string `json:"walls"`
 	NoWalls []string `json:"no_walls,omitempty"`
 }
@@ -56,20 +59,20 @@ type Request struct {
 	Limits    imaging.Limits  `json:"limits"`
 }
 
-// Progress is how far a job is.
+// Progress reports how far a job is.
 type Progress struct {
 	Fraction float64 `json:"fraction"`
 	Note     string  `json:"note,omitempty"`
 }
 
-// Outcome is what the data that follow are.
+// Outcome describes the data that follow.
 type Outcome struct {
 	ContentType string `json:"content_type"`
 	Width       int    `json:"width"`
 	Height      int    `json:"height"`
 }
 
-// Failure is why there is no result, or no more of it.
+// Failure says why there is no result, or no more of it.
 type Failure struct {
 	Kind    job.Kind `json:"kind"`
 	Message string   `json:"message"` // for the client
@@ -106,8 +109,8 @@ func WriteMessage(w io.Writer, kind byte, message any) error {
 	return WriteFrame(w, kind, b)
 }
 
-// ReadHeader reads the kind and the length of the next frame, whose payload is to be read
-// from r. Its error is io.EOF when r ends where a frame would begin.
+// ReadHeader reads the kind and the length of the next frame. The caller reads the
+// payload from r. The error is io.EOF when r ends between frames.
 func ReadHeader(r io.Reader) (kind byte, length int, err error) {
 	var b [5]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {

@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/test/leftover"
 )
 
-// shared is the program, which tests that run at once have in common.
+// shared is the program, which all tests of a run share.
 var shared struct {
 	sync.Mutex
 	users  int
@@ -53,8 +53,8 @@ func acquire(tb testing.TB) string {
 	return shared.path
 }
 
-// Build returns the path of the program. Where libvips is not there to build it with, the
-// test is skipped; in continuous integration, which installs it, it fails.
+// Build returns the path of the program. Without libvips it skips the test; in continuous
+// integration, which installs libvips, it fails.
 func Build(tb testing.TB) string {
 	tb.Helper()
 	for _, need := range [][]string{{"pkg-config", "--exists", "vips >= 8.14"}, {"gcc", "--version"}} {

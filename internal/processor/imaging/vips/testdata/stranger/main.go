@@ -1,5 +1,5 @@
-// Command stranger speaks an engine's protocol and does to a worker what the params of a
-// job ask for: what an engine could do that a picture has taken over.
+// Command stranger speaks an engine's protocol and attacks its worker as the params of a
+// job say: it does what an engine could do that a picture has taken over.
 package main
 
 import (

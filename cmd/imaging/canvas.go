@@ -10,28 +10,28 @@ import (
 	"claimcheck.example/internal/processor/imaging"
 )
 
-// canvas is a picture of one or more frames, upright. What is done to it is written down
-// and carried out when the result is saved, row by row where that can be: crops and
-// reductions first, on the pixels as they are stored, then colours, then turns.
+// canvas is a picture of one or more frames, upright. Operations are recorded and run
+// when the result is saved, row by row where possible: crops and reductions first, on the
+// pixels as stored, then colours, then turns.
 type canvas struct {
 	a      *arena
 	frames []image
 	turn   turn
-	// reload decodes again, at a fraction of the size, a file of which nothing has been
-	// decoded yet; nil when the format cannot or something has.
+	// reload decodes the file again at a fraction of its size, before anything has been
+	// decoded; nil when the format cannot, or when something has been decoded.
 	reload func(reduction float64) (m image, done float64, err error)
-	// manage brings a frame's colours to what the plan says; nil when that is done.
+	// manage converts a frame's colours as the plan says; nil when that is done.
 	manage func(image) (image, error)
-	// streams: the frame's rows come from its file, in their order and once.
+	// streams: the frame's rows come from its file, in order and once.
 	streams bool
-	// colourful: the picture keeps a profile for colours, so gray stays three channels.
+	// colourful: the picture keeps a profile for colours, so gray keeps three channels.
 	colourful bool
 }
 
 var _ imaging.Canvas = (*canvas)(nil)
 
-// turn is how a picture is to be turned when all else is done: mirrored left to right
-// first, then clockwise by quarters.
+// turn is how to turn the picture at the end: mirrored left to right first, then
+// clockwise by quarters.
 type turn struct {
 	mirrored bool
 	quarters int
@@ -48,7 +48,7 @@ func (t turn) then(mirrored bool, quarters int) turn {
 	return t
 }
 
-// orientations are the turns that EXIF orientations ask for.
+// orientations are the turns for EXIF orientations.
 var orientations = [9]turn{
 	2: {mirrored: true}, 3: {quarters: 2}, 4: {true, 2}, 5: {true, 3}, 6: {quarters: 1}, 7: {true, 1}, 8: {quarters: 3},
 }
@@ -62,7 +62,7 @@ func (c *canvas) Size() (w, h int) {
 	return w, h
 }
 
-// stored is where a part of the upright picture lies in the pixels.
+// stored returns the place of a part of the upright picture in the stored pixels.
 func (c *canvas) stored(r goimage.Rectangle) goimage.Rectangle {
 	w, h := c.Size()
 	for range c.turn.quarters { // back: anticlockwise
@@ -149,8 +149,7 @@ func (c *canvas) Mirror() error {
 	return nil
 }
 
-// settle brings the colours to what the plan says, before an operation that depends on
-// them.
+// settle converts the colours before an operation that depends on them.
 func (c *canvas) settle() error {
 	manage := c.manage
 	c.manage, c.reload = nil, nil
@@ -189,8 +188,7 @@ func (c *canvas) Sharpen(_ context.Context, sigma, amount float64) error {
 	return c.each(func(m image) (image, error) { return c.a.sharpen(m, sigma, amount) })
 }
 
-// finish carries out the turn, which needs the rows in another order than the file has
-// them.
+// finish applies the turn, which needs the rows in another order than the file's.
 func (c *canvas) finish() error {
 	if err := c.settle(); err != nil {
 		return err

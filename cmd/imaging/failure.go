@@ -12,29 +12,30 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// damaged is the sentence for a file that its decoder cannot make sense of.
+// damaged is the sentence for a file that its decoder cannot decode.
 const damaged = "the image is damaged or cut off"
 
-// ours are the parts of libvips' messages that come of encoders and of memory, not of the
+// ours are parts of libvips' messages about encoders and memory, which do not blame the
 // image.
 var ours = []string{"save", "VipsTarget", "out of memory", "vips2", "imaging:"}
 
-// unknown are the parts of libraries' messages about files that are sound and of a kind that
-// the library does not know.
+// unknown are parts of libraries' messages about valid files of a kind that the library
+// does not support.
 var unknown = []string{"Unsupported", "unsupported", "not supported", "not configured", "not implemented", "Compression scheme", "not a whole number of bytes"}
 
-// failure gives an error of libvips its kind and its sentence. Others have theirs.
+// failure gives an error of libvips its kind and its sentence. Other errors have theirs
+// already.
 func (t *task) failure(err error) error {
 	if err == nil {
 		return nil
 	}
-	if t.jpeg != nil && t.jpeg.err != nil { // why libjpeg got no more
+	if t.jpeg != nil && t.jpeg.err != nil { // the reason why libjpeg got no more data
 		return t.jpeg.err
 	}
 	if e, ok := errors.AsType[*job.Error](err); ok {
 		return e
 	}
-	first, _, _ := strings.Cut(err.Error(), "\n") // an encoder's follows from its decoder's
+	first, _, _ := strings.Cut(err.Error(), "\n") // an encoder's message follows its decoder's
 	contains := func(parts []string) bool {
 		for _, part := range parts {
 			if strings.Contains(first, part) {
@@ -56,12 +57,12 @@ func (t *task) failure(err error) error {
 	return job.Wrap(job.Invalid, err, damaged)
 }
 
-// unreadTIFF refuses a sound TIFF of a kind that libvips makes a wrong picture of.
+// unreadTIFF refuses a valid TIFF of a kind that libvips decodes wrongly.
 func unreadTIFF(kind string) error {
 	return job.Errorf(job.Unsupported, "the vips engine does not read this kind of TIFF (%s); save it as PNG or JPEG and submit that", kind)
 }
 
-// named is a media type as one says it.
+// named returns the usual name of a media type.
 func named(contentType string) string {
 	names := map[string]string{imageinfo.JPEG: "a JPEG", imageinfo.PNG: "a PNG", imageinfo.GIF: "a GIF", imageinfo.WebP: "a WebP",
 		imageinfo.TIFF: "a TIFF", imageinfo.BMP: "a BMP", imageinfo.AVIF: "an AVIF", imageinfo.JXL: "a JPEG XL"}

@@ -15,8 +15,8 @@ import (
 	"claimcheck.example/internal/processor/imaging/vips"
 )
 
-// loaders are libvips' loaders, by what package imageinfo says the file is. A BMP is read
-// by Go: libvips would ask ImageMagick.
+// loaders are libvips' loaders, by media type. Go decodes BMP: libvips would call
+// ImageMagick.
 var loaders = map[string]string{
 	imageinfo.JPEG: "jpeg",
 	imageinfo.PNG:  "png",
@@ -44,11 +44,11 @@ type task struct {
 	meta metadata.Metadata
 	jpeg *jpegStream // nil for other formats
 	file mapping     // of other formats
-	// profile is what the result keeps, nil when nothing.
+	// profile is the profile that the result keeps, nil for none.
 	profile []byte
 }
 
-// run carries the job out. Begin is called once, before the first byte of the result.
+// run runs the job. It calls begin once, before the first byte of the result.
 func (t *task) run(begin func(vips.Outcome) error, w io.Writer) error {
 	defer t.close()
 	var err error
@@ -77,7 +77,7 @@ func (t *task) close() {
 	t.file.unmap()
 }
 
-// open reads as much of the image as it takes to know its size.
+// open reads the image until its size is known.
 func (t *task) open() (*canvas, error) {
 	head := bufio.NewReaderSize(t.image, 64<<10)
 	start, err := head.Peek(imageinfo.HeadSize)
@@ -94,7 +94,7 @@ func (t *task) open() (*canvas, error) {
 	if t.info, err = imaging.Inspect(data, t.plan, t.request.Limits); err != nil {
 		return nil, err
 	}
-	if t.info.ContentType == imageinfo.PNG && !t.info.Complete { // libpng finds rows enough where the rest is missing
+	if t.info.ContentType == imageinfo.PNG && !t.info.Complete { // libpng makes up rows that are missing
 		return nil, job.Errorf(job.Invalid, damaged)
 	}
 	if metadata.HighDynamicRange(t.info.ContentType, data) {
@@ -132,7 +132,7 @@ func (t *task) open() (*canvas, error) {
 			if reduction < 2 {
 				return image{}, 1, nil
 			}
-			// libwebp reduces by the mean of an area; the rest is left to the filter.
+			// libwebp averages an area; the filter does the rest.
 			done := reduction / webpRest
 			m, err := t.load("webp", in, 1, 1/done, false)
 			return m, done, err
@@ -169,7 +169,7 @@ func (t *task) openAnimation(format string, in input) (*canvas, error) {
 	return c, nil
 }
 
-// openJPEG reads the header. The rest is read while it is decoded.
+// openJPEG reads the header. Decoding reads the rest.
 func (t *task) openJPEG(r io.Reader) (*canvas, error) {
 	t.jpeg = newJPEGStream(r, t.request.Limits)
 	head, err := t.jpeg.readHead()
@@ -191,8 +191,8 @@ func (t *task) openJPEG(r io.Reader) (*canvas, error) {
 		return nil, err
 	}
 	c.reload = func(reduction float64) (image, float64, error) {
-		// Half of the reduction at least is left to the filter, which is sharper than the
-		// mean of a block.
+		// At least half of the reduction is left to the filter, which is sharper than the mean
+		// of a block.
 		shrink := 1
 		for shrink < 8 && reduction >= float64(4*shrink) {
 			shrink *= 2
@@ -217,14 +217,14 @@ func (t *task) canvas(m image) (*canvas, error) {
 		return nil, err
 	}
 	c := &canvas{a: &t.arena, frames: []image{m}, streams: true, manage: manage}
-	if format := loaders[t.info.ContentType]; format != "heif" && format != "jxl" { // their decoders turn the picture
+	if format := loaders[t.info.ContentType]; format != "heif" && format != "jxl" { // their decoders turn the picture themselves
 		c.turn = orientations[t.info.Orientation]
 	}
 	c.colourful = t.profile != nil && m.rgb()
 	return c, nil
 }
 
-// plain brings what few pictures are, such as CIELAB and floating point, to the few kinds
+// plain converts rare kinds of pictures, such as CIELAB and floating point, to the kinds
 // that the operations know: gray, colours and CMYK, in 8 or 16 bits.
 func (t *task) plain(m image) (image, error) {
 	var err error
@@ -249,8 +249,8 @@ func (t *task) plain(m image) (image, error) {
 	return m, err
 }
 
-// complete says whether a JPEG was whole, once it has been decoded: libjpeg fills what is
-// missing with gray, and warns.
+// complete reports whether a decoded JPEG was whole: libjpeg fills missing parts with
+// gray, and warns.
 func (t *task) complete() error {
 	if t.jpeg == nil {
 		return nil

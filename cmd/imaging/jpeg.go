@@ -18,12 +18,12 @@ import (
 // jpegStream is a JPEG file that is decoded while it arrives.
 type jpegStream struct {
 	in   *bufio.Reader
-	scan *imageinfo.Scanner // sees what is read
-	left int64              // bytes that may still come
+	scan *imageinfo.Scanner // sees all that is read
+	left int64              // bytes still allowed
 	max  int64
-	err  error // that reading has ended with, other than io.EOF
+	err  error // the error that ended reading, other than io.EOF
 
-	pending []byte // read already, not yet handed out
+	pending []byte // read already, not yet passed on
 	ended   bool
 }
 
@@ -33,7 +33,7 @@ func newJPEGStream(r io.Reader, limits imaging.Limits) *jpegStream {
 	return s
 }
 
-// inspected is the file as it comes, under the limits and the scanner's eyes.
+// inspected is the arriving file, bounded and seen by the scanner.
 type inspected struct {
 	s *jpegStream
 	r io.Reader
@@ -55,14 +55,13 @@ func (i *inspected) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxHead bounds what may come before the first scan of a JPEG: profile, thumbnails,
-// notes of the camera.
+// maxHead bounds all before the first scan of a JPEG: profile, thumbnails, notes of the
+// camera.
 const maxHead = 32 << 20
 
-// readHead reads up to the first scan, and keeps it for libjpeg.
+// readHead reads up to the first scan, and keeps what it read for libjpeg.
 func (s *jpegStream) readHead() ([]byte, error) {
-	// Of a file that is shorter than its detection takes, the scanner knows nothing before
-	// the end.
+	// Of a file shorter than HeadSize the scanner knows nothing before its end.
 	if _, err := s.in.Peek(imageinfo.HeadSize); err != nil && err != io.EOF {
 		return nil, err
 	}
@@ -119,9 +118,8 @@ func (s *jpegStream) readHead() ([]byte, error) {
 	return s.pending, nil
 }
 
-// Read implements io.Reader. Behind the file comes one more end marker: libjpeg takes a
-// missing one for a picture that is cut off, and so sees only what is missing of the
-// picture.
+// Read implements io.Reader. It appends one more end marker: libjpeg treats a missing one
+// as a truncated picture, and this way reports only parts that are really missing.
 func (s *jpegStream) Read(p []byte) (n int, err error) {
 	if len(s.pending) > 0 {
 		n = copy(p, s.pending)
@@ -144,8 +142,8 @@ func (s *jpegStream) Read(p []byte) (n int, err error) {
 	return 0, err
 }
 
-// damaged says what libjpeg's warnings about the decoded picture mean. Of a file that has
-// its end, stray bytes between markers do no harm.
+// damaged interprets libjpeg's warnings about the decoded picture. In a file with an end
+// marker, stray bytes between markers do no harm.
 func (s *jpegStream) damaged(warnings string) bool {
 	return warnings != "" && (!s.scan.Info().Complete || strings.Contains(warnings, "premature end"))
 }

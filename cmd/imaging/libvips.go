@@ -19,12 +19,12 @@ import (
 	"unsafe"
 )
 
-// libvipsVersion is that of the library that is linked in.
+// libvipsVersion returns the version of the linked library.
 func libvipsVersion() string {
 	return fmt.Sprintf("%d.%d.%d", C.vips_version(0), C.vips_version(1), C.vips_version(2))
 }
 
-// start loads libvips and those of its plugins that the engine needs.
+// start loads libvips and the plugins that the engine needs.
 func start() error {
 	if C.engine_start() != 0 {
 		return fmt.Errorf("libvips does not start: %w", lastError())
@@ -32,7 +32,7 @@ func start() error {
 	return nil
 }
 
-// tidy gives back what a job has left.
+// tidy returns memory that a job left in the C library.
 func tidy() { C.engine_tidy() }
 
 // has reports whether libvips has an operation.
@@ -42,7 +42,7 @@ func has(operation string) bool {
 	return C.engine_has(name) != 0
 }
 
-// lastError returns what libvips has to say since it was last asked.
+// lastError returns libvips' messages since the last call.
 func lastError() error {
 	text := warnings()
 	if text == "" {
@@ -51,14 +51,14 @@ func lastError() error {
 	return errors.New(text)
 }
 
-// warnings is the same as text, empty when there is nothing.
+// warnings returns the same as text, empty when there is nothing.
 func warnings() string {
 	text := strings.TrimSpace(C.GoString(C.vips_error_buffer()))
 	C.vips_error_clear()
 	return text
 }
 
-// arena holds the objects of libvips that a job has made, and lets them go at its end.
+// arena holds the objects of libvips that a job creates, and releases them at its end.
 type arena struct {
 	objects []C.gpointer
 	handles []cgo.Handle
@@ -80,8 +80,7 @@ func (a *arena) handle(v any) C.guint64 {
 	return C.guint64(h)
 }
 
-// image is an image of libvips: a recipe, as a rule, whose pixels are made when they are
-// asked for.
+// image is an image of libvips: usually a recipe, whose pixels are computed on demand.
 type image struct{ p *C.VipsImage }
 
 func (m image) width() int  { return int(m.p.Xsize) }
@@ -94,8 +93,7 @@ func (m image) plain() bool {
 	return m.p.BandFmt == C.VIPS_FORMAT_UCHAR || m.p.BandFmt == C.VIPS_FORMAT_USHORT
 }
 
-// wide reports whether samples are whole numbers of 32 bits, of which nothing says how much
-// is white.
+// wide reports whether samples are 32-bit integers, whose white level is unknown.
 func (m image) wide() bool {
 	return m.p.BandFmt == C.VIPS_FORMAT_UINT || m.p.BandFmt == C.VIPS_FORMAT_INT
 }
@@ -110,13 +108,13 @@ func (m image) rgb() bool {
 
 func (m image) cmyk() bool { return m.p.Type == C.VIPS_INTERPRETATION_CMYK }
 
-// pages is how many frames of which height the image is a stack of.
+// pages returns the number and height of the frames that are stacked in the image.
 func (m image) pages() (n, height int) {
 	height = int(C.vips_image_get_page_height(m.p))
 	return m.height() / height, height
 }
 
-// blob returns a copy of a piece of metadata, nil when there is none.
+// blob returns a copy of a piece of metadata, nil when it is absent.
 func (m image) blob(name string) []byte {
 	field := C.CString(name)
 	defer C.free(unsafe.Pointer(field))
@@ -132,7 +130,7 @@ func (m image) blob(name string) []byte {
 	return C.GoBytes(data, C.int(size))
 }
 
-// step makes an image of others, by one of the functions in shim.c.
+// step makes an image from others, by one of the functions in shim.c.
 func (a *arena) step(f func(out **C.VipsImage) C.int) (image, error) {
 	var out *C.VipsImage
 	if f(&out) != 0 {
@@ -142,14 +140,14 @@ func (a *arena) step(f func(out **C.VipsImage) C.int) (image, error) {
 	return image{out}, nil
 }
 
-// input is where a loader finds a file: in memory that Go does not manage, or, of a JPEG,
-// in a stream that is read once.
+// input is the source of a loader: memory that Go does not manage, or, for a JPEG, a
+// stream that is read once.
 type input struct {
 	data   []byte
 	source *C.VipsSource
 }
 
-// stream returns the input that r is.
+// stream returns r as an input.
 func (a *arena) stream(r io.Reader) input {
 	s := C.engine_source(a.handle(r))
 	a.objects = append(a.objects, C.gpointer(s))
@@ -165,7 +163,7 @@ func engineRead(handle C.guint64, buffer unsafe.Pointer, length C.gint64) C.gint
 	return C.gint64(n)
 }
 
-// load opens a file: its header at first, its pixels when they are asked for.
+// load opens a file. It reads the header now and the pixels on demand.
 func (a *arena) load(format string, in input, shrink int, scale float64, all bool) (image, error) {
 	name := C.CString(format)
 	defer C.free(unsafe.Pointer(name))
@@ -178,15 +176,15 @@ func (a *arena) load(format string, in input, shrink int, scale float64, all boo
 	})
 }
 
-// saving says how a file is to be written.
+// saving holds the options of a written file.
 type saving struct {
 	format   string
 	quality  int // 1 to 100, where the file is lossy
 	lossless bool
-	profile  bool // the image's is written; of JPEG and PNG it never is
+	profile  bool // whether to write the image's profile; never for JPEG and PNG
 }
 
-// save evaluates the image and writes it as a file. Progress gets per cents.
+// save evaluates the image and writes it as a file. Progress receives per cents.
 func (a *arena) save(m image, s saving, w io.Writer, progress func(percent int)) error {
 	m, err := a.step(func(out **C.VipsImage) C.int { return C.engine_strip(m.p, out, flag(s.profile)) })
 	if err != nil {
@@ -225,7 +223,7 @@ func engineProgress(handle C.guint64, percent C.int) {
 	cgo.Handle(handle).Value().(func(int))(int(percent))
 }
 
-// memory evaluates the image, so that its pixels can be had in any order.
+// memory evaluates the image, so that its pixels can be read in any order.
 func (a *arena) memory(m image) (image, error) {
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_memory(m.p, out) })
 }
@@ -247,7 +245,7 @@ func (a *arena) crop(m image, left, top, width, height int) (image, error) {
 	})
 }
 
-// resize brings the image to a size.
+// resize scales the image to a size.
 func (a *arena) resize(m image, width, height int) (image, error) {
 	across, down := float64(width)/float64(m.width()), float64(height)/float64(m.height())
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_resize(m.p, out, C.double(across), C.double(down)) })
@@ -261,7 +259,7 @@ func (a *arena) mirror(m image) (image, error) {
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_mirror(m.p, out) })
 }
 
-// desaturate makes colours gray; three channels of the same where a profile for colours
+// desaturate makes colours gray, in three equal channels where a profile for colours
 // stays.
 func (a *arena) desaturate(m image, three bool) (image, error) {
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_gray(m.p, out, flag(three)) })
@@ -275,7 +273,7 @@ func (a *arena) sharpen(m image, sigma, amount float64) (image, error) {
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_sharpen(m.p, out, C.double(sigma), C.double(amount)) })
 }
 
-// onWhite puts the image before a white ground.
+// onWhite blends the image onto white.
 func (a *arena) onWhite(m image) (image, error) {
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_white(m.p, out) })
 }
@@ -296,12 +294,12 @@ func (a *arena) transparent(m image) (bool, error) {
 	return lowest < 0xff, nil
 }
 
-// bandsOf returns so many channels from first on.
+// bandsOf returns a number of channels, from first on.
 func (a *arena) bandsOf(m image, first, n int) (image, error) {
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_bands(m.p, out, C.int(first), C.int(n)) })
 }
 
-// colours converts by libvips' own tables: of CIELAB, of floating point, of 16 bits and 8.
+// colours converts CIELAB, floating point, 16 and 8 bits by libvips' own tables.
 func (a *arena) colours(m image, gray, deep bool) (image, error) {
 	to := C.VipsInterpretation(C.VIPS_INTERPRETATION_sRGB)
 	switch {
@@ -320,14 +318,14 @@ func (a *arena) toSRGB(m image) (image, error) {
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_icc(m.p, out) })
 }
 
-// withProfile returns the image as one of that profile.
+// withProfile returns the image with that profile attached.
 func (a *arena) withProfile(m image, icc []byte) (image, error) {
 	data := C.CBytes(icc)
 	defer C.free(data)
 	return a.step(func(out **C.VipsImage) C.int { return C.engine_set_profile(m.p, out, data, C.size_t(len(icc))) })
 }
 
-// stack puts frames of one size below each other, as an animation.
+// stack stacks frames of one size, as an animation.
 func (a *arena) stack(frames []image) (image, error) {
 	ps := make([]*C.VipsImage, len(frames))
 	for i, m := range frames {

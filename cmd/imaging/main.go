@@ -33,7 +33,7 @@ func main() {
 }
 
 func run(describe bool) error {
-	// libvips keeps buffers for each thread that calls it.
+	// libvips keeps buffers for each calling thread.
 	runtime.LockOSThread()
 	if err := start(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func programVersion() string {
 	return "devel"
 }
 
-// serve carries out jobs until the input ends.
+// serve runs jobs until the input ends.
 func serve(r *bufio.Reader, w io.Writer) error {
 	for {
 		kind, payload, err := vips.ReadFrame(r)
@@ -111,7 +111,7 @@ func serve(r *bufio.Reader, w io.Writer) error {
 // frames is the image of a job as it arrives.
 type frames struct {
 	r     *bufio.Reader
-	left  int // bytes of the frame at hand
+	left  int // bytes left of the current frame
 	ended bool
 }
 
@@ -141,18 +141,18 @@ func (f *frames) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drain passes over what the job did not want.
+// drain skips the part of the image that the job did not read.
 func (f *frames) drain() error {
 	_, err := io.Copy(io.Discard, f)
 	return err
 }
 
-// answer is what goes back to the worker during a job.
+// answer sends the frames of a job to the worker.
 type answer struct {
 	w       io.Writer
 	buf     []byte
 	percent int
-	err     error // that writing has failed with
+	err     error // the error of a failed write
 }
 
 func (a *answer) send(kind byte, message any) error {
@@ -165,13 +165,13 @@ func (a *answer) send(kind byte, message any) error {
 func (a *answer) progress(fraction float64, note string) {
 	if percent := int(100 * fraction); percent != a.percent {
 		a.percent = percent
-		_ = a.send(vips.FrameProgress, vips.Progress{Fraction: fraction, Note: note}) // kept in err
+		_ = a.send(vips.FrameProgress, vips.Progress{Fraction: fraction, Note: note}) // w keeps the error
 	}
 }
 
 func (a *answer) begin(o vips.Outcome) error { return a.send(vips.FrameResult, o) }
 
-// chunk is how many bytes of a result go into a frame.
+// chunk is the size of a result's frames.
 const chunk = 64 << 10
 
 func (a *answer) Write(p []byte) (int, error) {
@@ -191,7 +191,7 @@ func (a *answer) flush() error {
 	return a.err
 }
 
-// reads are the media types that this libvips can decode.
+// reads returns the media types that this libvips can decode.
 func reads() []string {
 	types := []string{imageinfo.BMP}
 	for contentType, format := range loaders {
@@ -203,7 +203,7 @@ func reads() []string {
 	return types
 }
 
-// loader is the name of libvips' operation.
+// loader returns the name of libvips' operation.
 func loader(format string) string {
 	if format == "jpeg" {
 		return "jpegload_source"

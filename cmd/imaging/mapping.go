@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapping is memory that Go does not manage, so that libvips may hold on to it, and that
-// goes back to the system at once when it is let go.
+// mapping is memory that Go does not manage, so that libvips may keep it. Closing it
+// returns it to the system at once.
 type mapping struct {
 	data []byte
 	all  []byte
@@ -33,7 +33,7 @@ func newMapping(size int) (mapping, error) {
 	return mapping{all[:size], all}, nil
 }
 
-// readFile reads a file as a whole. The size that the request states is a hint.
+// readFile reads a whole file. The size that the request states is a hint.
 func readFile(r io.Reader, request vips.Request) (m mapping, err error) {
 	most := request.Limits.MaxInputBytes
 	size := request.SizeBytes

@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/processor/imaging/vips"
 )
 
-// save makes the pixels, and the result of them.
+// save computes the pixels and writes the result.
 func (t *task) save(c *canvas, begin func(vips.Outcome) error, w io.Writer) error {
 	if err := c.finish(); err != nil {
 		return err
@@ -21,7 +21,7 @@ func (t *task) save(c *canvas, begin func(vips.Outcome) error, w io.Writer) erro
 	m := c.frames[0]
 	alpha := m.alpha()
 	if alpha && t.plan.Format == "" && t.info.ContentType != imageinfo.PNG && t.info.ContentType != imageinfo.GIF {
-		// Whether there are transparent pixels decides about the format.
+		// The format depends on whether there are transparent pixels.
 		var err error
 		if m, err = t.memory(m); err != nil {
 			return err
@@ -79,7 +79,7 @@ func (t *task) save(c *canvas, begin func(vips.Outcome) error, w io.Writer) erro
 	return err
 }
 
-// joined returns the frames as one image; of a single one, what has been made of it.
+// joined returns the frames as one image; a single frame as it is.
 func (t *task) joined(frames []image, single image) (image, error) {
 	if len(frames) == 1 {
 		return single, nil
@@ -87,7 +87,7 @@ func (t *task) joined(frames []image, single image) (image, error) {
 	return t.stack(frames)
 }
 
-// fitted brings the picture to what a file of the format can hold.
+// fitted converts the picture to what the format can hold.
 func (t *task) fitted(m image, f imaging.Format, alpha bool) (image, error) {
 	var err error
 	switch {
@@ -102,7 +102,7 @@ func (t *task) fitted(m image, f imaging.Format, alpha bool) (image, error) {
 	return m, err
 }
 
-// keep is what the plan keeps of the file.
+// keep selects the file's metadata that the plan keeps.
 func (t *task) keep() metadata.Metadata {
 	m := metadata.Metadata{ICC: t.profile}
 	if t.plan.Keep.EXIF && t.meta.EXIF != nil {
@@ -111,7 +111,7 @@ func (t *task) keep() metadata.Metadata {
 	return m
 }
 
-// bounded refuses results that are too large, and remembers why writing has failed.
+// bounded fails when a result is too large, and remembers the error of a write.
 type bounded struct {
 	w    io.Writer
 	left int64 // bytes

@@ -9,7 +9,8 @@
 
 #include "_cgo_export.h"
 
-// What of libvips may touch a file's bytes: everything else that loads or saves is blocked.
+// The operations of libvips that may touch a file's bytes; all other loaders and savers
+// are blocked.
 static const char *const allowed[] = {
 	"VipsForeignLoadJpegSource", "VipsForeignLoadPngBuffer", "VipsForeignLoadNsgifBuffer",
 	"VipsForeignLoadWebpBuffer", "VipsForeignLoadTiffBuffer", "VipsForeignLoadHeifBuffer",
@@ -44,8 +45,8 @@ module(const char *name)
 int
 engine_start(void)
 {
-	// libvips loads every plugin that it finds beside itself: PDF, ImageMagick, OpenSlide.
-	// It looks beside its home, so it gets one that has none.
+	// libvips loads every plugin in its home folder: PDF, ImageMagick, OpenSlide. This home
+	// has none.
 	g_setenv("VIPSHOME", "/nonexistent", TRUE);
 	if (vips_init("imaging"))
 		return -1;
@@ -65,7 +66,7 @@ engine_start(void)
 	return 0;
 }
 
-// engine_tidy gives back to the system what a job has left in the C library's hands.
+// engine_tidy returns memory that a job left in the C library to the system.
 void
 engine_tidy(void)
 {
@@ -124,8 +125,8 @@ int
 engine_load(const char *format, VipsSource *source, void *data, size_t size, LoadOptions o, VipsImage **out)
 {
 #define COMMON "access", VIPS_ACCESS_SEQUENTIAL, "fail_on"
-	// Missing bytes of a JPEG are no error of libjpeg's, and a missing end marker is none of
-	// ours: whoever calls looks at the warnings.
+	// libjpeg reports missing bytes of a JPEG as a warning, and a missing end marker is
+	// harmless: the caller checks the warnings.
 	if (!strcmp(format, "jpeg"))
 		return vips_jpegload_source(source, out, COMMON, VIPS_FAIL_ON_TRUNCATED, "shrink", o.shrink, NULL);
 	if (!strcmp(format, "png"))
@@ -207,8 +208,8 @@ full(VipsImage *in)
 	return in->BandFmt == VIPS_FORMAT_USHORT ? 65535 : 255;
 }
 
-// Each step takes a reference of what it is given and gives back what it makes of it, so
-// that steps can follow each other; NULL runs through.
+// Each step takes over the reference of its input and returns its result, so that steps can
+// be chained; NULL passes through.
 static VipsImage *
 straight(VipsImage *in, VipsBandFormat format)
 {
@@ -242,8 +243,8 @@ unpremultiplied(VipsImage *in, gboolean alpha, double most)
 	return out;
 }
 
-// enlarged brings a picture to a size that is not less. vips_resize of libvips 8.14 puts
-// the result half a pixel to the right and below.
+// enlarged scales a picture to the same size or a larger one. vips_resize of libvips 8.14
+// shifts the result by half a pixel to the right and down.
 static VipsImage *
 enlarged(VipsImage *in, double across, double down)
 {
@@ -264,7 +265,7 @@ engine_resize(VipsImage *in, VipsImage **out, double across, double down)
 {
 	gboolean alpha = vips_image_hasalpha(in);
 	VipsImage *t = premultiplied(in, full(in)), *r = NULL;
-	if (alpha && t) // in the samples' own format: three times as fast, and what is lost does not show
+	if (alpha && t) // in the samples' own format: three times as fast, without a visible loss
 		t = straight(t, in->BandFmt);
 	if (t)
 		vips_resize(t, &r, VIPS_MIN(across, 1), "vscale", VIPS_MIN(down, 1), NULL);
@@ -279,7 +280,7 @@ engine_resize(VipsImage *in, VipsImage **out, double across, double down)
 	return (*out = r) ? 0 : -1;
 }
 
-// reach is where a blur's weights end: at three deviations.
+// reach is the radius of a blur's weights: three deviations.
 static const double reach = 0.0111;
 
 static VipsImage *
@@ -404,7 +405,7 @@ engine_lowest(VipsImage *in, double *out)
 	return vips_min(in, out, NULL);
 }
 
-// collect notes the names of what a result does not keep: all but what an animation needs.
+// collect records the names of the metadata to remove: all but what an animation needs.
 static void *
 collect(VipsImage *image, const char *name, GValue *value, void *data)
 {

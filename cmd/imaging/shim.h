@@ -2,9 +2,9 @@
 
 #include <vips/vips.h>
 
-// What the engine needs of libvips, as functions of fixed parameters: cgo calls no
-// variadic ones. Each returns zero, or -1 with the reason in vips_error_buffer(). An image
-// that is returned is the caller's to unref.
+// The functions of libvips that the engine needs, with fixed parameters, since cgo cannot
+// call variadic functions. Each returns zero, or -1 with the reason in vips_error_buffer().
+// The caller unrefs the image that it gets.
 
 typedef struct {
 	int shrink;   // of a JPEG: 1, 2, 4 or 8

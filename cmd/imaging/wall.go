@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// calls are the system calls that remain: of memory, threads, time, and of files that are
-// open already. There is none that opens a file, makes a socket, starts a program or
+// calls are the system calls that stay allowed: for memory, threads, time, and files that
+// are already open. None of them opens a file, creates a socket, starts a program or
 // touches another process.
 var calls = []string{
 	"read", "write", "readv", "writev", "pread64", "close", "fstat", "lseek", "fcntl",
@@ -25,14 +25,15 @@ var calls = []string{
 	"epoll_create1", "epoll_pwait", "epoll_ctl", "eventfd2", "ppoll", "getrandom", "getrusage", "sysinfo", "uname",
 }
 
-// lockIn takes from this process what a decoder does not need, for ever. It returns what
-// has taken effect, and what this kernel cannot do. An error is that of a wall which must
-// stand.
+// lockIn gives up for ever what a decoder does not need. It returns the restrictions in
+// force, and those that this kernel lacks. It fails when a restriction that is required
+// does not work.
 func lockIn() (walls, missing []string, err error) {
-	// A kernel without Landlock still has the filter below, which opens no file either.
+	// A kernel without Landlock still has the filter below, which also prevents opening
+	// files.
 	missing = []string{"landlock"}
 	for version, config := range []landlock.Config{landlock.V6, landlock.V5, landlock.V4, landlock.V3, landlock.V2, landlock.V1} {
-		if config.Restrict() == nil { // without exceptions: nothing may be opened
+		if config.Restrict() == nil { // without exceptions: nothing can be opened
 			walls, missing = append(walls, fmt.Sprintf("landlock %d", 6-version)), nil
 			break
 		}
@@ -43,8 +44,8 @@ func lockIn() (walls, missing []string, err error) {
 		Policy: seccomp.Policy{
 			DefaultAction: seccomp.ActionErrno,
 			Syscalls: []seccomp.SyscallGroup{
-				// Its flags are in memory, where a filter sees nothing; without it the C library
-				// takes clone.
+				// Its flags are in memory, which a filter cannot see; without clone3 the C library
+				// uses clone.
 				{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: []string{"clone3"}},
 				{Action: seccomp.ActionAllow, Names: calls, NamesWithCondtions: []seccomp.NameWithConditions{{
 					Name:       "clone",
@@ -56,7 +57,7 @@ func lockIn() (walls, missing []string, err error) {
 	if err := seccomp.LoadFilter(filter); err != nil {
 		return nil, nil, fmt.Errorf("seccomp filter: %w", err)
 	}
-	// Believed is what holds.
+	// Only a test proves that it works.
 	if _, err := unix.Open("/", unix.O_RDONLY|unix.O_CLOEXEC, 0); !errors.Is(err, unix.EPERM) {
 		return nil, nil, fmt.Errorf("seccomp filter: a folder can be opened: %v", err)
 	}

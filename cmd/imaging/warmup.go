@@ -14,15 +14,15 @@ import (
 	"claimcheck.example/internal/processor/imaging/vips"
 )
 
-// writable are the formats that this libvips has been seen to write; see warmUp.
+// writable are the formats that this libvips has written in the warm-up; see warmUp.
 var writable []string
 
-// writes are the formats of results.
+// writes returns the formats of results.
 func writes() []string { return writable }
 
-// warmUp writes a tiny picture in every format, and so opens what the libraries open when
-// they are first used: code generators, codecs, tables. Once the process is locked in they
-// could not. What fails is a format that this libvips does not have.
+// warmUp writes a tiny picture in every format, so that the libraries open what they open
+// at first use: code generators, codecs, tables. After confinement they could not. A
+// format that fails is missing in this libvips.
 func warmUp() error {
 	var picture bytes.Buffer
 	if err := png.Encode(&picture, goimage.NewNRGBA(goimage.Rect(0, 0, 64, 64))); err != nil {
@@ -40,7 +40,7 @@ func warmUp() error {
 			continue
 		}
 		writable = append(writable, format)
-		// And once back, for the decoder.
+		// Read it back, for the decoder.
 		request.Params = []byte(`{"format": "png"}`)
 		t = &task{request: request, image: &file, progress: func(float64, string) {}}
 		if err := t.run(func(vips.Outcome) error { return nil }, io.Discard); err != nil {

@@ -45,8 +45,8 @@ func (a *runtimeAPI) call(t *testing.T, method, path string, body []byte, header
 	}), ample).http(t)
 }
 
-// batch takes what is in the queue, as the event source mapping does, and has the worker
-// answer it. It returns the identifiers of the messages that failed, and all.
+// batch takes the messages from the queue, as the event source mapping does, and has the
+// worker handle them. It returns the identifiers of the failed messages, and of all.
 func (a *runtimeAPI) batch(t *testing.T, env *awstest.Env, timeout time.Duration) (failed, all []string) {
 	t.Helper()
 	out, err := env.SQS.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
@@ -86,8 +86,8 @@ func photo(t *testing.T) []byte {
 
 func environ(env *awstest.Env) []string { return env.Servers.Env(env.Bucket, env.QueueURL) }
 
-// TestJob carries a job through both kinds of events, in the company of a message that
-// is none and of one that cannot be carried out yet.
+// TestJob runs a job through both kinds of events, beside a message that is not a job's
+// and one that cannot be handled yet.
 func TestJob(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
@@ -130,7 +130,8 @@ func TestJob(t *testing.T) {
 	}
 }
 
-// TestAddress: a policy's source is what Lambda says, whatever the client claims.
+// TestAddress checks that policies see the address that Lambda reports, whatever the
+// client claims.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	policies := filepath.Join(t.TempDir(), "network.cedar")
@@ -151,8 +152,8 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestWhatLambdaCannotCarry submits more than its payload takes: the answer offers a
-// direct upload, which then works.
+// TestWhatLambdaCannotCarry submits more than Lambda's payload allows: the answer offers
+// a direct upload, which then works.
 func TestWhatLambdaCannotCarry(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
@@ -191,9 +192,9 @@ func TestWhatLambdaCannotCarry(t *testing.T) {
 	}
 }
 
-// TestDeadline has a batch whose time is too short for its two jobs, one at a time: both
-// go back before it is over. The one that had all of the time has used up an attempt,
-// the other can be had at once.
+// TestDeadline gives a batch too little time for its two jobs, which run one at a time:
+// both go back before the end. The one that ran has used up an attempt, the other is
+// available at once.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	const timeout = 8 * time.Second
@@ -220,8 +221,8 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// TestMisconfigured starts the function without its settings: it says so, and a batch
-// comes back as a whole.
+// TestMisconfigured starts the function without its settings: it says so, and every
+// message of a batch comes back.
 func TestMisconfigured(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -1,6 +1,6 @@
 // Command lambda is the service on AWS Lambda: the API behind a Function URL with
-// response streaming, or the worker behind the queue's event source mapping. Which of
-// them a function is its events say.
+// response streaming, or the worker behind the queue's event source mapping. The kind of
+// event decides which.
 package main
 
 import (

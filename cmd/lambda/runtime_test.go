@@ -20,7 +20,7 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// invocation is an event on its way to the function, and what came of it.
+// invocation is an event for the function, and its outcome.
 type invocation struct {
 	id       string
 	event    []byte
@@ -28,7 +28,7 @@ type invocation struct {
 	done     chan reply
 }
 
-// reply is what the function told the Runtime API.
+// reply is the function's answer to the Runtime API.
 type reply struct {
 	failed      bool
 	contentType string
@@ -139,7 +139,7 @@ func document(t *testing.T, name string, set func(map[string]any)) map[string]an
 	return m
 }
 
-// answer is a streamed HTTP answer, taken apart.
+// answer is a parsed streamed HTTP answer.
 type answer struct {
 	StatusCode int
 	Headers    map[string]string

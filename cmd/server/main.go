@@ -1,5 +1,5 @@
-// Command server answers the API from a process of its own: the container's entry on
-// Cloud Run or any other host. It is configured by environment variables alone.
+// Command server runs the API as a process: the container's entry point on Cloud Run or
+// any other host. Environment variables configure it.
 package main
 
 import (

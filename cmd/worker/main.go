@@ -1,5 +1,5 @@
-// Command worker takes jobs from the queue and has them processed. It is configured by
-// environment variables alone, and needs no port.
+// Command worker takes jobs from the queue and processes them. Environment variables
+// configure it; it needs no port.
 package main
 
 import (

@@ -23,8 +23,8 @@ import (
 	"claimcheck.example/internal/awslocal"
 )
 
-// TestCompletionSurvivesAKill has the servers die while a multipart upload is completed,
-// as kill -9 leaves it: claimed and not assembled. The repeat completes it.
+// TestCompletionSurvivesAKill leaves a multipart upload as kill -9 does in the middle of
+// its completion: claimed and not assembled. The repeat completes it.
 func TestCompletionSurvivesAKill(t *testing.T) {
 	o := awslocal.Options{Dir: t.TempDir(), S3Addr: "127.0.0.1:0", SQSAddr: "127.0.0.1:0", NoSync: true}
 	start := func() (*awslocal.Servers, *s3.Client) {
@@ -82,7 +82,7 @@ func TestCompletionSurvivesAKill(t *testing.T) {
 	}
 }
 
-// TestShortBodyIsNotStored sends less than was announced, and hangs up.
+// TestShortBodyIsNotStored sends less than it announced, and hangs up.
 func TestShortBodyIsNotStored(t *testing.T) {
 	s, err := awslocal.Start(t.Context(), awslocal.Options{Dir: t.TempDir(), S3Addr: "127.0.0.1:0", SQSAddr: "127.0.0.1:0", NoSync: true})
 	if err != nil {
@@ -113,7 +113,7 @@ func TestShortBodyIsNotStored(t *testing.T) {
 		if sent < size {
 			conn.(*net.TCPConn).CloseWrite()
 		}
-		io.Copy(io.Discard, conn) // until the server is done with it
+		io.Copy(io.Discard, conn) // until the server has finished with it
 		conn.Close()
 		_, err = c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: key})
 		if sent == size && err != nil {

@@ -9,8 +9,8 @@ import (
 type Call struct {
 	// Service is "S3" or "SQS".
 	Service string
-	// Operation is the API's name of it, such as "PutObject"; of S3, which does not send
-	// names, "METHOD /" for those that Claimcheck does not use.
+	// Operation is the API's name, such as "PutObject". S3 requests do not carry it; those
+	// that Claimcheck does not use are "METHOD /".
 	Operation string
 	// Resource is the bucket or the queue; empty where there is none.
 	Resource string
@@ -18,8 +18,8 @@ type Call struct {
 	Key string
 }
 
-// s3Operations names requests by method, whether they are about an object, and the
-// query parameter that tells them from others.
+// s3Operations maps requests to operations: by method, by whether they address an object,
+// and by a query parameter.
 var s3Operations = []struct {
 	method, parameter string
 	object            bool
@@ -44,7 +44,7 @@ var s3Operations = []struct {
 	{http.MethodDelete, "", false, "DeleteBucket"},
 }
 
-// s3Call names the request, which is of path style.
+// s3Call returns the Call of a path-style request.
 func s3Call(r *http.Request) Call {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	c := Call{Service: "S3", Operation: r.Method + " /", Resource: bucket, Key: key}

@@ -18,15 +18,15 @@ import (
 	"claimcheck.example/internal/proof"
 )
 
-// S3URL is the S3 endpoint, without a slash at its end. Buckets are in the path.
+// S3URL returns the S3 endpoint without a trailing slash. Buckets are in the path.
 func (s *Servers) S3URL() string { return s.s3URL }
 
-// SQSURL is the SQS endpoint, without a slash at its end.
+// SQSURL returns the SQS endpoint without a trailing slash.
 func (s *Servers) SQSURL() string { return s.sqsURL }
 
 // Config returns the SDK's settings: region, credentials and checksums as
-// config.LoadDefaultConfig sets them. The endpoints, which differ, are the caller's to
-// set from S3URL and SQSURL; S3Client and SQSClient have them.
+// config.LoadDefaultConfig sets them. It sets no endpoint, since the two differ: use
+// S3URL and SQSURL, or S3Client and SQSClient.
 func (s *Servers) Config() aws.Config {
 	return aws.Config{
 		Region:                     s.options.Region,
@@ -51,9 +51,9 @@ func (s *Servers) SQSClient() *sqs.Client {
 	})
 }
 
-// EnsureBucket creates the bucket unless it exists, and writes into it that these servers
-// keep their promises, for which server and worker look under a custom endpoint. The tests
-// of proof ask for each of them.
+// EnsureBucket creates the bucket unless it exists, and writes into it the proof that
+// these servers keep their promises, which server and worker require of a custom
+// endpoint. The tests of package proof check each promise.
 func (s *Servers) EnsureBucket(ctx context.Context, name string) error {
 	_, err := s.S3Client().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name)})
 	if _, ok := errors.AsType[*s3types.BucketAlreadyOwnedByYou](err); err != nil && !ok {
@@ -65,7 +65,7 @@ func (s *Servers) EnsureBucket(ctx context.Context, name string) error {
 	return nil
 }
 
-// finding says that these servers keep every promise.
+// finding is a proof that has no failure.
 func (s *Servers) finding() *proof.Finding {
 	kept := func(promises []proof.Promise) []proof.Result {
 		results := make([]proof.Result, len(promises))
@@ -96,13 +96,13 @@ func (s *Servers) AllowUploads(ctx context.Context, bucket string, origins ...st
 type QueueOptions struct {
 	// Visibility is the default visibility timeout, in whole seconds.
 	Visibility time.Duration
-	// DeadLetter is the name of the dead-letter queue, which is ensured too.
+	// DeadLetter is the name of the dead-letter queue; EnsureQueue creates it, too.
 	DeadLetter string
-	// MaxReceives is how often a message is delivered before it goes there.
+	// MaxReceives is the number of deliveries after which a message goes there.
 	MaxReceives int
 }
 
-// EnsureQueue creates the queue, or gives the one that exists these settings, and
+// EnsureQueue creates the queue, or changes an existing one to these settings, and
 // returns its URL.
 func (s *Servers) EnsureQueue(ctx context.Context, name string, o QueueOptions) (url string, err error) {
 	client := s.SQSClient()
@@ -117,7 +117,7 @@ func (s *Servers) EnsureQueue(ctx context.Context, name string, o QueueOptions) 
 		}
 		attributes[string(types.QueueAttributeNameRedrivePolicy)] = policy
 	}
-	// Without attributes it is created or found, whatever settings it has.
+	// Without attributes this finds an existing queue, whatever its settings.
 	queue, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name)})
 	if err != nil {
 		return "", fmt.Errorf("ensure queue %s: %w", name, err)
@@ -152,8 +152,9 @@ func (s *Servers) ensureDeadLetter(ctx context.Context, client *sqs.Client, o Qu
 	return string(b), err
 }
 
-// Env returns the environment, as KEY=value, under which Claimcheck and the AWS SDKs
-// use these servers. boto3 and the first AWS command line know AWS_DEFAULT_REGION alone.
+// Env returns the environment, as KEY=value, that makes Claimcheck and the AWS SDKs use
+// these servers. boto3 and version 1 of the AWS command line read only
+// AWS_DEFAULT_REGION.
 func (s *Servers) Env(bucket, queueURL string) []string {
 	return []string{
 		"AWS_ENDPOINT_URL_S3=" + s.s3URL,

@@ -12,9 +12,9 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Expire deletes the objects under these prefixes that were last written before a time, and
-// aborts the uploads that were begun before it. S3 does both by itself, by lifecycle rules,
-// which the server in its place does not have.
+// Expire deletes the objects under these prefixes whose last write was before a time, and
+// aborts the uploads begun before it. S3 does both by lifecycle rules, which the local
+// server does not have.
 func (s *Servers) Expire(ctx context.Context, bucket string, prefixes []string, before time.Time) error {
 	client := s.S3Client()
 	for _, prefix := range prefixes {

@@ -8,13 +8,13 @@ import (
 	"claimcheck.example/internal/loopback"
 )
 
-// guard refuses what web pages of strangers can have a browser send to a server on
-// loopback: requests under the page's own name, writes of pages of other origins, and
-// forms, which S3 takes as uploads and a browser sends without asking.
+// guard refuses requests that a stranger's web page can make a browser send to a server
+// on loopback: requests under the page's own host name, writes from other origins, and
+// forms, which S3 accepts as uploads and a browser sends without a preflight.
 func guard(next http.Handler, origins []string) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range origins {
-		_ = protection.AddTrustedOrigin(origin) // one that is not an origin stays untrusted
+		_ = protection.AddTrustedOrigin(origin) // an invalid origin stays untrusted
 	}
 	everyone := slices.Contains(origins, "*")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +32,7 @@ func guard(next http.Handler, origins []string) http.Handler {
 	})
 }
 
-// refuse answers with an error document of S3's form, which the clients of SQS do not read.
+// refuse answers with an S3 error document, which SQS clients do not read.
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)

@@ -16,7 +16,7 @@ import (
 	"claimcheck.example/internal/awslocal"
 )
 
-// TestServersAreClosedToWebPages sends what a browser sends for a page, to both servers.
+// TestServersAreClosedToWebPages sends both servers what a browser sends for a page.
 func TestServersAreClosedToWebPages(t *testing.T) {
 	servers := start(t, awslocal.Options{Dir: t.TempDir(), NoSync: true, Origins: []string{"http://localhost:8080"}})
 	defer stop(t, servers)
@@ -49,7 +49,7 @@ func TestServersAreClosedToWebPages(t *testing.T) {
 			}
 		}
 	}
-	// The page itself is asked for its signature, after the browser has asked for it.
+	// After the preflight the page's request still needs a signature.
 	status, _, header := send(t, "OPTIONS", servers.S3URL()+"/bucket/key", "", "Origin", "http://localhost:8080", "Access-Control-Request-Method", "PUT", "Sec-Fetch-Site", "cross-site")
 	if status != 200 || header.Get("Access-Control-Allow-Origin") != "http://localhost:8080" {
 		t.Errorf("the preflight of the page's upload: %d: %v", status, header)

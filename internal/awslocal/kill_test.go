@@ -20,8 +20,8 @@ import (
 	"claimcheck.example/internal/awslocal"
 )
 
-// childDir is the variable that makes this test binary a server of the data folder in
-// it, until it is killed.
+// childDir is the variable that makes this test binary a server of that data folder,
+// until it is killed.
 const childDir = "AWSLOCAL_TEST_CHILD_DIR"
 
 func TestMain(m *testing.M) {
@@ -48,8 +48,8 @@ func child(dir string) int {
 	select {}
 }
 
-// TestKilledServerLosesNothing kills a server under load: what it acknowledged must be
-// there afterwards. Meanwhile nobody else can have its folder.
+// TestKilledServerLosesNothing kills a server under load: everything that it acknowledged
+// is there afterwards. While it runs, no other server can open its folder.
 func TestKilledServerLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	server := exec.CommandContext(t.Context(), os.Args[0])

@@ -27,16 +27,16 @@ const (
 	maxConnections = 1024
 )
 
-// s3Server is versitygw behind an http.Handler. The gateway insists on listening by
-// itself, cannot say on which port it did, and does not drain at its end: so it listens
-// on a Unix socket beside its data, and the front does what is missing.
+// s3Server is versitygw behind an http.Handler. The gateway can only listen by itself,
+// does not report its port, and does not drain when it stops. So it listens on a Unix
+// socket beside its data, and the front server does the rest.
 type s3Server struct {
 	gateway   *s3api.S3ApiServer
 	backend   backend.Backend
 	transport *http.Transport
 	proxy     *httputil.ReverseProxy
 	observe   func(Call)
-	served    chan error // the gateway's end
+	served    chan error // the gateway's result
 }
 
 // startS3 starts the gateway over dir and returns when it listens. It makes dir the
@@ -71,8 +71,8 @@ func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
 		be.Shutdown()
 		return nil, fmt.Errorf("set up S3: %w", err)
 	}
-	// The path is relative to the working directory like everything of the gateway's,
-	// since an absolute one can be longer than a socket's address may be.
+	// The path is relative to the working directory, as all paths of the gateway are, since
+	// an absolute one can be too long for a socket's address.
 	socket := filepath.Join("..", "s3.sock")
 	s := &s3Server{
 		gateway: gateway,
@@ -91,7 +91,7 @@ func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
 		Transport: s.transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "s3.local"
-			r.Out.Host = r.In.Host // part of what is signed
+			r.Out.Host = r.In.Host // the signature includes it
 		},
 		ModifyResponse: stripChunkedEncoding,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -102,8 +102,8 @@ func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
 	go func() { s.served <- gateway.ServeMultiPort([]string{socket}) }()
 	select {
 	case <-listening:
-		// That comes before the gateway knows its listener, and a gateway that is told to
-		// shut down in between serves for ever. An answer says that it knows.
+		// The gateway reports that it listens before it knows its listener, and a shutdown in
+		// between would be lost. An answer proves that it knows.
 		if err := s.answers(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("start S3: %w", err), s.close())
 		}
@@ -116,7 +116,7 @@ func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
 	}
 }
 
-// answers waits for an answer of the gateway, whatever it says.
+// answers waits for any answer of the gateway.
 func (s *s3Server) answers(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://s3.local/", nil)
 	if err != nil {
@@ -134,8 +134,8 @@ func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.proxy.ServeHTTP(metadataWriter{w}, r)
 }
 
-// metadataWriter writes the names of user metadata in lower case, as S3 does: the SDK
-// for Python hands them out as they come.
+// metadataWriter writes the names of user metadata in lower case, as S3 does: the SDK for
+// Python passes them on unchanged.
 type metadataWriter struct{ http.ResponseWriter }
 
 func (w metadataWriter) WriteHeader(status int) {
@@ -152,8 +152,8 @@ func (w metadataWriter) WriteHeader(status int) {
 // Unwrap lets http.ResponseController flush.
 func (w metadataWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// stripChunkedEncoding removes the transfer's own coding from what clients said of the
-// content: S3 does not store it, the gateway does.
+// stripChunkedEncoding removes the transfer coding from the stored Content-Encoding: S3
+// does not store it, the gateway does.
 func stripChunkedEncoding(r *http.Response) error {
 	if r.Header.Get("Content-Encoding") == "aws-chunked" {
 		r.Header.Del("Content-Encoding")
@@ -161,7 +161,8 @@ func stripChunkedEncoding(r *http.Response) error {
 	return nil
 }
 
-// close ends the gateway. Its requests are over before: the front is shut down first.
+// close stops the gateway. The front server has been shut down before, so no request
+// runs.
 func (s *s3Server) close() error {
 	s.transport.CloseIdleConnections()
 	err := s.gateway.ShutDown()
@@ -170,9 +171,8 @@ func (s *s3Server) close() error {
 	return err
 }
 
-// reopen gives the uploads back their names that a killed process was completing: under
-// the other name the gateway takes them to be completed by somebody else, and says that
-// they are.
+// reopen renames uploads back that a killed process was completing. Under the other name
+// the gateway would report that another request is completing them.
 func reopen(dir string) error {
 	busy, err := filepath.Glob(filepath.Join(dir, "*", posix.MetaTmpMultipartDir, "*", "*.inprogress"))
 	if err != nil {
@@ -187,11 +187,11 @@ func reopen(dir string) error {
 	return nil
 }
 
-// whole refuses a body that ends before its announced length, which the gateway stores.
+// whole refuses a body that is shorter than announced, which the gateway would store.
 type whole struct{ backend.Backend }
 
 func (w whole) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
-	if in.ContentLength != nil { // of a chunked body its decoded length
+	if in.ContentLength != nil { // for a chunked body its decoded length
 		body := &exactly{in.Body, *in.ContentLength}
 		in.Body = body
 		if sums, ok := body.Reader.(middlewares.ChecksumReader); ok {
@@ -214,7 +214,7 @@ func (e *exactly) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// exactSums keeps what the gateway asks of a body that brings its checksum.
+// exactSums keeps the methods that the gateway needs of a body with a checksum.
 type exactSums struct {
 	*exactly
 	sums middlewares.ChecksumReader

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// SecretKey returns the secret key of a data folder. The first call makes it at random, in
-// a file that only its owner can read.
+// SecretKey returns the secret key of a data folder. The first call creates a random one,
+// in a file that only its owner can read.
 func SecretKey(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make data folder: %w", err)

@@ -16,47 +16,46 @@ import (
 	"claimcheck.example/internal/awslocal/sqsserver"
 )
 
-// The identity that requests must be signed with unless Options say otherwise. It
-// opens servers on loopback only and is no secret.
+// The identity that signs requests unless Options say otherwise. It opens servers on
+// loopback only and is no secret.
 const (
 	DefaultRegion    = "us-east-1"
 	DefaultAccessKey = "local"
 	DefaultSecretKey = "localsecret"
 )
 
-// Options say where the servers keep their data and listen. Dir is required.
+// Options configure Start. Dir is required.
 type Options struct {
-	// Dir is the data folder, made when it does not exist: objects below s3/, the queues
-	// in queues.bolt. One running server pair owns it.
+	// Dir is the data folder: objects below s3/, the queues in queues.bolt. Start creates
+	// it. One running pair of servers owns it.
 	Dir string
 	// S3Addr and SQSAddr are the addresses to listen on; empty means "127.0.0.1:0".
 	S3Addr, SQSAddr string
-	// Region, AccessKey and SecretKey are what requests must be signed for and with;
-	// each has its default.
+	// Region, AccessKey and SecretKey are those of signatures; each has a default.
 	Region, AccessKey, SecretKey string
-	// Origins are those, besides the servers' own, whose pages may send writes. "*" is
-	// everyone, for tests of pages whose origins are not known beforehand.
+	// Origins are the origins whose pages may send writes, besides the servers' own. "*"
+	// allows all, for tests of pages whose origins are not known beforehand.
 	Origins []string
-	// NoSync leaves it to the system when data goes to disk: what was acknowledged
-	// survives a killed process, not a power cut. For tests.
+	// NoSync leaves syncing to the system: acknowledged data survives a killed process, but
+	// not a power cut. For tests.
 	NoSync bool
-	// Logger gets what goes wrong inside; nil discards it. The S3 server prints
-	// panics and internal errors to standard error by itself.
+	// Logger receives internal errors; nil discards them. The S3 server prints panics and
+	// internal errors to standard error by itself.
 	Logger *slog.Logger
-	// Observe is called with every request as it arrives, before it takes effect, from
-	// many goroutines; may be nil.
+	// Observe is called with every request on arrival, before it takes effect, from many
+	// goroutines; may be nil.
 	Observe func(Call)
 }
 
-// ErrInUse says that another process, or other servers of this one, own the data
-// folder; the error that wraps it names the folder.
+// ErrInUse means that another process, or another pair of servers of this one, owns the
+// data folder. The wrapping error names the folder.
 var ErrInUse = errors.New("it is in use by another server; stop that one or choose another folder")
 
-// ErrAddrTaken says that somebody else listens on an address; the error that wraps it
-// names the service and the address.
+// ErrAddrTaken means that another program listens on an address. The wrapping error names
+// the service and the address.
 var ErrAddrTaken = errors.New("the port is taken; stop what listens there or choose another")
 
-// ErrRunning says that this process runs a pair of servers already.
+// ErrRunning means that this process already runs a pair of servers.
 var ErrRunning = errors.New("this process runs local S3 and SQS servers already; close them first")
 
 // running holds one token while a pair of servers runs in this process.
@@ -72,20 +71,20 @@ type Servers struct {
 	s3URL   string
 	sqsURL  string
 	origin  string // working directory before Start
-	// unused are connections that have carried no request yet. Clients open some ahead
-	// of need, and a server that shuts down would wait 5 s for them.
+	// unused are connections without a request so far. Clients open some ahead of need, and
+	// a server that shuts down would wait 5 s for them.
 	unused sync.Map
 }
 
 // Start starts S3 and SQS and returns when both answer.
 //
-// While they run the process's working directory is the S3 data folder: the S3 server
-// resolves bucket names against it. So nobody may change the working directory, every
-// relative path of the program must have been made absolute before, and there can be one
-// pair in a process at a time (else [ErrRunning]). Close changes back.
+// It makes the S3 data folder the working directory of the process, as the package
+// comment explains, and Close changes back. Meanwhile do not change the working directory
+// or use relative paths. A process can run one pair at a time (else [ErrRunning]).
 //
-// It fails with [ErrInUse] when somebody else has the folder, and with [ErrAddrTaken]
-// when somebody else listens on an address. Cancelling ctx ends the start, not the servers.
+// Start fails with [ErrInUse] when another server owns the folder, and with
+// [ErrAddrTaken] when another program listens on an address. Cancelling ctx ends the
+// start, not the servers.
 func Start(ctx context.Context, o Options) (_ *Servers, err error) {
 	if o.Dir == "" {
 		return nil, errors.New("start local servers: no data folder given")
@@ -190,7 +189,7 @@ func listen(ctx context.Context, service, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// serve answers on l from now on; the connections wait in l's queue until it does.
+// serve answers on l; until then connections wait in l's queue.
 func serve(l net.Listener, h http.Handler, unused *sync.Map, logger *slog.Logger) (_ *http.Server, url string) {
 	server := &http.Server{
 		Handler:           h,
@@ -209,8 +208,8 @@ func serve(l net.Listener, h http.Handler, unused *sync.Map, logger *slog.Logger
 	return server, "http://" + l.Addr().String()
 }
 
-// Close stops taking requests, waits for those that run until ctx ends, and closes the
-// data folder. It changes back to the working directory of before Start.
+// Close stops accepting requests, waits until those that run have ended or ctx ends, and
+// closes the data folder. It restores the working directory.
 func (s *Servers) Close(ctx context.Context) error {
 	s.sqs.Drain()
 	for c := range s.unused.Range {

@@ -24,8 +24,8 @@ import (
 	"claimcheck.example/internal/awslocal"
 )
 
-// The tests of this package do not run in parallel: there is one pair of servers in a
-// process, since they have the working directory.
+// The tests of this package do not run in parallel: a process has one working directory,
+// and so one pair of servers.
 
 func start(t *testing.T, o awslocal.Options) *awslocal.Servers {
 	t.Helper()
@@ -76,7 +76,7 @@ func TestRestartKeepsData(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "made", "by", "start")
 	servers := start(t, awslocal.Options{Dir: dir})
-	for range 2 { // again does no harm
+	for range 2 { // closing again does no harm
 		if err := servers.EnsureBucket(t.Context(), "bucket"); err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +304,7 @@ func TestS3(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// By hand, since net/http changes the names that it reads.
+		// By hand, since net/http changes the case of header names.
 		conn, err := net.Dial("tcp", strings.TrimPrefix(servers.S3URL(), "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -330,7 +330,7 @@ func TestS3(t *testing.T) {
 	})
 }
 
-// TestCloseDrains holds an upload open while Close is called: it must end well.
+// TestCloseDrains calls Close while an upload runs: the upload succeeds.
 func TestCloseDrains(t *testing.T) {
 	arrived := make(chan struct{})
 	servers := start(t, awslocal.Options{Dir: t.TempDir(), NoSync: true, Observe: func(c awslocal.Call) {
@@ -369,7 +369,7 @@ func TestCloseDrains(t *testing.T) {
 		status <- answer.StatusCode
 	}()
 	polled := make(chan error, 1)
-	go func() { // a long poll must not hold the stop up
+	go func() { // a long poll must not delay the stop
 		_, err := servers.SQSClient().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queue, WaitTimeSeconds: 20})
 		polled <- err
 	}()

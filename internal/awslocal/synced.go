@@ -13,10 +13,10 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// synced is a backend whose writes are on disk when they return: versitygw leaves that
-// to the system. The object's file is synced, then the folders that lead to it. When
-// another write replaces the object in between, the newer one is synced, which is as
-// good: the state that was acknowledged is on disk or has a successor.
+// synced is a backend whose writes are on disk when they return: versitygw leaves syncing
+// to the system. It syncs the object's file and then the folders above it. When another
+// write replaces the object in between, it syncs the newer one, which is as good: the
+// acknowledged state is on disk or has a successor.
 type synced struct {
 	backend.Backend
 	root string
@@ -72,9 +72,8 @@ func (s *synced) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (
 	return out, err
 }
 
-// sync puts the file or folder at the path below root on disk, and every folder above
-// it up to root. What is not there (any more) is passed over: then its absence is what
-// the folder above it records.
+// sync syncs the file or folder at the path below root, and every folder above it up to
+// root. It skips what does not exist any more: the folder above records its absence.
 func (s *synced) sync(elements ...string) error {
 	path := filepath.Join(append([]string{s.root}, elements...)...)
 	for {

@@ -3,9 +3,9 @@
 //
 //	env := awstest.Start(t)
 //
-// Tests that run at the same time share one pair of servers; each call gets a bucket and
-// a queue of its own. The end of the last of these tests stops the servers and removes
-// their data. The next start removes the data of processes that were killed.
+// Tests that run at the same time share one pair of servers; each call gets its own
+// bucket and queue. When the last of these tests ends, it stops the servers and removes
+// their data. The next start removes the data of killed processes.
 //
 // While the servers run, the process's working directory is the S3 data folder (see
 // [awslocal.Start]). A test that reads files beside its package passes their names
@@ -35,22 +35,23 @@ import (
 
 // Env is one test's bucket and queue.
 type Env struct {
-	// Bucket has no object but the store's proof; QueueURL's queue is empty, with the service's default settings.
+	// Bucket is empty except for the store's proof; QueueURL's queue is empty, with the
+	// service's default settings.
 	Bucket, QueueURL string
 	// S3 and SQS are clients with the SDK's default retries.
 	S3  *s3.Client
 	SQS *sqs.Client
 	// S3URL and SQSURL are the endpoints, for clients of the test's own.
 	S3URL, SQSURL string
-	// AccessKey, SecretKey and Region are what requests must be signed with.
+	// AccessKey, SecretKey and Region are those of signatures.
 	AccessKey, SecretKey, Region string
 	// Servers is the shared pair. A test must not close it.
 	Servers *awslocal.Servers
 
-	tally *tally
+	recorder *recorder
 }
 
-// Start returns an environment of the test's own, until the test ends.
+// Start returns an environment for this test, until the test ends.
 func Start(tb testing.TB) *Env {
 	tb.Helper()
 	servers, err := acquire(tb)
@@ -68,7 +69,7 @@ func Start(tb testing.TB) *Env {
 		SecretKey: awslocal.DefaultSecretKey,
 		Region:    awslocal.DefaultRegion,
 		Servers:   servers,
-		tally:     &tally{},
+		recorder:  &recorder{},
 	}
 	if err := servers.EnsureBucket(tb.Context(), name); err != nil {
 		tb.Fatalf("awstest: %v", err)
@@ -76,8 +77,8 @@ func Start(tb testing.TB) *Env {
 	if env.QueueURL, err = servers.EnsureQueue(tb.Context(), name, awslocal.QueueOptions{}); err != nil {
 		tb.Fatalf("awstest: %v", err)
 	}
-	tallies.Store(name, env.tally)
-	tb.Cleanup(func() { tallies.Delete(name) })
+	recorders.Store(name, env.recorder)
+	tb.Cleanup(func() { recorders.Delete(name) })
 	return env
 }
 
@@ -100,9 +101,9 @@ func (e *Env) Keys(tb testing.TB) []string {
 	return keys
 }
 
-// Count returns how often each operation was asked for on this environment's bucket
-// and queue, by any client, whether it succeeded or not: "S3 PutObject" → 2. A request
-// is counted before it is answered. The calls of Start itself are not counted.
+// Count returns the number of calls of each operation on this environment's bucket and
+// queue, by any client, successful or not: "S3 PutObject" → 2. It counts a request before
+// its answer, and does not count the calls of Start.
 func (e *Env) Count() map[string]int {
 	counts := map[string]int{}
 	for _, c := range e.Calls() {
@@ -111,18 +112,18 @@ func (e *Env) Count() map[string]int {
 	return counts
 }
 
-// Calls returns what Count counts, in the order of arrival.
+// Calls returns the calls in the order of their arrival.
 func (e *Env) Calls() []awslocal.Call {
-	e.tally.mu.Lock()
-	defer e.tally.mu.Unlock()
-	return slices.Clone(e.tally.calls)
+	e.recorder.mu.Lock()
+	defer e.recorder.mu.Unlock()
+	return slices.Clone(e.recorder.calls)
 }
 
 // ResetCount forgets all calls so far.
 func (e *Env) ResetCount() {
-	e.tally.mu.Lock()
-	defer e.tally.mu.Unlock()
-	e.tally.calls = e.tally.calls[:0]
+	e.recorder.mu.Lock()
+	defer e.recorder.mu.Unlock()
+	e.recorder.calls = e.recorder.calls[:0]
 }
 
 // SetQueueAttributes changes settings of the environment's queue, such as
@@ -137,32 +138,32 @@ func (e *Env) SetQueueAttributes(tb testing.TB, attributes map[string]string) {
 	}
 }
 
-// tally keeps one environment's requests.
-type tally struct {
+// recorder keeps the calls of one environment.
+type recorder struct {
 	mu    sync.Mutex // guards calls
 	calls []awslocal.Call
 }
 
-func (t *tally) add(call awslocal.Call) {
+func (t *recorder) add(call awslocal.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.calls = append(t.calls, call)
 }
 
-// tallies finds an environment's tally by the name that its bucket and queue have.
-var tallies sync.Map
+// recorders finds an environment's recorder by the common name of its bucket and queue.
+var recorders sync.Map
 
 func observe(call awslocal.Call) {
-	if t, ok := tallies.Load(call.Resource); ok {
-		t.(*tally).add(call)
+	if t, ok := recorders.Load(call.Resource); ok {
+		t.(*recorder).add(call)
 	}
 }
 
-// origin is the working directory of before the first Start.
+// origin is the working directory before the first Start.
 var origin = sync.OnceValues(os.Getwd)
 
-// Path returns the absolute path of rel, which is relative to the directory that the
-// test was started in: the package's own.
+// Path returns the absolute path of rel, which is relative to the directory of the test's
+// package.
 func Path(rel string) string {
 	dir, err := origin()
 	if err != nil {
@@ -171,8 +172,7 @@ func Path(rel string) string {
 	return filepath.Join(dir, rel)
 }
 
-// Module returns the absolute path of a file by its path in the module, whichever package
-// the test is of.
+// Module returns the absolute path of a file by its path in the module.
 func Module(name string) string {
 	root := Path(".")
 	for {
@@ -187,7 +187,7 @@ func Module(name string) string {
 	}
 }
 
-// pair is the one pair of servers that a process has, while tests use it.
+// pair is the pair of servers of this process, while tests use it.
 var pair struct {
 	sync.Mutex
 	users   int
@@ -195,8 +195,8 @@ var pair struct {
 	servers *awslocal.Servers
 }
 
-// acquire returns the servers, started for the first of their users, and has the end of
-// the last user's test stop them and remove their data.
+// acquire returns the servers. It starts them for their first user, and stops them and
+// removes their data when the test of their last user ends.
 func acquire(tb testing.TB) (*awslocal.Servers, error) {
 	if _, err := origin(); err != nil {
 		return nil, err
@@ -229,7 +229,7 @@ func release(tb testing.TB) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = pair.servers.Close(ctx) // a request that a test has left behind is cut off
+	_ = pair.servers.Close(ctx) // a request that a test left behind is cut off
 	if err := pair.remove(); err != nil {
 		tb.Errorf("awstest: %v", err)
 	}

@@ -65,8 +65,8 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftBehind runs this test in two processes more. The first is killed while
-// it has its servers; the second removes the data of both.
+// TestNothingIsLeftBehind runs this test in two more processes. The first is killed while
+// its servers run; the second removes the data of both.
 func TestNothingIsLeftBehind(t *testing.T) {
 	const role = "CLAIMCHECK_AWSTEST_ROLE"
 	switch os.Getenv(role) {

@@ -9,7 +9,7 @@ import (
 )
 
 // TLS returns an endpoint of the S3 server behind TLS, and the certificates that its
-// clients have to trust. The SDK sends other requests over https than over http.
+// clients must trust. The SDK sends different requests over https than over http.
 func (e *Env) TLS(tb testing.TB) (endpoint string, roots *x509.CertPool) {
 	tb.Helper()
 	to, err := url.Parse(e.S3URL)
@@ -18,7 +18,7 @@ func (e *Env) TLS(tb testing.TB) (endpoint string, roots *x509.CertPool) {
 	}
 	front := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
-		r.Out.Host = r.In.Host // part of what is signed
+		r.Out.Host = r.In.Host // the signature includes it
 	}})
 	tb.Cleanup(front.Close)
 	roots = x509.NewCertPool()

@@ -1,8 +1,8 @@
 package sqsserver
 
-// The operations' inputs and outputs. A json tag gives the name on the wire where it is
-// not the field's; a query tag the name in the query protocol where lists and maps have
-// another one there: "Item" for a list, "Entry,Key,Value" for a map.
+// The inputs and outputs of the operations. A json tag gives the name on the wire where
+// it differs from the field's. A query tag gives the name of lists and maps in the query
+// protocol where it differs: "Item" for a list, "Entry,Key,Value" for a map.
 
 type attributeValue struct {
 	DataType    string
@@ -146,7 +146,7 @@ type receivedMessage struct {
 type receiveOutput struct {
 	Messages []receivedMessage `json:",omitempty" query:"Message"`
 
-	// undo gives the messages back when the answer cannot be delivered.
+	// undo takes the deliveries back when the answer does not reach the client.
 	undo func()
 }
 
@@ -193,32 +193,6 @@ type visibilityBatchInput struct {
 type visibilityBatchOutput struct {
 	Successful []doneEntry   `query:"ChangeMessageVisibilityBatchResultEntry"`
 	Failed     []failedEntry `json:",omitempty" query:"BatchResultErrorEntry"`
-}
-
-type startMoveInput struct {
-	SourceArn      string
-	DestinationArn string
-}
-
-type startMoveOutput struct {
-	TaskHandle string
-}
-
-type listMovesInput struct {
-	SourceArn string
-}
-
-type moveResult struct {
-	Status                            string
-	SourceArn                         string
-	DestinationArn                    string `json:",omitempty"`
-	ApproximateNumberOfMessagesMoved  int64
-	ApproximateNumberOfMessagesToMove int64
-	StartedTimestamp                  int64
-}
-
-type listMovesOutput struct {
-	Results []moveResult `query:"ListMessageMoveTasksResultEntry"`
 }
 
 type nothing struct{}

@@ -19,8 +19,7 @@ const (
 	maxQueueNameSize = 80
 )
 
-// numericAttributes are the queue attributes that are numbers, with their default
-// and their bounds.
+// numericAttributes are the numeric attributes of a queue, with default and bounds.
 var numericAttributes = map[string]struct{ standard, least, most int }{
 	"DelaySeconds":                  {0, 0, int(maxDelay / time.Second)},
 	"MaximumMessageSize":            {maxMessageBytes, 1024, maxMessageBytes},
@@ -29,19 +28,19 @@ var numericAttributes = map[string]struct{ standard, least, most int }{
 	"VisibilityTimeout":             {30, 0, int(maxVisibility / time.Second)},
 }
 
-// keptAttributes are stored and handed back, and change nothing here.
+// keptAttributes are stored and returned, and have no effect here.
 var keptAttributes = []string{
 	"Policy", "RedriveAllowPolicy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled",
 }
 
-// redrivePolicy says when a message goes to the dead-letter queue, and to which.
+// redrivePolicy says when a message goes to a dead-letter queue, and to which.
 type redrivePolicy struct {
 	target string // the queue's name
-	max    int    // receives of a message before it goes there
+	max    int    // deliveries of a message before it goes there
 }
 
-// parseRedrive reads the JSON of a RedrivePolicy, whose maxReceiveCount clients send
-// as a number or as a string.
+// parseRedrive parses the JSON of a RedrivePolicy, whose maxReceiveCount is a number or a
+// string.
 func parseRedrive(text string) (redrivePolicy, *failure) {
 	var raw struct {
 		DeadLetterTargetArn string          `json:"deadLetterTargetArn"`
@@ -64,7 +63,7 @@ func parseRedrive(text string) (redrivePolicy, *failure) {
 	return redrivePolicy{target: target, max: most}, nil
 }
 
-// checkAttributes refuses what cannot be set. It does not look whether a dead-letter
+// checkAttributes refuses invalid attributes. It does not check whether a dead-letter
 // queue exists.
 func checkAttributes(attributes map[string]string) *failure {
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
@@ -94,17 +93,17 @@ func checkAttributes(attributes map[string]string) *failure {
 	return nil
 }
 
-// queue is a queue's row.
+// queue is the record of a queue.
 type queue struct {
 	id         int64
 	name       string
-	attributes map[string]string // those that were set, others have their defaults
+	attributes map[string]string // explicitly set; others have their defaults
 	tags       map[string]string
 	created    time.Time
 	modified   time.Time
 }
 
-// attribute returns the attribute's value in force.
+// attribute returns the value in force.
 func (q *queue) attribute(name string) string {
 	if value, ok := q.attributes[name]; ok {
 		return value
@@ -118,7 +117,7 @@ func (q *queue) attribute(name string) string {
 	return ""
 }
 
-// number returns a numeric attribute's value in force.
+// number returns the value in force of a numeric attribute.
 func (q *queue) number(name string) int {
 	n, err := strconv.Atoi(q.attribute(name))
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Clients verify these digests against what they sent: see "Calculating the MD5
-// message digest for message attributes" in the SQS developer guide. MD5 is the
-// protocol's choice and protects against accidents only.
+// Clients compare these digests with their own: see "Calculating the MD5 message digest
+// for message attributes" in the SQS developer guide. MD5 is the protocol's choice and
+// protects against accidents only.
 
 func bodyDigest(body string) string {
 	sum := md5.Sum([]byte(body))

@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// failure is an error as a client sees it, in both protocols.
+// failure is an error as the client sees it, in both protocols.
 type failure struct {
 	// shape is the error's name in the service's model, the JSON protocol's __type.
 	shape string
-	// code is the name of the same error in the query protocol.
+	// code is the error's name in the query protocol.
 	code    string
 	status  int
 	message string
@@ -20,12 +20,13 @@ func (f *failure) Error() string { return f.code + ": " + f.message }
 // sender reports whether the client is at fault.
 func (f *failure) sender() bool { return f.status < http.StatusInternalServerError }
 
-// fail returns a 400 whose name is the same in both protocols.
+// fail returns a 400 with the same name in both protocols.
 func fail(name, format string, args ...any) *failure {
 	return &failure{shape: name, code: name, status: http.StatusBadRequest, message: fmt.Sprintf(format, args...)}
 }
 
-// failCompat returns a 400 of a modelled error whose query name has the old prefix.
+// failCompat returns a 400 of a modelled error whose name in the query protocol has the
+// old prefix.
 func failCompat(name, format string, args ...any) *failure {
 	f := fail(name, format, args...)
 	f.code = "AWS.SimpleQueueService." + name

@@ -15,7 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// message is a message as it is stored; times are milliseconds since the epoch.
+// message is a stored message; times are milliseconds since the epoch.
 type message struct {
 	number        int64                     // the record's key
 	MessageID     string                    `json:"message_id"`
@@ -23,30 +23,30 @@ type message struct {
 	Attributes    map[string]attributeValue `json:"attributes,omitempty"`
 	Group         string                    `json:"group,omitempty"`
 	Trace         string                    `json:"trace,omitempty"`  // AWSTraceHeader
-	Source        string                    `json:"source,omitempty"` // the queue from which it came to this dead-letter queue
+	Source        string                    `json:"source,omitempty"` // the queue that it was in before this dead-letter queue
 	Sent          int64                     `json:"sent"`
 	VisibleAt     int64                     `json:"visible_at"`
-	Received      int                       `json:"received,omitempty"` // how often
+	Received      int                       `json:"received,omitempty"` // number of deliveries
 	FirstReceived int64                     `json:"first_received,omitempty"`
 	Receipt       string                    `json:"receipt,omitempty"` // of the last delivery
 }
 
-func (m *message) due() due {
-	return due{at: m.VisibleAt, number: m.number, sent: m.Sent, received: int64(m.Received)}
+func (m *message) indexEntry() indexEntry {
+	return indexEntry{at: m.VisibleAt, number: m.number, sent: m.Sent, received: int64(m.Received)}
 }
 
-// handle names one delivery of a message to the client.
+// handle returns the receipt handle of the last delivery.
 func (m *message) handle(queueID int64) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d:%d:%s", queueID, m.number, m.Receipt))
 }
 
-// delivery is what a receipt handle says.
+// delivery is the content of a receipt handle.
 type delivery struct {
 	queue, message int64
 	receipt        string
 }
 
-// parseHandle returns a ReceiptHandleIsInvalid failure for what handle did not make.
+// parseHandle fails with ReceiptHandleIsInvalid for any text that handle did not make.
 func parseHandle(handle string) (delivery, *failure) {
 	bad := func() (delivery, *failure) {
 		return delivery{}, fail("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
@@ -79,11 +79,11 @@ type outgoing struct {
 	delay      time.Duration
 }
 
-// insert stores the messages, all or none, and returns their identifiers.
+// insert stores all messages or none, and returns their identifiers.
 func (s *store) insert(queueID int64, all []outgoing) ([]string, error) {
 	ids := make([]string, len(all))
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		b, err := shelfOf(tx, queueID)
+		b, err := tableOf(tx, queueID)
 		if err != nil {
 			return err
 		}
@@ -103,15 +103,15 @@ func (s *store) insert(queueID int64, all []outgoing) ([]string, error) {
 	return ids, err
 }
 
-// take delivers at most limit visible messages and hides them for visibility. Messages
-// that were received as often as the redrive policy allows go to the dead-letter queue
-// instead; redriven is that queue's name when any went. When nothing was taken, next is
-// when the first message becomes visible, zero when there is none.
+// take delivers up to limit visible messages and hides them for visibility. It moves
+// messages that have had the deliveries of the redrive policy to the dead-letter queue
+// instead, whose name it then returns as redriven. When it takes no message, next is the
+// time when the first one becomes visible, zero when there is none.
 func (s *store) take(name string, limit int, visibility time.Duration) (taken []*message, redriven string, next time.Time, err error) {
-	// A look first, since a poll of an idle queue has nothing to write.
+	// Read first: a poll of an idle queue writes nothing.
 	idle := true
 	err = s.db.View(func(tx *bolt.Tx) error {
-		_, b, err := queueAndShelf(tx, name)
+		_, b, err := queueAndTable(tx, name)
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func (s *store) take(name string, limit int, visibility time.Duration) (taken []
 		return nil, "", next, err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		q, b, err := queueAndShelf(tx, name)
+		q, b, err := queueAndTable(tx, name)
 		if err != nil {
 			return err
 		}
@@ -140,11 +140,11 @@ func (s *store) take(name string, limit int, visibility time.Duration) (taken []
 		if err != nil {
 			return err
 		}
-		var deliver, bury []due
+		var deliver, redrive []indexEntry
 		for d := range b.visible(now) {
 			switch {
 			case limited && d.received >= int64(policy.max):
-				bury = append(bury, d)
+				redrive = append(redrive, d)
 			case d.sent > oldest:
 				deliver = append(deliver, d)
 			}
@@ -152,9 +152,9 @@ func (s *store) take(name string, limit int, visibility time.Duration) (taken []
 				break
 			}
 		}
-		for _, d := range bury {
-			// With its count and its sending time, as the service does.
-			_, err := b.hand(d, dead, func(m *message) { m.Source, m.VisibleAt, m.Receipt = q.name, now.UnixMilli(), "" })
+		for _, d := range redrive {
+			// As on the service, the message keeps its count and sending time.
+			_, err := b.moveTo(d, dead, func(m *message) { m.Source, m.VisibleAt, m.Receipt = q.name, now.UnixMilli(), "" })
 			if err != nil {
 				return err
 			}
@@ -181,23 +181,23 @@ func (s *store) take(name string, limit int, visibility time.Duration) (taken []
 	return taken, redriven, next, err
 }
 
-// deadLetters returns the queue's redrive policy and the shelf of its dead-letter queue;
-// ok is false when it has none, or one that was deleted.
-func deadLetters(tx *bolt.Tx, q *queue) (policy redrivePolicy, dead shelf, ok bool, err error) {
+// deadLetters returns the queue's redrive policy and the messages of its dead-letter
+// queue; ok is false when the queue has none, or when that was deleted.
+func deadLetters(tx *bolt.Tx, q *queue) (policy redrivePolicy, dead messageTable, ok bool, err error) {
 	policy, ok = q.redrive()
 	if !ok {
 		return policy, dead, false, nil
 	}
-	_, dead, err = queueAndShelf(tx, policy.target)
+	_, dead, err = queueAndTable(tx, policy.target)
 	if _, missing := errors.AsType[*failure](err); missing {
 		return policy, dead, false, nil
 	}
 	return policy, dead, err == nil, err
 }
 
-// delivered returns the message if its last delivery is d, or nil.
-func delivered(tx *bolt.Tx, d delivery) (shelf, *message, error) {
-	b, err := shelfOf(tx, d.queue)
+// delivered returns the message whose last delivery is d, or nil.
+func delivered(tx *bolt.Tx, d delivery) (messageTable, *message, error) {
+	b, err := tableOf(tx, d.queue)
 	if err != nil {
 		return b, nil, err
 	}
@@ -209,7 +209,7 @@ func delivered(tx *bolt.Tx, d delivery) (shelf, *message, error) {
 }
 
 // untake takes back a delivery that did not reach its client: the message is visible
-// again and the delivery was none.
+// again and the delivery does not count.
 func (s *store) untake(queueID int64, all []*message) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		for _, gone := range all {
@@ -220,7 +220,7 @@ func (s *store) untake(queueID int64, all []*message) error {
 			if m == nil {
 				continue
 			}
-			_, err = b.change(m.due(), func(m *message) {
+			_, err = b.change(m.indexEntry(), func(m *message) {
 				m.Received--
 				m.VisibleAt, m.Receipt = s.now().UnixMilli(), ""
 				if m.Received == 0 {
@@ -235,20 +235,20 @@ func (s *store) untake(queueID int64, all []*message) error {
 	})
 }
 
-// remove deletes the delivered message. A stale receipt, or one of a message that is
-// gone, does nothing, as on the service.
+// remove deletes the delivered message. As on the service, it does nothing for an
+// outdated receipt or a deleted message.
 func (s *store) remove(d delivery) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		b, m, err := delivered(tx, d)
 		if err != nil || m == nil {
 			return err
 		}
-		return b.drop(m.due())
+		return b.remove(m.indexEntry())
 	})
 }
 
 // hide makes the delivered message invisible for visibility from now on. It fails for a
-// message that is gone or was delivered again, and for one that is not in flight.
+// message that is deleted, was delivered again, or is not in flight.
 func (s *store) hide(d delivery, visibility time.Duration) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		b, m, err := delivered(tx, d)
@@ -261,17 +261,17 @@ func (s *store) hide(d delivery, visibility time.Duration) error {
 		case m.VisibleAt <= now.UnixMilli():
 			return failCompat("MessageNotInflight", "The specified message isn't in flight.")
 		}
-		_, err = b.change(m.due(), func(m *message) { m.VisibleAt = now.Add(visibility).UnixMilli() })
+		_, err = b.change(m.indexEntry(), func(m *message) { m.VisibleAt = now.Add(visibility).UnixMilli() })
 		return err
 	})
 }
 
-// counts are the three numbers of a queue's messages. Here they are exact.
+// counts are the three message counts of a queue. Here they are exact.
 type counts struct{ visible, inFlight, delayed int64 }
 
 func (s *store) counts(q *queue) (c counts, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		b, err := shelfOf(tx, q.id)
+		b, err := tableOf(tx, q.id)
 		if err != nil {
 			return err
 		}
@@ -279,7 +279,7 @@ func (s *store) counts(q *queue) (c counts, err error) {
 		oldest := now.Add(-q.seconds("MessageRetentionPeriod")).UnixMilli()
 		for d := range b.all() {
 			switch {
-			case d.sent <= oldest: // as good as gone
+			case d.sent <= oldest: // about to be deleted
 			case d.at <= now.UnixMilli():
 				c.visible++
 			case d.received > 0:
@@ -293,8 +293,8 @@ func (s *store) counts(q *queue) (c counts, err error) {
 	return c, err
 }
 
-// expire deletes the messages that are past their queue's retention. Until then they
-// are neither delivered nor counted.
+// expire deletes the messages that are older than their queue's retention. Until then
+// they are neither delivered nor counted.
 func (s *store) expire() error {
 	all, err := s.queues()
 	if err != nil {
@@ -303,21 +303,21 @@ func (s *store) expire() error {
 	for _, q := range all {
 		oldest := s.now().Add(-q.seconds("MessageRetentionPeriod")).UnixMilli()
 		err := s.db.Update(func(tx *bolt.Tx) error {
-			b, err := shelfOf(tx, q.id)
+			b, err := tableOf(tx, q.id)
 			if _, missing := errors.AsType[*failure](err); missing {
 				return nil // deleted meanwhile
 			}
 			if err != nil {
 				return err
 			}
-			var old []due
+			var old []indexEntry
 			for d := range b.all() {
 				if d.sent <= oldest {
 					old = append(old, d)
 				}
 			}
 			for _, d := range old {
-				if err := b.drop(d); err != nil {
+				if err := b.remove(d); err != nil {
 					return err
 				}
 			}
@@ -328,41 +328,4 @@ func (s *store) expire() error {
 		}
 	}
 	return nil
-}
-
-// move sends the visible messages of one queue on as new messages: to target, or
-// each to the queue that it came from when target is empty. It returns how many went.
-func (s *store) move(from *queue, target string) (moved int64, err error) {
-	err = s.db.Update(func(tx *bolt.Tx) error {
-		b, err := shelfOf(tx, from.id)
-		if err != nil {
-			return err
-		}
-		now := s.now()
-		for _, d := range slices.Collect(b.visible(now)) {
-			m, err := b.get(d.number)
-			if err != nil {
-				return err
-			}
-			_, to, err := queueAndShelf(tx, cmp.Or(target, m.Source))
-			if _, missing := errors.AsType[*failure](err); missing {
-				continue // it stays
-			}
-			if err != nil {
-				return err
-			}
-			_, err = b.hand(d, to, func(m *message) {
-				*m = message{
-					number: m.number, MessageID: uuid.NewString(), Body: m.Body, Attributes: m.Attributes, Group: m.Group, Trace: m.Trace,
-					Sent: now.UnixMilli(), VisibleAt: now.UnixMilli(),
-				}
-			})
-			if err != nil {
-				return err
-			}
-			moved++
-		}
-		return nil
-	})
-	return moved, err
 }

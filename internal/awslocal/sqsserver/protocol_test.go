@@ -37,7 +37,7 @@ func signedAt(t *testing.T, endpoint, form string, at time.Time, region, access,
 	return r
 }
 
-// query asks in the query protocol and decodes the XML into out.
+// query sends a request of the query protocol and decodes the XML into out.
 func (b *bench) query(endpoint string, form url.Values, out any) int {
 	b.t.Helper()
 	w := httptest.NewRecorder()

@@ -125,8 +125,8 @@ func (n *queryNode) into(v reflect.Value, name, keyName, valueName string) error
 	return nil
 }
 
-// items returns the numbered children in the order of their numbers. A list of one
-// may also come as the bare name.
+// items returns the numbered children in order. A list of one may also have the plain
+// name.
 func (n *queryNode) items() []*queryNode {
 	if len(n.children) == 0 {
 		return []*queryNode{n}
@@ -172,7 +172,7 @@ func encodeQuery(action string, out any, requestID string) []byte {
 	return b.Bytes()
 }
 
-// encodeQueryFailure returns the XML answer that says what went wrong.
+// encodeQueryFailure returns the XML answer for a failure.
 func encodeQueryFailure(f *failure, requestID string) []byte {
 	kind := "Sender"
 	if !f.sender() {

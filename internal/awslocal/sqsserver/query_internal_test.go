@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzDecodeQuery decodes strangers' forms into every input there is: it must neither
-// panic nor take what it was not given, and what it echoes must be well-formed XML.
+// FuzzDecodeQuery decodes arbitrary forms into every input type: it must neither panic
+// nor invent values, and the XML of what it decoded must be well-formed.
 func FuzzDecodeQuery(f *testing.F) {
 	for _, seed := range []string{
 		"Action=ListQueues",
@@ -28,13 +28,13 @@ func FuzzDecodeQuery(f *testing.F) {
 			input := op.input()
 			if err := decodeQuery(form, input); err != nil {
 				if _, ok := err.(*failure); !ok {
-					t.Errorf("%s: error %v is no failure that a client can be told", name, err)
+					t.Errorf("%s: error %v is not a failure for the client", name, err)
 				}
 				continue
 			}
 			var echo struct{}
 			if err := xml.Unmarshal(encodeQuery(name, input, "id"), &echo); err != nil {
-				t.Errorf("%s: echo is no XML: %v", name, err)
+				t.Errorf("%s: the echo is not XML: %v", name, err)
 			}
 		}
 	})

@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// maxListed is how many queues one page of a list has at most.
+// maxListed bounds the queues on one page of a list.
 const maxListed = 1000
 
 var queueName = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9_-]{1,%d}$`, maxQueueNameSize))
 
-// nameOf returns the queue's name in its URL. Only the last segment counts: clients
-// reach the server under several names.
+// nameOf returns the queue's name in its URL. Only the last segment counts, since clients
+// reach the server under several host names.
 func nameOf(queueURL string) (string, *failure) {
 	if queueURL == "" {
 		return "", missingParameter("QueueUrl")
@@ -25,7 +25,7 @@ func nameOf(queueURL string) (string, *failure) {
 	return path.Base(queueURL), nil
 }
 
-// queueOfInput returns the name of the queue that an input is about, or nothing.
+// queueOfInput returns the queue name in an input, empty when there is none.
 func queueOfInput(input any) string {
 	switch in := input.(type) {
 	case interface{ queueURL() string }:
@@ -128,8 +128,8 @@ func (s *Server) listSourceQueues(r request, in *listSourceQueuesInput) (*listSo
 	return out, err
 }
 
-// page cuts one page out of the sorted list; a token is the last item of the page
-// before, and comes only where the client asked for pages.
+// page returns one page of the sorted list. A token is the last item of the previous
+// page; there is none unless the client asks for pages.
 func page(all []string, limit *int, token string) (items []string, next string, err error) {
 	after, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
@@ -162,7 +162,7 @@ func (s *Server) deleteQueue(_ request, in *queueInput) (*nothing, error) {
 		return nil, f
 	}
 	err := s.store.deleteQueue(name)
-	s.bells.ring(name) // polls that wait find out that it is gone
+	s.notifier.notify(name) // waiting polls find out that it is gone
 	return &nothing{}, err
 }
 
@@ -242,7 +242,7 @@ func (s *Server) setQueueAttributes(_ request, in *setAttributesInput) (*nothing
 		return nil, f
 	}
 	err := s.store.changeQueue(name, func(q *queue) { maps.Copy(q.attributes, in.Attributes) })
-	s.bells.ring(name) // a redrive policy or the retention may have changed
+	s.notifier.notify(name) // a redrive policy or the retention may have changed
 	return &nothing{}, err
 }
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// senderID stands for the one who sent, since there is one identity only.
+// senderID is the sender of every message, since there is only one identity.
 const senderID = "AIDALOCAL"
 
 func (s *Server) receiveMessage(r request, in *receiveInput) (*receiveOutput, error) {
@@ -50,27 +50,28 @@ func within(name string, value *int, standard, least, most int) (int, *failure) 
 	return *value, nil
 }
 
-// await takes messages as soon as there are any, and returns none when the wait is
-// over, the client has gone or the server drains.
+// await takes messages as soon as there are any. It returns none when the wait is over,
+// the client has gone or the server drains.
 func (s *Server) await(r request, name string, limit int, visibility, wait time.Duration) ([]*message, error) {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	for {
-		rung := s.bells.listen(name)
+		changed := s.notifier.next(name)
 		taken, redriven, next, err := s.store.take(name, limit, visibility)
 		if redriven != "" {
-			s.bells.ring(redriven)
+			s.notifier.notify(redriven)
 		}
 		if err != nil || len(taken) > 0 || wait == 0 {
 			return taken, err
 		}
 		var again <-chan time.Time
 		if !next.IsZero() {
-			// A millisecond more, the unit of what is stored, so that it is due for certain.
+			// One millisecond more, the resolution of stored times, so that the message is visible
+			// for certain.
 			again = time.After(next.Sub(s.store.now()) + time.Millisecond)
 		}
 		select {
-		case <-rung:
+		case <-changed:
 		case <-again:
 		case <-deadline.C:
 			return nil, nil
@@ -82,7 +83,7 @@ func (s *Server) await(r request, name string, limit int, visibility, wait time.
 	}
 }
 
-// giveBack undoes a delivery whose client did not wait for it.
+// giveBack undoes a delivery whose client has gone.
 func (s *Server) giveBack(q *queue, taken []*message) {
 	if len(taken) == 0 {
 		return
@@ -91,10 +92,10 @@ func (s *Server) giveBack(q *queue, taken []*message) {
 		s.logger.Error("giving messages back; they return after their visibility timeout", "queue", q.name, "error", err)
 		return
 	}
-	s.bells.ring(q.name)
+	s.notifier.notify(q.name)
 }
 
-// received is the message as the client asked for it.
+// received returns the message in the form that the client asked for.
 func (s *Server) received(q *queue, m *message, in *receiveInput) receivedMessage {
 	out := receivedMessage{
 		MessageID:     m.MessageID,
@@ -134,12 +135,12 @@ func (s *Server) received(q *queue, m *message, in *receiveInput) receivedMessag
 			out.MessageAttributes[name] = value
 		}
 	}
-	// The digest is of what is handed out, which may be a part: clients compare the two.
+	// The digest covers the returned attributes, as clients check it.
 	out.MD5OfMessageAttributes = attributesDigest(out.MessageAttributes)
 	return out
 }
 
-// attributeMatches knows "All", ".*", "prefix.*" and plain names.
+// attributeMatches understands "All", ".*", "prefix.*" and plain names.
 func attributeMatches(pattern, name string) bool {
 	if pattern == "All" || pattern == ".*" {
 		return true
@@ -166,7 +167,7 @@ func (s *Server) deleteOne(q *queue, e deleteEntry) error {
 	return s.store.remove(d)
 }
 
-// delivery reads a receipt handle, which must be one of this queue's.
+// delivery parses a receipt handle, which must belong to this queue.
 func (q *queue) delivery(handle string) (delivery, error) {
 	if handle == "" {
 		return delivery{}, missingParameter("ReceiptHandle")
@@ -223,7 +224,7 @@ func (s *Server) changeOne(q *queue, e visibilityEntry) error {
 	if err := s.store.hide(d, time.Duration(seconds)*time.Second); err != nil {
 		return err
 	}
-	s.bells.ring(q.name) // polls that wait learn the new time
+	s.notifier.notify(q.name) // waiting polls learn the new time
 	return nil
 }
 
@@ -246,7 +247,7 @@ func (s *Server) changeVisibilityBatch(_ request, in *visibilityBatchInput) (*vi
 	return out, nil
 }
 
-// entryFailed is one entry's error within a batch that succeeded as such.
+// entryFailed is the error of one entry in a batch.
 func (s *Server) entryFailed(id string, err error) failedEntry {
 	f, ok := errors.AsType[*failure](err)
 	if !ok {

@@ -34,7 +34,7 @@ func (s *Server) sendMessage(_ request, in *sendInput) (*sendOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.bells.ring(q.name)
+	s.notifier.notify(q.name)
 	return in.sent(ids[0]), nil
 }
 
@@ -75,14 +75,14 @@ func (s *Server) sendMessageBatch(_ request, in *sendBatchInput) (*sendBatchOutp
 	if err != nil {
 		return nil, err
 	}
-	s.bells.ring(q.name)
+	s.notifier.notify(q.name)
 	for i, entry := range which {
 		out.Successful = append(out.Successful, sentEntry{entry.ID, *entry.sent(ids[i])})
 	}
 	return out, nil
 }
 
-// named returns the queue with the URL.
+// named returns the queue of the URL.
 func (s *Server) named(queueURL string) (*queue, error) {
 	name, f := nameOf(queueURL)
 	if f != nil {
@@ -91,7 +91,7 @@ func (s *Server) named(queueURL string) (*queue, error) {
 	return s.store.queue(name)
 }
 
-// sent is the receipt for the entry, with the digests that clients check.
+// sent returns the receipt for the entry, with the digests that clients check.
 func (e *sendEntry) sent(messageID string) *sendOutput {
 	return &sendOutput{
 		MessageID:                    messageID,
@@ -101,7 +101,7 @@ func (e *sendEntry) sent(messageID string) *sendOutput {
 	}
 }
 
-// check returns the entry as a message, and its size as the limits count it.
+// check returns the entry as a message, and its size by the rule of the limits.
 func (q *queue) check(e *sendEntry) (m outgoing, size int, f *failure) {
 	if e.MessageBody == "" {
 		return m, 0, missingParameter("MessageBody")
@@ -181,7 +181,7 @@ func checkMessageAttributes(all map[string]attributeValue) (size int, f *failure
 	return size, nil
 }
 
-// validText reports whether s is made of the characters that XML 1.0 can carry.
+// validText reports whether s has only characters that XML 1.0 allows.
 func validText(s string) bool {
 	if !utf8.ValidString(s) {
 		return false
@@ -194,8 +194,8 @@ func validText(s string) bool {
 	return true
 }
 
-// checkBatch refuses a batch that is empty, too long, or whose entries cannot be told
-// apart by their identifiers.
+// checkBatch refuses a batch that is empty, too long, or has an identifier twice or an
+// invalid one.
 func checkBatch[E any](entries []E, id func(E) string) *failure {
 	if len(entries) == 0 {
 		return failCompat("EmptyBatchRequest", "There should be at least one entry in the request.")
@@ -217,7 +217,7 @@ func checkBatch[E any](entries []E, id func(E) string) *failure {
 	return nil
 }
 
-// failed is one entry's failure within a batch that succeeded as such.
+// failed returns the failure of one entry in a batch.
 func failed(id string, f *failure) failedEntry {
 	return failedEntry{ID: id, SenderFault: f.sender(), Code: f.code, Message: f.message}
 }

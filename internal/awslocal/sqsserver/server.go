@@ -20,20 +20,20 @@ import (
 const (
 	// maxRequestBytes bounds a request's body: a batch of 1 MiB in its worst escaping.
 	maxRequestBytes = 8 << 20
-	// expireEvery is how often messages past their retention are deleted.
+	// expireEvery is the time between two deletions of expired messages.
 	expireEvery = time.Minute
 )
 
-// Options say how a Server works. Path, Region, AccessKey and SecretKey are required.
+// Options configure New. Path, Region, AccessKey and SecretKey are required.
 type Options struct {
-	// Path is the bbolt file, made when it does not exist.
+	// Path is the bbolt file, which New creates.
 	Path string
-	// NoSync leaves it to the system when data goes to disk: acknowledged messages
-	// survive a killed process, not a power cut.
+	// NoSync leaves syncing to the system: acknowledged messages survive a killed process,
+	// but not a power cut.
 	NoSync bool
-	// Region, AccessKey and SecretKey are what requests must be signed for and with.
+	// Region, AccessKey and SecretKey are those of signatures.
 	Region, AccessKey, SecretKey string
-	// Logger gets internal failures; nil discards them.
+	// Logger receives internal failures; nil discards them.
 	Logger *slog.Logger
 	// Now is the clock of visibility and retention; nil is time.Now.
 	Now func() time.Time
@@ -49,8 +49,7 @@ type Server struct {
 	operations map[string]operation
 	logger     *slog.Logger
 	observe    func(operation, queue string)
-	bells      bells
-	moves      moves
+	notifier   notifier
 
 	drain     chan struct{} // closed by Drain
 	drainOnce sync.Once
@@ -58,8 +57,8 @@ type Server struct {
 	swept     chan struct{} // closed when the sweeper has ended
 }
 
-// New opens the database and returns a server of its queues. [ErrLocked] when another
-// server has it open. End it with Close.
+// New opens the database and returns its server. It fails with [ErrLocked] when another
+// server has the database open. End the server with Close.
 func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -93,13 +92,13 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Drain ends the long polls that wait, and makes new ones not wait, so that an
+// Drain ends waiting long polls, and makes new ones return at once, so that an
 // http.Server in front can shut down soon.
 func (s *Server) Drain() {
 	s.drainOnce.Do(func() { close(s.drain) })
 }
 
-// Close drains and closes the database. No request may be running any more.
+// Close drains and closes the database. No request may run any more.
 func (s *Server) Close() error {
 	s.Drain()
 	s.stop()
@@ -124,14 +123,14 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// request is what an operation knows of its HTTP request.
+// request is the part of the HTTP request that operations see.
 type request struct {
 	ctx context.Context
 	// base is the URL under which the client reached the server.
 	base string
 }
 
-// operation is one action of the API, the same for both protocols.
+// operation is one action of the API, for both protocols.
 type operation struct {
 	input func() any
 	run   func(s *Server, r request, input any) (any, error)
@@ -170,12 +169,10 @@ func operations() map[string]operation {
 		"DeleteMessageBatch":           operationOf((*Server).deleteMessageBatch),
 		"ChangeMessageVisibility":      operationOf((*Server).changeVisibility),
 		"ChangeMessageVisibilityBatch": operationOf((*Server).changeVisibilityBatch),
-		"StartMessageMoveTask":         operationOf((*Server).startMoveTask),
-		"ListMessageMoveTasks":         operationOf((*Server).listMoveTasks),
 	}
 }
 
-// ServeHTTP answers one request in the protocol that it came in.
+// ServeHTTP answers one request in its own protocol.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -228,17 +225,17 @@ func (s *Server) answer(r *http.Request, p protocol) (any, error) {
 
 // protocol is one of the two wire formats, for one request.
 type protocol interface {
-	// parse reads the body's outer form.
+	// parse reads the outer form of the body.
 	parse(body []byte) error
-	// action is the operation's name, of a query request after parse only.
+	// action returns the operation's name; for a query request only after parse.
 	action() string
 	decode(into any) error
-	// write returns an error when the client is known not to have got the answer.
+	// write fails when the client is known not to have received the answer.
 	write(w http.ResponseWriter, out any) error
 	writeFailure(w http.ResponseWriter, f *failure)
 }
 
-// protocolOf tells the two apart as the service does, by X-Amz-Target.
+// protocolOf chooses the protocol as the service does, by X-Amz-Target.
 func protocolOf(r *http.Request) protocol {
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		_, action, _ := strings.Cut(target, ".")
@@ -293,7 +290,7 @@ func (p *jsonProtocol) header(w http.ResponseWriter) {
 }
 
 type queryProtocol struct {
-	path      string // of the URL: the queue's, where a client posts to the queue itself
+	path      string // of the URL; a client may post to the queue itself
 	requestID string
 	form      url.Values
 }
@@ -324,7 +321,7 @@ func (p *queryProtocol) writeFailure(w http.ResponseWriter, f *failure) {
 	_ = writeAll(w, f.status, encodeQueryFailure(f, p.requestID))
 }
 
-// writeAll writes and flushes, so that a connection that is known to be broken shows.
+// writeAll writes and flushes, so that it notices a broken connection.
 func writeAll(w http.ResponseWriter, status int, b []byte) error {
 	w.Header().Set("Content-Length", fmt.Sprint(len(b)))
 	w.WriteHeader(status)

@@ -12,7 +12,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// maxSkew is how far a request's clock may be from ours, as on the service.
+// maxSkew is the largest difference between a request's clock and ours, as on the
+// service.
 const maxSkew = 15 * time.Minute
 
 // verifier checks Signature Version 4 of requests signed with one key pair.
@@ -22,9 +23,9 @@ type verifier struct {
 	now         func() time.Time
 }
 
-// verify returns the failure that the client gets, or nil. It signs what the client
-// says that it signed, with the secret it should have, by the SDK's own signer, and
-// compares the two.
+// verify returns the failure for the client, or nil. It signs the signed parts of the
+// request again, by the SDK's own signer with the right secret, and compares the
+// signatures.
 func (v *verifier) verify(r *http.Request, body []byte) *failure {
 	authorization := r.Header.Get("Authorization")
 	if authorization == "" {

@@ -24,7 +24,7 @@ const (
 	secretKey = "secret"
 )
 
-// bench is a server with a client and a clock that can be moved.
+// bench is a server with a client and a clock that tests can advance.
 type bench struct {
 	*sqs.Client
 	t      *testing.T
@@ -70,10 +70,10 @@ func newClient(url, region, access, secret string) *sqs.Client {
 	})
 }
 
-// pass moves the server's clock on.
+// pass advances the server's clock.
 func (b *bench) pass(d time.Duration) { b.ahead.Add(int64(d)) }
 
-// queue creates a queue of the name with attributes and returns its URL.
+// queue creates a queue and returns its URL.
 func (b *bench) queue(name string, attributes map[string]string) *string {
 	b.t.Helper()
 	out, err := b.CreateQueue(b.t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
@@ -92,7 +92,7 @@ func (b *bench) send(queue *string, bodies ...string) {
 	}
 }
 
-// receive returns at most ten messages with everything that comes with them.
+// receive returns at most ten messages with all their attributes.
 func (b *bench) receive(queue *string, edit ...func(*sqs.ReceiveMessageInput)) []types.Message {
 	b.t.Helper()
 	in := &sqs.ReceiveMessageInput{
@@ -120,7 +120,7 @@ func (b *bench) attributes(queue *string) map[string]string {
 	return out.Attributes
 }
 
-// wantCounts compares visible, in flight and delayed.
+// wantCounts compares the counts of visible, in-flight and delayed messages.
 func (b *bench) wantCounts(queue *string, want ...string) {
 	b.t.Helper()
 	a := b.attributes(queue)
@@ -145,7 +145,7 @@ func wantBodies(t *testing.T, messages []types.Message, want ...string) {
 	}
 }
 
-// wantCode fails the test unless err is an API error of the code.
+// wantCode fails the test unless err is an API error with that code.
 func wantCode(t *testing.T, err error, code string) {
 	t.Helper()
 	e, ok := errors.AsType[smithy.APIError](err)

@@ -10,26 +10,26 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// ErrLocked says that another process (or another server of this one) has the database.
+// ErrLocked means that another process, or another server of this one, has opened the
+// database.
 var ErrLocked = errors.New("the queue database is in use")
 
-// queuesBucket has a queue's record under its name, and in its sequence the highest
-// number that a queue ever had. Beside it stands a bucket of messages for each queue,
-// see [shelf].
+// queuesBucket has a queue's record under its name; its sequence is the highest number of
+// a queue ever. See [messageTable] for the messages.
 var queuesBucket = []byte("queues")
 
-// store is the bbolt file: one writer at a time, any number of readers. What is begun is
-// finished, whatever becomes of the client: no method takes a context.
+// store is the bbolt file: one writer at a time, any number of readers. A transaction
+// runs to its end even when its client has gone, so no method takes a context.
 type store struct {
 	db  *bolt.DB
 	now func() time.Time
 }
 
-// openStore opens or creates the database at path. Its lock keeps every other process
-// out until close, or until this process ends, however it ends.
+// openStore opens or creates the database at path. Its lock excludes other processes
+// until close, or until this process ends in any way.
 func openStore(path string, sync bool, now func() time.Time) (*store, error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:      time.Nanosecond, // one try; without it the lock is waited for
+		Timeout:      time.Nanosecond, // one try, without waiting for the lock
 		NoSync:       !sync,
 		FreelistType: bolt.FreelistMapType,
 	})
@@ -43,7 +43,7 @@ func openStore(path string, sync bool, now func() time.Time) (*store, error) {
 		if _, err := tx.CreateBucketIfNotExists(queuesBucket); err != nil {
 			return err
 		}
-		_, err := tx.CreateBucketIfNotExists(shelvesBucket)
+		_, err := tx.CreateBucketIfNotExists(tablesBucket)
 		return err
 	})
 	if err != nil {
@@ -55,7 +55,7 @@ func openStore(path string, sync bool, now func() time.Time) (*store, error) {
 
 func (s *store) close() error { return s.db.Close() }
 
-// queueRecord is a queue as it is stored.
+// queueRecord is a stored queue.
 type queueRecord struct {
 	ID         int64             `json:"id"`
 	Attributes map[string]string `json:"attributes"`
@@ -96,7 +96,7 @@ func queueNamed(tx *bolt.Tx, name string) (*queue, error) {
 	return parseQueue([]byte(name), value)
 }
 
-// queues returns all queues in the order of their names.
+// queues returns all queues sorted by name.
 func queues(tx *bolt.Tx) (all []*queue, err error) {
 	err = tx.Bucket(queuesBucket).ForEach(func(name, value []byte) error {
 		q, err := parseQueue(name, value)
@@ -122,7 +122,7 @@ func (s *store) queues() (all []*queue, err error) {
 	return all, err
 }
 
-// createQueue makes the queue unless it exists with the same values of the given
+// createQueue creates the queue unless it exists with the same values of the given
 // attributes; with other values it returns a QueueNameExists failure.
 func (s *store) createQueue(name string, attributes, tags map[string]string) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
@@ -147,14 +147,14 @@ func (s *store) createQueue(name string, attributes, tags map[string]string) err
 		}
 		now := s.now()
 		q = &queue{id: int64(number), name: name, attributes: attributes, tags: tags, created: now, modified: now}
-		if err := makeShelf(tx, q.id); err != nil {
+		if err := createTable(tx, q.id); err != nil {
 			return err
 		}
 		return putQueue(tx, q)
 	})
 }
 
-// changeQueue lets change edit the queue's attributes and tags, and stores them.
+// changeQueue edits and stores the queue's attributes and tags.
 func (s *store) changeQueue(name string, change func(q *queue)) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		q, err := queueNamed(tx, name)
@@ -192,7 +192,7 @@ func (s *store) deleteQueue(name string) error {
 		if err != nil {
 			return err
 		}
-		if err := dropShelf(tx, q.id); err != nil {
+		if err := deleteTable(tx, q.id); err != nil {
 			return err
 		}
 		return tx.Bucket(queuesBucket).Delete([]byte(name))
@@ -206,9 +206,9 @@ func (s *store) purge(name string) error {
 		if err != nil {
 			return err
 		}
-		if err := dropShelf(tx, q.id); err != nil {
+		if err := deleteTable(tx, q.id); err != nil {
 			return err
 		}
-		return makeShelf(tx, q.id)
+		return createTable(tx, q.id)
 	})
 }

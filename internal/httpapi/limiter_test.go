@@ -123,8 +123,12 @@ func TestStalledOutputsGiveWay(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); err != nil { // the output is under way
 		t.Fatal(err)
 	}
-	if a := apptest.Get(t, location); a.StatusCode != http.StatusOK || len(a.Bytes) != len(image) {
-		t.Errorf("%s, %d bytes", a.Status, len(a.Bytes))
+	next := apptest.Get(t, location)
+	for tries := 1; next.StatusCode == http.StatusTooManyRequests && tries < 10; tries++ { // a busy machine needs more than one wait for the place
+		next = apptest.Get(t, location)
+	}
+	if next.StatusCode != http.StatusOK || len(next.Bytes) != len(image) {
+		t.Errorf("%s, %d bytes", next.Status, len(next.Bytes))
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// A store can pass a sequence of conditional writes and fail when they race.
+// A store can pass conditional writes in sequence and fail when they race.
 const (
 	racers = 8
 	rounds = 10
@@ -50,7 +50,7 @@ func swapRace(ctx context.Context, s *store) error {
 		if err := s.race(ctx, key, match(tag)); err != nil {
 			return err
 		}
-		// Otherwise the same winner would write the same bytes, and so the same tag.
+		// Otherwise the same winner would write the same bytes, and get the same tag.
 		if _, err := s.put(ctx, key, "between", condition{}); err != nil {
 			return answer(err)
 		}
@@ -58,8 +58,8 @@ func swapRace(ctx context.Context, s *store) error {
 	return nil
 }
 
-// race writes to one key at once under one condition, and checks that one write won and
-// that its bytes are there.
+// race writes to one key concurrently under one condition, and checks that exactly one
+// write won and that its bytes are stored.
 func (s *store) race(ctx context.Context, key string, c condition) error {
 	var (
 		start = make(chan struct{})

@@ -1,10 +1,10 @@
-// Package proof asks a store that calls itself S3-compatible for every promise that
-// documents rest on, and keeps the finding in the bucket.
+// Package proof checks that an S3-compatible store keeps every promise that documents
+// depend on, and stores the finding in the bucket.
 //
 // Several stores answer 200 to a conditional write and ignore the condition. Leases,
-// idempotency and the exactly-once bill are then gone without an error, so a store under
-// a custom endpoint holds documents only after it has been proved. AWS itself needs no
-// proof and costs no request more.
+// idempotency and the exactly-once bill then fail without an error, so a store under a
+// custom endpoint may hold documents only after a proof. AWS needs no proof and gets no
+// extra request.
 //
 // Keys written: the finding under [Key]; while the proof runs, objects below [Probes],
 // which it deletes. Rights needed (IAM actions): to read the finding s3:GetObject; to

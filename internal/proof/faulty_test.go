@@ -18,12 +18,12 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 )
 
-// fault makes a request, which is on its way to a server that keeps its promises, into
-// what a server that does not keep one would see. It may answer itself.
+// fault turns a request on its way to a correct server into what a server that breaks a
+// promise would see. It may also answer the request itself.
 type fault func(f *front, w http.ResponseWriter, r *http.Request, body []byte) (now []byte, answered bool)
 
-// front is a server that has a fault. What it passes on it signs anew, for it changes
-// what is signed.
+// front is a server with a fault. It signs the requests that it forwards again, because
+// it changes signed parts.
 type front struct {
 	env         *awstest.Env
 	service, to string
@@ -77,7 +77,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-// forward sends a request to the server that keeps its promises.
+// forward sends a request to the correct server.
 func (f *front) forward(r *http.Request, body []byte) (*http.Response, error) {
 	out, err := http.NewRequestWithContext(r.Context(), r.Method, f.to+r.URL.EscapedPath(), bytes.NewReader(body))
 	if err != nil {
@@ -107,7 +107,7 @@ func (f *front) forward(r *http.Request, body []byte) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(out)
 }
 
-// crowded reports whether other writes to the same key are under way, and returns a
+// crowded reports whether other writes to the same key are in progress, and returns a
 // function that ends this one.
 func (f *front) crowded(r *http.Request) (bool, func()) {
 	f.mu.Lock()

@@ -17,46 +17,47 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Version of the proof. A finding of a lower version does not count: it grows when the
-// code rests on a promise that earlier proofs did not ask for.
+// Version is the version of the proof. A finding of a lower version is outdated: the
+// version grows when the code depends on a promise that earlier proofs did not check.
 const Version = 1
 
 // Key is the object that holds the finding.
 const Key = "proof"
 
-// Finding is what a proof found.
+// Finding is the result of a proof.
 type Finding struct {
 	Version  int       `json:"version"`
 	ProvedAt time.Time `json:"proved_at"`
-	// Endpoint is the scheme and the host that the proof went through.
+	// Endpoint is the scheme and host that the proof used.
 	Endpoint string `json:"endpoint"`
 	// Server is the store's own Server header, for people.
 	Server string `json:"server,omitempty"`
-	// WithoutChecksums says that the proof's requests carried none, by
+	// WithoutChecksums says that the proof's requests carried no checksums, by
 	// AWS_REQUEST_CHECKSUM_CALCULATION=when_required.
 	WithoutChecksums bool     `json:"without_checksums,omitempty"`
 	Results          []Result `json:"results"`
 	Dialect          Dialect  `json:"dialect"`
-	// Queue is the same of the queue beside the bucket, where it is not AWS's own.
+	// Queue is the finding for the queue, when that is not on AWS.
 	Queue *QueueFinding `json:"queue,omitempty"`
 }
 
-// Result is what became of one promise.
+// Result is the outcome for one promise.
 type Result struct {
 	Promise string `json:"promise"`
 	Kept    bool   `json:"kept"`
-	// Saw is what the store did instead; empty when it kept the promise.
+	// Saw describes what the store did instead; empty when it kept the promise.
 	Saw string `json:"saw,omitempty"`
 }
 
-// QueueFinding is what a proof found of a queue.
+// QueueFinding is the result of a proof for a queue.
 type QueueFinding struct {
 	ProvedAt time.Time `json:"proved_at"`
 	Endpoint string    `json:"endpoint"`
 	Results  []Result  `json:"results"`
 }
 
-// Dialect is what a store does not know of S3's protocol. The zero value is S3's own.
+// Dialect lists the parts of S3's protocol that a store lacks. The zero value is S3
+// itself.
 type Dialect struct {
 	// Multipart says which checksums a multipart upload carries.
 	Multipart Multipart `json:"multipart,omitempty"`
@@ -64,7 +65,7 @@ type Dialect struct {
 	NoContinue bool `json:"no_continue,omitempty"`
 }
 
-// Multipart is the checksums of a multipart upload.
+// Multipart is the kind of checksums in a multipart upload.
 type Multipart string
 
 const (
@@ -72,16 +73,16 @@ const (
 	FullObject Multipart = ""
 	// Parts: a CRC-32 of each part.
 	Parts Multipart = "parts"
-	// None: no checksum but that of the signature.
+	// None: no checksum other than that of the signature.
 	None Multipart = "none"
 )
 
-// Broken returns the results of the promises that are not kept.
+// Broken returns the results of the broken promises.
 func Broken(results []Result) []Result {
 	return slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Kept })
 }
 
-// Advice says of each broken promise what was seen, what it breaks and what can be done.
+// Advice says for each broken promise what the proof saw, what breaks and what to do.
 func Advice(broken []Result) string {
 	var b strings.Builder
 	for i, r := range broken {
@@ -94,17 +95,17 @@ func Advice(broken []Result) string {
 	return b.String()
 }
 
-// ErrUnproved is a store that must not hold documents. What wraps it says why, and what to
-// run.
+// ErrUnproved means that a store must not hold documents. The wrapping error says why,
+// and what to run.
 var ErrUnproved = errors.New("unproved store")
 
-// Run is what an operator does about a missing or outdated finding.
+// Run tells the operator how to get a valid finding.
 const Run = "run claimcheck provision with the same S3_BUCKET and AWS_ENDPOINT_URL"
 
-// Check returns nil when the store may hold documents by the finding, else why not and
-// what to run. A nil finding is none. endpoint is the one that is used, by requests that
-// carry no checksums if bare. written is when the store says that the finding was
-// written: a finding that was copied here speaks of another store.
+// Check returns nil when the finding allows the store to hold documents, else an error
+// that says why not and what to run. A nil finding means that there is none. endpoint is
+// the one in use, by requests without checksums if bare. written is the store's time of
+// the finding's last write: a finding that was copied here belongs to another store.
 func (f *Finding) Check(endpoint string, bare bool, written time.Time) error {
 	const skew = 15 * time.Minute // S3 refuses requests from clocks that differ by more
 	if f == nil {
@@ -134,11 +135,11 @@ func (f *Finding) Check(endpoint string, bare bool, written time.Time) error {
 	return nil
 }
 
-// maxFinding bounds a finding that is read, in bytes.
+// maxFinding bounds the size of a finding, in bytes.
 const maxFinding = 64 << 10
 
-// Read returns the bucket's finding and when the store says that it was written; nil
-// when there is none.
+// Read returns the bucket's finding and the store's time of its last write; nil when
+// there is none.
 func Read(ctx context.Context, client *s3.Client, bucket string) (*Finding, time.Time, error) {
 	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: aws.String(Key)})
 	if _, none := errors.AsType[*types.NoSuchKey](err); none {
@@ -154,7 +155,7 @@ func Read(ctx context.Context, client *s3.Client, bucket string) (*Finding, time
 	}
 	var f Finding
 	if err := json.Unmarshal(raw, &f); err != nil {
-		return &Finding{}, time.Time{}, nil // as good as none: its version is 0
+		return &Finding{}, time.Time{}, nil // counts as none, since its version is 0
 	}
 	return &f, aws.ToTime(out.LastModified), nil
 }
@@ -175,8 +176,8 @@ func (f *Finding) Save(ctx context.Context, client *s3.Client, bucket string) er
 	return err
 }
 
-// Custom reports whether a client's endpoint is not AWS's own, and so wants a proof. An
-// interface endpoint of a VPC is AWS's own.
+// Custom reports whether a client's endpoint is not AWS, and so requires a proof. An
+// interface endpoint of a VPC is AWS.
 func Custom(endpoint *string) bool {
 	if endpoint == nil {
 		return false
@@ -194,7 +195,7 @@ func Custom(endpoint *string) bool {
 	return true
 }
 
-// Origin is an endpoint's scheme and host, which a finding names.
+// Origin returns an endpoint's scheme and host, which a finding names.
 func Origin(endpoint *string) string {
 	u, err := url.Parse(aws.ToString(endpoint))
 	if err != nil {

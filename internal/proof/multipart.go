@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// multipart finds out which checksums the store takes, and whether it knows
+// multipart determines the checksums that the store accepts, and whether it supports
 // Expect: 100-continue.
 func multipart(ctx context.Context, s *store) error {
 	var errs []error
@@ -42,8 +42,9 @@ func multipart(ctx context.Context, s *store) error {
 	return errs[len(errs)-1]
 }
 
-// upload stores an object of two parts. Over HTTP/2 the first waits for the store's 100,
-// in vain where the store does not know it; over HTTP/1 the SDK's request never waits.
+// upload stores an object of two parts. Over HTTP/2 the first part waits for the store's
+// 100, in vain where the store does not support it; over HTTP/1 the SDK's request never
+// waits.
 func (s *store) upload(ctx context.Context, sums Multipart) error {
 	key := s.key("multipart-" + string(sums))
 	first, last := bytes.Repeat([]byte{'x'}, 5<<20), []byte("end")
@@ -123,7 +124,7 @@ func (s *store) uploadRefused(ctx context.Context, key string, c condition) erro
 	return s.holds(ctx, key, "first")
 }
 
-// sums is what the multipart probe found out.
+// sums is the result of the multipart probe.
 func (s *store) sums() Multipart {
 	if s.bare {
 		return None
@@ -131,7 +132,7 @@ func (s *store) sums() Multipart {
 	return s.dialect.Multipart
 }
 
-// parts is a multipart upload on its way.
+// parts is an unfinished multipart upload.
 type parts struct {
 	s     *store
 	key   string
@@ -168,7 +169,7 @@ func (m *parts) send(ctx context.Context, data []byte) error {
 		in.ChecksumCRC32 = CRC(data)
 	}
 	out, err := m.s.client.UploadPart(ctx, in, func(o *s3.Options) {
-		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // the one given is all
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // only the given checksum
 		if m.s.dialect.NoContinue {
 			o.ContinueHeaderThresholdBytes = -1
 		}
@@ -193,7 +194,7 @@ func (m *parts) complete(ctx context.Context, c condition) error {
 	return err
 }
 
-// abort removes what a refused or broken upload has left.
+// abort removes what a refused or broken upload left behind.
 func (m *parts) abort(ctx context.Context) {
 	_, _ = m.s.client.AbortMultipartUpload(context.WithoutCancel(ctx), &s3.AbortMultipartUploadInput{Bucket: &m.s.bucket, Key: &m.key, UploadId: m.id})
 }

@@ -20,15 +20,15 @@ const (
 	announcedType = "image/png"
 )
 
-// presign returns a URL for one upload of the announced size and type, as direct uploads
-// have it.
+// presign returns a URL for one upload of the announced size and type, as a direct upload
+// does.
 func (s *store) presign(ctx context.Context, key string) (*v4.PresignedHTTPRequest, error) {
 	return s3.NewPresignClient(s.client).PresignPutObject(ctx, &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &key, ContentType: aws.String(announcedType), ContentLength: aws.Int64(int64(len(announced))), IfNoneMatch: aws.String("*"),
 	}, s3.WithPresignExpires(10*time.Minute))
 }
 
-// upload puts a body to a presigned URL, and returns the status of the answer.
+// upload puts a body to a presigned URL and returns the status of the answer.
 func (s *store) uploadTo(ctx context.Context, to *v4.PresignedHTTPRequest, body, contentType string) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, to.Method, to.URL, strings.NewReader(body))
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *store) uploadTo(ctx context.Context, to *v4.PresignedHTTPRequest, body,
 	r.Header.Set("Content-Type", contentType)
 	resp, err := s.http.Do(r)
 	if err != nil {
-		return 0, errors.New("there is no answer") // the error repeats the URL, which is a secret
+		return 0, errors.New("there is no answer") // err contains the URL, which is a secret
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))

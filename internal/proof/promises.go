@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// Promise is something that the code rests on.
+// Promise is a behaviour of a backend that the code depends on.
 type Promise struct {
 	Name string
-	// Breaks says what goes wrong without it.
+	// Breaks says what fails without it.
 	Breaks string
 	// Remedy says what an operator can do.
 	Remedy string
 }
 
-// What an operator can do about a broken promise.
+// Remedies for broken promises.
 const (
 	documentsElsewhere = "take a version of the store that honours it, or keep the documents in PostgreSQL (DATABASE_URL) and only the images here"
 	otherVersion       = "take another version of the store, or another store"
@@ -24,13 +24,13 @@ const (
 	otherQueue         = "take another version of the queue's server, or keep the queue in PostgreSQL (DATABASE_URL)"
 )
 
-// probe asks for one promise. Its error is what the store did instead.
+// probe checks one promise. Its error says what the store did instead.
 type probe[T any] struct {
 	Promise
 	ask func(context.Context, T) error
 }
 
-// result asks for the promise. It fails only when ctx ends.
+// result runs the probe. It fails only when ctx ends.
 func (p probe[T]) result(ctx context.Context, of T) (Result, error) {
 	err := p.ask(ctx, of)
 	if ctx.Err() != nil {
@@ -43,7 +43,7 @@ func (p probe[T]) result(ctx context.Context, of T) (Result, error) {
 	return r, nil
 }
 
-// Lookup returns the promise of that name.
+// Lookup returns the promise with that name.
 func Lookup(name string) Promise {
 	for _, p := range slices.Concat(names(storeProbes), names(queueProbes)) {
 		if p.Name == name {
@@ -61,8 +61,8 @@ func names[T any](probes []probe[T]) []Promise {
 	return promises
 }
 
-// OfStore are the promises that [Store] asks for.
+// OfStore returns the promises that [Store] checks.
 func OfStore() []Promise { return names(storeProbes) }
 
-// OfQueue are the promises that [Queue] asks for.
+// OfQueue returns the promises that [Queue] checks.
 func OfQueue() []Promise { return names(queueProbes) }

@@ -16,12 +16,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// queuePrefix is what the names of the proof's own queues begin with.
+// queuePrefix begins the names of the proof's own queues.
 const queuePrefix = "claimcheck-proof-"
 
 const messageGroup = "message group"
 
-// queueProbes are asked in this order.
+// queueProbes run in this order.
 var queueProbes = []probe[*queue]{
 	{Promise{"message with attributes", "traces break between server and worker", otherQueue}, attributes},
 	{Promise{messageGroup, "every submit fails, or an owner with many jobs holds up the others", noGroups}, group},
@@ -32,15 +32,15 @@ var queueProbes = []probe[*queue]{
 	{Promise{"delay", "what is to be sent later is sent at once", otherQueue}, delay},
 }
 
-// queue is a queue of one probe's own.
+// queue is the queue of one probe.
 type queue struct {
 	client *sqs.Client
 	url    *string
 }
 
-// Queue asks the server behind client for what messages rest on, each promise by a queue
-// of its own; for message groups only where messages have them. It fails when it cannot
-// ask; a broken promise is a result.
+// Queue checks the server behind client for the promises that messages depend on, each
+// with its own queue, and message groups only where messages have them. It fails when it
+// cannot check; a broken promise is a result.
 func Queue(ctx context.Context, client *sqs.Client, groups bool) ([]Result, error) {
 	prefix := queuePrefix + strings.ToLower(rand.Text())
 	probes := slices.DeleteFunc(slices.Clone(queueProbes), func(p probe[*queue]) bool { return p.Name == messageGroup && !groups })
@@ -77,8 +77,8 @@ func (q *queue) send(ctx context.Context, body string, tune func(*sqs.SendMessag
 	return nil
 }
 
-// receive returns the next message, or nil when there is none within wait, and hides it
-// for visibility. Both are whole seconds.
+// receive returns the next message and hides it for visibility, or nil when none arrives
+// within wait. Both are whole seconds.
 func (q *queue) receive(ctx context.Context, visibility, wait int32) (*types.Message, error) {
 	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: q.url, MaxNumberOfMessages: 1, VisibilityTimeout: visibility, WaitTimeSeconds: wait, MessageAttributeNames: []string{"traceparent"},
@@ -95,7 +95,7 @@ func (q *queue) receive(ctx context.Context, visibility, wait int32) (*types.Mes
 	return &out.Messages[0], nil
 }
 
-// expect receives the message with this body, or says that it does not come.
+// expect receives the message with this body, or reports that it does not arrive.
 func (q *queue) expect(ctx context.Context, body string, visibility, wait int32) (*types.Message, error) {
 	m, err := q.receive(ctx, visibility, wait)
 	switch {
@@ -125,7 +125,7 @@ func (q *queue) hide(ctx context.Context, m *types.Message, seconds int32) error
 	return nil
 }
 
-// patience is how many seconds a message that is visible may take to come.
+// patience is the time that a visible message may take to arrive, in seconds.
 const patience = 10
 
 func attributes(ctx context.Context, q *queue) error {
@@ -204,7 +204,7 @@ func extension(ctx context.Context, q *queue) error {
 	if err := q.hide(ctx, m, longer); err != nil {
 		return err
 	}
-	// A long poll over the end of the first visibility.
+	// A long poll beyond the end of the first visibility timeout.
 	early, err := q.receive(ctx, longer, first+1)
 	if err != nil {
 		return err
@@ -244,7 +244,7 @@ func deletion(ctx context.Context, q *queue) error {
 	if err := q.delete(ctx, m); err != nil {
 		return err
 	}
-	// A long poll over the end of its visibility.
+	// A long poll beyond the end of its visibility timeout.
 	if again, err := q.receive(ctx, 30, 2); err != nil || again != nil {
 		return errors.Join(errors.New("a deleted message comes again"), err)
 	}

@@ -40,7 +40,7 @@ func TestLocalQueue(t *testing.T) {
 	}
 }
 
-// members is a fault that takes members out of an operation's input.
+// members returns a fault that removes members from an operation's input.
 func members(operation string, names ...string) fault {
 	return edited(operation, func(in map[string]any) {
 		for _, name := range names {
@@ -49,7 +49,7 @@ func members(operation string, names ...string) fault {
 	})
 }
 
-// edited is a fault that changes an operation's input.
+// edited returns a fault that changes an operation's input.
 func edited(operation string, edit func(map[string]any)) fault {
 	return func(_ *front, _ http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
 		if operationOf(r) != operation {
@@ -72,7 +72,7 @@ func operationOf(r *http.Request) string {
 	return strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
 }
 
-// pretended is a fault that answers an operation 200, and does nothing.
+// pretended returns a fault that answers 200 to an operation without doing it.
 func pretended(operation string) fault {
 	return func(_ *front, w http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
 		if operationOf(r) != operation {
@@ -84,7 +84,7 @@ func pretended(operation string) fault {
 	}
 }
 
-// TestBrokenQueue puts a queue with one fault after the other to the proof.
+// TestBrokenQueue runs the proof on a queue with one fault after the other.
 func TestBrokenQueue(t *testing.T) {
 	t.Parallel()
 	refusesGroups := func(_ *front, w http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
@@ -128,7 +128,7 @@ func TestBrokenQueue(t *testing.T) {
 			t.Errorf("no queue here breaks %q", p.Name)
 		}
 	}
-	// All at once: a proof mostly waits, and so many parallel tests do not run at once.
+	// All at once: a proof mostly waits, and fewer parallel tests would run at once.
 	type finding struct {
 		results []proof.Result
 		err     error

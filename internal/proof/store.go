@@ -18,10 +18,10 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Probes is what the keys of all objects of a proof begin with.
+// Probes begins the keys of all objects of a proof.
 const Probes = "proof.d/"
 
-// storeProbes are asked in this order.
+// storeProbes run in this order.
 var storeProbes = []probe[*store]{
 	{Promise{"plain write, read and delete", "nothing works", "correct S3_BUCKET, the endpoint and the rights of these credentials"}, plain},
 	{Promise{"empty object", "an empty image or result cannot be stored", otherVersion}, empty},
@@ -46,9 +46,9 @@ var storeProbes = []probe[*store]{
 	{Promise{"second presigned upload is refused", "an image changes after it was checked", otherVersion}, presignedTwice},
 }
 
-// Store asks the store behind client, a client as server and worker have it, for every
-// promise, and finds out its dialect. It fails when it cannot ask; a broken promise is a
-// result.
+// Store checks the store behind client, a client like those of server and worker, for
+// every promise, and determines its dialect. It fails when it cannot check; a broken
+// promise is a result.
 func Store(ctx context.Context, client *s3.Client, bucket string) (*Finding, error) {
 	o := client.Options()
 	s := &store{
@@ -79,7 +79,7 @@ func Bare(client *s3.Client) bool {
 	return client.Options().RequestChecksumCalculation == aws.RequestChecksumCalculationWhenRequired
 }
 
-// store is a bucket that is asked.
+// store is the bucket under proof.
 type store struct {
 	client         *s3.Client
 	http           s3.HTTPClient
@@ -90,14 +90,14 @@ type store struct {
 	dialect        Dialect
 }
 
-// key returns a key that nothing has yet.
+// key returns an unused key.
 func (s *store) key(name string) string {
 	key := s.prefix + name
 	s.keys = append(s.keys, key)
 	return key
 }
 
-// clear deletes what the proof has written.
+// clear deletes the objects of the proof.
 func (s *store) clear(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -106,7 +106,7 @@ func (s *store) clear(ctx context.Context) {
 	}
 }
 
-// condition is what a write is bound to; the zero value is nothing.
+// condition is the condition of a write; the zero value is none.
 type condition struct{ absent, match *string }
 
 func absent() condition          { return condition{absent: aws.String("*")} }
@@ -145,7 +145,7 @@ func (s *store) get(ctx context.Context, key string) (body, tag string, err erro
 	return string(raw), aws.ToString(out.ETag), err
 }
 
-// holds checks that the object is the body.
+// holds checks that the object exists with the body.
 func (s *store) holds(ctx context.Context, key, body string) error {
 	got, _, err := s.get(ctx, key)
 	if err != nil {
@@ -157,7 +157,7 @@ func (s *store) holds(ctx context.Context, key, body string) error {
 	return nil
 }
 
-// gone checks that there is no object.
+// gone checks that the object does not exist.
 func (s *store) gone(ctx context.Context, key string) error {
 	_, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
 	switch {
@@ -169,8 +169,8 @@ func (s *store) gone(ctx context.Context, key string) error {
 	return nil
 }
 
-// refused checks that a write was refused with one of the statuses; by default those of
-// a condition that does not hold.
+// refused checks that a write was refused with one of the statuses; by default those of a
+// failed condition.
 func refused(err error, also ...int) error {
 	if err == nil {
 		return errors.New("it is answered 200: the condition is ignored")
@@ -192,7 +192,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-// answer shortens an error of the SDK to what the store said.
+// answer shortens an SDK error to the store's answer.
 func answer(err error) error {
 	if statusOf(err) == 0 {
 		return err
@@ -200,10 +200,11 @@ func answer(err error) error {
 	return &answered{err}
 }
 
-// answered is an error of the SDK that came as an answer.
+// answered is an SDK error with an answer of the store.
 type answered struct{ error }
 
-// Error is the status and the code, without what differs from request to request.
+// Error returns the status and the code, without the parts that differ from request to
+// request.
 func (a *answered) Error() string {
 	text := strconv.Itoa(statusOf(a.error))
 	if e, ok := errors.AsType[smithy.APIError](a.error); ok {

@@ -22,7 +22,8 @@ func s3Client(env *awstest.Env, endpoint string) *s3.Client {
 	return s3.NewFromConfig(env.Servers.Config(), func(o *s3.Options) { o.BaseEndpoint = &endpoint }, s3store.ClientOptions)
 }
 
-// TestLocalStore proves the local S3: for it a finding is written without asking.
+// TestLocalStore proves the local S3, for which awslocal writes a finding without a
+// proof.
 func TestLocalStore(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
@@ -60,7 +61,7 @@ func TestLocalStore(t *testing.T) {
 	}
 }
 
-// headers is a fault that ignores headers of requests that match.
+// headers returns a fault that ignores headers of matching requests.
 func headers(match func(*http.Request) bool, names ...string) fault {
 	return func(_ *front, _ http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
 		if match(r) {
@@ -72,7 +73,7 @@ func headers(match func(*http.Request) bool, names ...string) fault {
 	}
 }
 
-// answers is a fault that refuses requests that match.
+// answers returns a fault that refuses matching requests.
 func answers(match func(*http.Request) bool, status int, code string) fault {
 	return func(_ *front, w http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
 		if !match(r) {
@@ -83,7 +84,8 @@ func answers(match func(*http.Request) bool, status int, code string) fault {
 	}
 }
 
-// inRaces is a fault that ignores a header while another write to the key is under way.
+// inRaces returns a fault that ignores a header while another write to the key is in
+// progress.
 func inRaces(name string) fault {
 	return func(f *front, w http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
 		if !put(r) || r.Header.Get(name) == "" {
@@ -120,8 +122,8 @@ func complete(r *http.Request) bool {
 func begin(r *http.Request) bool     { return r.Method == http.MethodPost && r.URL.Query().Has("uploads") }
 func presigned(r *http.Request) bool { return r.URL.Query().Has("X-Amz-Signature") }
 
-// unannounced is a fault that heeds what a presigned URL says of the type or the size
-// only where asked: the front itself does not look at signatures.
+// unannounced returns a fault that enforces the type and the size of a presigned URL only
+// where asked: the front itself does not check signatures.
 func unannounced(heedSize, heedType bool) fault {
 	return func(_ *front, w http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
 		if presigned(r) && (heedSize && len(body) != 10 || heedType && r.Header.Get("Content-Type") != "image/png") {
@@ -132,7 +134,7 @@ func unannounced(heedSize, heedType bool) fault {
 	}
 }
 
-// with has a fault beside what every front has to do about presigned URLs.
+// with adds to a fault what every front must do for presigned URLs.
 func with(f fault) fault {
 	heed := unannounced(true, true)
 	return func(front *front, w http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
@@ -143,7 +145,7 @@ func with(f fault) fault {
 	}
 }
 
-// TestBrokenPromises puts a store with one fault after the other to the proof.
+// TestBrokenPromises runs the proof on a store with one fault after the other.
 func TestBrokenPromises(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -191,7 +193,7 @@ func TestBrokenPromises(t *testing.T) {
 			found[promise] = true
 		}
 	}
-	for _, p := range proof.OfStore()[1:] { // without the first nothing is asked
+	for _, p := range proof.OfStore()[1:] { // if the first fails, the others are not checked
 		if !found[p.Name] {
 			t.Errorf("no store here breaks %q", p.Name)
 		}
@@ -231,7 +233,7 @@ func TestBrokenPromises(t *testing.T) {
 	}
 }
 
-// creates ignores If-Match where there is no object.
+// creates ignores If-Match when there is no object.
 func creates(f *front, _ http.ResponseWriter, r *http.Request, body []byte) ([]byte, bool) {
 	if put(r) && r.Header.Get("If-Match") != "" {
 		head := r.Clone(r.Context())
@@ -257,7 +259,8 @@ func fromTheStart(_ *front, _ http.ResponseWriter, r *http.Request, body []byte)
 	return body, false
 }
 
-// TestStoreThatCannotBeAsked keeps a proof apart from a store that does not answer.
+// TestStoreThatCannotBeAsked checks that no answer of a store is an error, not a broken
+// promise.
 func TestStoreThatCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
@@ -276,7 +279,8 @@ func TestStoreThatCannotBeAsked(t *testing.T) {
 	}
 }
 
-// TestWithoutChecksums proves a store that ignores checksums by requests without any.
+// TestWithoutChecksums proves a store that ignores checksums with requests that have
+// none.
 func TestWithoutChecksums(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)

@@ -16,12 +16,12 @@ func (p *Provisioner) bucketStep(what, call string) *Step {
 	return &Step{On: "bucket " + p.w.Bucket, What: what, Call: call}
 }
 
-// s3api returns the arguments of an "aws s3api" command on the bucket.
+// s3api returns the arguments of an "aws s3api" command for the bucket.
 func (p *Provisioner) s3api(operation string, args ...string) []string {
 	return append([]string{"s3api", operation, "--region", p.w.Region, "--bucket", p.w.Bucket}, args...)
 }
 
-// bucket plans everything about the bucket.
+// bucket plans all settings of the bucket.
 func (p *Provisioner) bucket(ctx context.Context) []*Step {
 	exists := p.bucketExists(ctx)
 	steps := []*Step{exists}
@@ -76,7 +76,7 @@ func (p *Provisioner) bucketExists(ctx context.Context) *Step {
 	s.Diffs = []Diff{{"region", "", p.w.Region}}
 	in := &s3.CreateBucketInput{Bucket: &p.w.Bucket, ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced}
 	args := p.s3api("create-bucket", "--object-ownership", string(in.ObjectOwnership))
-	if p.w.Region != "us-east-1" { // which is what S3 takes for none, and refuses to be told
+	if p.w.Region != "us-east-1" { // the default of S3, which refuses it as a constraint
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(p.w.Region)}
 		args = append(args, "--create-bucket-configuration", "LocationConstraint="+p.w.Region)
 	}
@@ -84,7 +84,7 @@ func (p *Provisioner) bucketExists(ctx context.Context) *Step {
 	s.apply = func(ctx context.Context) error {
 		_, err := p.s3.CreateBucket(ctx, in)
 		if _, mine := errors.AsType[*types.BucketAlreadyOwnedByYou](err); mine {
-			return nil // made by somebody else of ours in this moment
+			return nil // created by a concurrent run
 		}
 		if _, taken := errors.AsType[*types.BucketAlreadyExists](err); taken {
 			return fmt.Errorf("the name is taken; choose another: %w", err)
@@ -94,8 +94,8 @@ func (p *Provisioner) bucketExists(ctx context.Context) *Step {
 	return s
 }
 
-// publicAccess plans that nothing can make the bucket public: four locks, each only
-// ever closed.
+// publicAccess plans that nothing can make the bucket public: four settings, which it
+// only ever switches on.
 func (p *Provisioner) publicAccess(ctx context.Context, exists bool) *Step {
 	s := p.bucketStep("public access block", "s3:PutPublicAccessBlock")
 	is := &types.PublicAccessBlockConfiguration{}
@@ -139,11 +139,11 @@ func (p *Provisioner) publicAccess(ctx context.Context, exists bool) *Step {
 	return s
 }
 
-// ownership plans that access lists count for nothing: policies alone decide.
+// ownership plans that only policies grant access, not access lists.
 func (p *Provisioner) ownership(ctx context.Context, exists bool) *Step {
 	s := p.bucketStep("object ownership", "s3:PutBucketOwnershipControls")
 	should := types.ObjectOwnershipBucketOwnerEnforced
-	if !exists { // it is created so
+	if !exists { // it is created that way
 		s.Diffs = []Diff{{"ObjectOwnership", string(should), string(should)}}
 		return s
 	}
@@ -174,8 +174,8 @@ func (p *Provisioner) ownership(ctx context.Context, exists bool) *Step {
 	return s
 }
 
-// encryption plans that objects are encrypted by default. Whatever encryption somebody
-// has chosen stays.
+// encryption plans default encryption of objects. It keeps any encryption that is already
+// chosen.
 func (p *Provisioner) encryption(ctx context.Context, exists bool) *Step {
 	s := p.bucketStep("default encryption", "s3:PutBucketEncryption")
 	is := types.ServerSideEncryption("")
@@ -209,12 +209,12 @@ func (p *Provisioner) encryption(ctx context.Context, exists bool) *Step {
 	return s
 }
 
-// versioning warns of a bucket that keeps old versions: there nothing that is deleted is
-// gone. It is nobody's to turn off but the operator's.
+// versioning warns of a bucket that keeps old versions, where a deletion removes nothing.
+// Only the operator may turn that off.
 func (p *Provisioner) versioning(ctx context.Context) *Step {
 	out, err := p.s3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &p.w.Bucket})
 	if err != nil || out.Status != types.BucketVersioningStatusEnabled {
-		return nil // without the right to look nothing is known, and nothing depends on it
+		return nil // without the right to look, skip this warning
 	}
 	s := p.bucketStep("versioning", "s3:PutBucketVersioning")
 	s.State = Left

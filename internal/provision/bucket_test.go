@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/provision"
 )
 
-// region is the one that the tests' S3 is in.
+// region is the region of the tests' S3.
 const region = "eu-central-1"
 
 func wanted(t *testing.T) provision.Wanted {
@@ -29,7 +29,8 @@ func wanted(t *testing.T) provision.Wanted {
 	}
 }
 
-// bucketSteps plans with a fake S3 and the local SQS, and returns what is about the bucket.
+// bucketSteps plans with a fake S3 and the local SQS, and returns the steps of the
+// bucket.
 func bucketSteps(t *testing.T, f *fakeS3, w provision.Wanted) (*provision.Plan, []*provision.Step) {
 	t.Helper()
 	p, err := provision.New(f.client(), awstest.Start(t).SQS, w)
@@ -64,8 +65,8 @@ func stateOf(t *testing.T, steps []*provision.Step, what string) *provision.Step
 	return steps[i]
 }
 
-// TestNewBucket makes a bucket and looks at every byte that S3 is sent for it; the
-// second time there is nothing to do.
+// TestNewBucket creates a bucket and checks every byte that S3 receives; a second run
+// changes nothing.
 func TestNewBucket(t *testing.T) {
 	t.Parallel()
 	f := newFakeS3(t)
@@ -99,7 +100,7 @@ func TestNewBucket(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("S3 is sent (-want +got):\n%s", d)
 	}
-	// The fake, unlike S3, does not remember what ownership a bucket was made with.
+	// The fake, unlike S3, does not remember the ownership of a new bucket.
 	f.buckets["pictures"]["ownershipControls"] = `<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>`
 	plan, steps := bucketSteps(t, f, wanted(t))
 	for _, s := range steps {
@@ -124,7 +125,8 @@ func TestUSEast1IsNotNamed(t *testing.T) {
 	}
 }
 
-// TestWhatOthersSetStays meets a bucket that somebody has set up in another way.
+// TestWhatOthersSetStays plans for a bucket that another party has configured
+// differently.
 func TestWhatOthersSetStays(t *testing.T) {
 	t.Parallel()
 	f := newFakeS3(t)
@@ -227,7 +229,7 @@ func TestNothingIsDeletedSooner(t *testing.T) {
 	}
 }
 
-// TestPagesMayUpload: wanted origins are added to our rule; other rules stay.
+// TestPagesMayUpload adds wanted origins to our rule and keeps other rules.
 func TestPagesMayUpload(t *testing.T) {
 	t.Parallel()
 	f := newFakeS3(t)
@@ -261,8 +263,8 @@ func enabled(days int) string {
 	return fmt.Sprintf("<Rule><ID>claimcheck-jobs</ID><Filter><Prefix>jobs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>%d</Days></Expiration></Rule>", days)
 }
 
-// TestBackendThatSaysNo meets refusals of every kind: each is told at its step, and the
-// other steps go on.
+// TestBackendThatSaysNo gets refusals of every kind: each fails its step, and the other
+// steps go on.
 func TestBackendThatSaysNo(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -310,7 +312,7 @@ func TestBackendThatSaysNo(t *testing.T) {
 	}
 }
 
-// TestBucketThatCannotBeMade keeps what would be done to it from being tried.
+// TestBucketThatCannotBeMade skips the other steps of the bucket.
 func TestBucketThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	f := newFakeS3(t)
@@ -328,7 +330,7 @@ func TestBucketThatCannotBeMade(t *testing.T) {
 	}
 }
 
-// TestVersions warns of a bucket in which nothing that is deleted is gone.
+// TestVersions warns of a bucket in which a deletion removes nothing.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	f := newFakeS3(t)

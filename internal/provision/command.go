@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// variable stands, in the argument of a command, for what an earlier command has put
-// into a variable of the shell.
+// variable stands, in the argument of a command, for a shell variable that an earlier
+// command has set.
 type variable string
 
 const (
@@ -18,14 +18,14 @@ const (
 	deadARN  variable = "dead_arn"
 )
 
-// mark stands before and after a variable's name: a character of the private use area,
-// which nothing of ours holds and which JSON leaves as it is.
+// mark surrounds a variable's name: a character of the private use area, which occurs
+// nowhere else and which JSON keeps unchanged.
 const mark = "\uE000"
 
-// in returns what stands for the variable in an argument.
+// in returns the placeholder for the variable in an argument.
 func (v variable) in() string { return mark + string(v) + mark }
 
-// aws returns the shell command "aws ARGS", each argument quoted where it must be.
+// aws returns the shell command "aws ARGS", with arguments quoted where necessary.
 func aws(args ...string) string {
 	words := []string{"aws"}
 	for _, a := range args {
@@ -34,7 +34,7 @@ func aws(args ...string) string {
 	return strings.Join(words, " ")
 }
 
-// set returns a shell command that puts what command prints into v.
+// set returns a shell command that assigns the output of command to v.
 func (v variable) set(command string) string { return fmt.Sprintf("%s=$(%s)", v, command) }
 
 // quote returns the argument as one word of a POSIX shell.
@@ -55,12 +55,12 @@ func quote(arg string) string {
 	return b.String()
 }
 
-// lean returns an SDK value as the command line's JSON: the API's own names, without
-// what is not set. Keys are sorted.
+// lean returns an SDK value as JSON of the command line: with the API's own names and
+// without unset fields. Keys are sorted.
 func lean(v any) string {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("provision: %T is not JSON: %v", v, err)) // SDK types always are
+		panic(fmt.Sprintf("provision: %T is not JSON: %v", v, err)) // SDK types are always JSON
 	}
 	var tree any
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -77,8 +77,8 @@ func lean(v any) string {
 	return strings.TrimSpace(out.String())
 }
 
-// strip removes nulls, and the empty strings of enumerations that are not set. The only
-// strings that may be empty in earnest are prefixes and the values of tags.
+// strip removes nulls and the empty strings of unset enumerations. Only prefixes and the
+// values of tags may really be empty.
 func strip(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

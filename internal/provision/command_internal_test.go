@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// TestQuote has a real shell read what was quoted for it.
+// TestQuote has a real shell read quoted text.
 func TestQuote(t *testing.T) {
 	t.Parallel()
 	sh := program.Need(t, "sh")

@@ -16,8 +16,8 @@ import (
 const corsRule = "claimcheck-upload"
 
 // cors plans that pages of the wanted origins may upload directly: a browser asks the
-// bucket before it sends the image there. It gives no right to anybody, since what is
-// uploaded has to be signed by the server. Rules and origins of others stay.
+// bucket before it sends the image there. This grants no rights, since the server must
+// sign each upload. Rules and origins of others stay.
 func (p *Provisioner) cors(ctx context.Context, exists bool) *Step {
 	s := p.bucketStep("uploads by pages", "s3:PutBucketCors")
 	var next []types.CORSRule
@@ -60,7 +60,7 @@ func (p *Provisioner) cors(ctx context.Context, exists bool) *Step {
 	return s
 }
 
-// describeCORS is a rule in a few words; empty for one that allows nothing yet.
+// describeCORS summarises a rule; empty for one that allows nothing yet.
 func describeCORS(r types.CORSRule) string {
 	if len(r.AllowedMethods) == 0 {
 		return ""
@@ -68,7 +68,7 @@ func describeCORS(r types.CORSRule) string {
 	return fmt.Sprintf("%s from %s, headers %s, for %d s", strings.Join(r.AllowedMethods, " "), strings.Join(r.AllowedOrigins, " "), strings.Join(r.AllowedHeaders, " "), awssdk.ToInt32(r.MaxAgeSeconds))
 }
 
-// isOrigin reports whether s is what a browser sends as Origin, or "*".
+// isOrigin reports whether s is an origin as browsers send it, or "*".
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return s == "*" || err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && s == u.Scheme+"://"+u.Host

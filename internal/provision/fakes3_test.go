@@ -18,17 +18,17 @@ import (
 	"claimcheck.example/internal/s3store"
 )
 
-// fakeS3 keeps the settings of buckets as the XML that they were sent as, which is how
-// S3 hands them back.
+// fakeS3 keeps the settings of buckets as the XML that it received, and returns that XML
+// as S3 does.
 type fakeS3 struct {
 	url string
 
-	// mu guards what follows.
+	// mu guards the fields below.
 	mu       sync.Mutex
 	buckets  map[string]map[string]string // bucket → setting → XML
-	headers  map[string]http.Header       // setting → the header that it is answered with
+	headers  map[string]http.Header       // setting → the header of its answer
 	writes   []write
-	refusals map[string]refusal // "METHOD setting" → how it is answered
+	refusals map[string]refusal // "METHOD setting" → its answer
 }
 
 // write is a request that changed something.
@@ -44,7 +44,7 @@ type refusal struct {
 	header http.Header
 }
 
-// absent is how S3 says that a setting was never made.
+// absent is S3's answer for a setting that does not exist.
 var absent = map[string]string{
 	"publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
 	"ownershipControls": "OwnershipControlsNotFoundError",
@@ -69,7 +69,7 @@ func (f *fakeS3) client() *s3.Client {
 	}, s3store.ClientOptions, func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
 }
 
-// settingOf returns the setting that a request is about; empty for the bucket itself.
+// settingOf returns the setting of a request; empty for the bucket itself.
 func settingOf(r *http.Request) string {
 	for name := range r.URL.Query() {
 		if name != "x-id" {
@@ -141,7 +141,7 @@ func (f *fakeS3) take() []write {
 	return writes
 }
 
-// flat is an XML document as one line for each leaf: its path and its text.
+// flat returns an XML document as one line for each leaf: its path and its text.
 func flat(t *testing.T, doc string) []string {
 	t.Helper()
 	var path, lines []string

@@ -11,12 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// abortDays is after how many days the parts of an unfinished upload go. No upload of a
-// living server takes as long.
+// abortDays is the age at which the parts of an unfinished upload are deleted. No upload
+// of a living server takes as long.
 const abortDays = 1
 
-// rule is one of our lifecycle rules. What a job used, under usage/, has none, and
-// neither have the sums of it: bills outlive jobs.
+// rule is one of our lifecycle rules. There is none for usage/ and its sums: bills
+// outlive jobs.
 type rule struct {
 	id, prefix string
 	uploads    bool // objects under the prefix may be uploaded in parts
@@ -29,7 +29,7 @@ var rules = []rule{
 }
 
 // lifecycle plans the expiry of jobs, their images and unfinished uploads. Rules with
-// other names stay as they are, and so does what somebody has added to ours.
+// other names stay, and so do additions to our rules.
 func (p *Provisioner) lifecycle(ctx context.Context, exists bool) []*Step {
 	s := p.bucketStep("lifecycle rules", "s3:PutBucketLifecycleConfiguration")
 	now := &s3.GetBucketLifecycleConfigurationOutput{}
@@ -70,14 +70,14 @@ func (p *Provisioner) lifecycle(ctx context.Context, exists bool) []*Step {
 		s.State = Change
 		p.putLifecycle(s, next, now.TransitionDefaultMinimumObjectSize)
 	}
-	if len(s.Diffs) == 0 { // all are held
+	if len(s.Diffs) == 0 { // all rules are in force
 		return held
 	}
 	return append([]*Step{s}, held...)
 }
 
-// putLifecycle has the step replace the configuration, which is one document: the rules
-// of others are sent back as they came, and so is the one setting beside the rules.
+// putLifecycle makes the step replace the configuration, which is one document: it sends
+// the rules of others back unchanged, and the one setting beside the rules, too.
 func (p *Provisioner) putLifecycle(s *Step, next []types.LifecycleRule, size types.TransitionDefaultMinimumObjectSize) {
 	in := &s3.PutBucketLifecycleConfigurationInput{
 		Bucket: &p.w.Bucket, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: next}, TransitionDefaultMinimumObjectSize: size,
@@ -93,7 +93,7 @@ func (p *Provisioner) putLifecycle(s *Step, next []types.LifecycleRule, size typ
 	}
 }
 
-// over returns the rule as it should be: ours laid over what is.
+// over returns the wanted rule: ours merged into the existing one.
 func (r rule) over(is types.LifecycleRule, days int) types.LifecycleRule {
 	is.Status = types.ExpirationStatusEnabled
 	//lint:ignore SA1019 rules may still have it, and not beside a filter
@@ -105,19 +105,19 @@ func (r rule) over(is types.LifecycleRule, days int) types.LifecycleRule {
 	return is
 }
 
-// sooner reports whether a rule that exists would begin to delete sooner.
+// sooner reports whether an existing rule would begin to delete sooner.
 func sooner(is, should types.LifecycleRule) bool {
 	if is.Status == "" {
 		return false // a new rule
 	}
 	if is.Status != should.Status || is.Expiration == nil || is.Expiration.Days == nil {
-		return true // nothing expired by it so far
+		return true // it has expired nothing so far
 	}
 	return *should.Expiration.Days < *is.Expiration.Days || prefixOf(is) != prefixOf(should) || narrowed(is)
 }
 
-// narrowed reports whether a rule is for some objects under its prefix alone, by tags or
-// sizes.
+// narrowed reports whether a rule applies only to some objects under its prefix, by tags
+// or sizes.
 func narrowed(r types.LifecycleRule) bool {
 	f := r.Filter
 	return f != nil && (f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil)
@@ -137,7 +137,7 @@ func prefixOf(r types.LifecycleRule) string {
 	return awssdk.ToString(r.Filter.Prefix)
 }
 
-// describe puts what matters of a rule into words; empty for a rule that is not there.
+// describe summarises a rule; empty for a rule that does not exist.
 func describe(r types.LifecycleRule) string {
 	if r.Status == "" {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/proof"
 )
 
-// storePromises plans the proof of a store under a custom endpoint; nil where AWS's own
+// storePromises plans the proof of a store under a custom endpoint; nil for AWS, which
 // needs none.
 func (p *Provisioner) storePromises(ctx context.Context, exists bool) *Step {
 	endpoint := p.s3.Options().BaseEndpoint
@@ -56,8 +56,8 @@ func (p *Provisioner) storePromises(ctx context.Context, exists bool) *Step {
 	return s
 }
 
-// queuePromises plans the proof of a queue under a custom endpoint, which the bucket's
-// finding keeps; nil where AWS's own needs none.
+// queuePromises plans the proof of a queue under a custom endpoint, whose result is part
+// of the bucket's finding; nil for AWS, which needs none.
 func (p *Provisioner) queuePromises(ctx context.Context, main *queue) *Step {
 	endpoint := p.sqs.Options().BaseEndpoint
 	if !p.w.Prove || !proof.Custom(endpoint) {
@@ -75,7 +75,7 @@ func (p *Provisioner) queuePromises(ctx context.Context, main *queue) *Step {
 		if err != nil {
 			return denied(fmt.Errorf("read the finding: %w", err), "s3:GetObject")
 		}
-		if f == nil { // the bucket is AWS's own
+		if f == nil { // the bucket is on AWS
 			f = &proof.Finding{}
 		}
 		f.Queue = &proof.QueueFinding{ProvedAt: time.Now().UTC().Truncate(time.Second), Endpoint: proof.Origin(endpoint), Results: results}
@@ -96,10 +96,10 @@ func (p *Provisioner) queuePromises(ctx context.Context, main *queue) *Step {
 	return s
 }
 
-// bare reports whether the requests of the S3 client carry no checksums.
+// bare reports whether the S3 client sends no checksums.
 func (p *Provisioner) bare() bool { return proof.Bare(p.s3) }
 
-// check is the command that proves.
+// check is the command that runs the proof.
 func (p *Provisioner) check() string {
 	words := []string{"claimcheck", "provision", "--check", "--region", p.w.Region, "--bucket", p.w.Bucket, "--queue", p.w.Queue, "--dlq", p.w.DeadLetter}
 	for i, w := range words {
@@ -108,7 +108,7 @@ func (p *Provisioner) check() string {
 	return strings.Join(words, " ")
 }
 
-// broken is the error of the promises that are not kept; nil when all are.
+// broken returns an error that lists the broken promises; nil when all are kept.
 func broken(so string, results []proof.Result) error {
 	list := proof.Broken(results)
 	if len(list) == 0 {
@@ -117,7 +117,7 @@ func broken(so string, results []proof.Result) error {
 	return fmt.Errorf("%s: it breaks %d of %d promises\n      %s", so, len(list), len(results), strings.ReplaceAll(proof.Advice(list), "\n", "\n      "))
 }
 
-// spoken says what server and worker leave out for a store.
+// spoken lists what server and worker leave out for a store.
 func spoken(d proof.Dialect) string {
 	var words []string
 	switch d.Multipart {

@@ -45,7 +45,7 @@ func states(steps []*provision.Step) []provision.State {
 	return []provision.State{steps[0].State, steps[1].State}
 }
 
-// ignoring is a client of a store that ignores If-Match.
+// ignoring returns a client of a store that ignores If-Match.
 func ignoring(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Build.Add(middleware.BuildMiddlewareFunc("ignoring",
@@ -56,7 +56,8 @@ func ignoring(o *s3.Options) {
 	})
 }
 
-// TestPromises proves a store once, again when asked, and anew after it was found broken.
+// TestPromises proves a store once, again on request, and again after it was found
+// broken.
 func TestPromises(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
@@ -115,7 +116,7 @@ func TestAWSIsNotProved(t *testing.T) {
 	w.Prove, w.Again = true, true
 	w.Region = region
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // nothing is asked
+	cancel() // so any request would fail
 	p, err := provision.New(s3.New(s3.Options{Region: region}), sqs.New(sqs.Options{Region: region}), w)
 	if err != nil {
 		t.Fatal(err)

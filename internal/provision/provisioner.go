@@ -13,23 +13,23 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Provisioner looks at one bucket and its queues.
+// Provisioner checks and sets up one bucket and its queues.
 //
-// Rights needed (IAM actions) to look: s3:ListBucket, s3:GetBucketPublicAccessBlock,
-// s3:GetBucketOwnershipControls, s3:GetEncryptionConfiguration,
-// s3:GetBucketPolicy, s3:GetBucketVersioning, s3:GetLifecycleConfiguration; sqs:GetQueueUrl,
+// Rights needed (IAM actions) to check: s3:ListBucket, s3:GetBucketPublicAccessBlock,
+// s3:GetBucketOwnershipControls, s3:GetEncryptionConfiguration, s3:GetBucketPolicy,
+// s3:GetBucketVersioning, s3:GetLifecycleConfiguration; sqs:GetQueueUrl,
 // sqs:GetQueueAttributes, sqs:ListDeadLetterSourceQueues. To change, in addition:
 // s3:CreateBucket, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls,
-// s3:PutEncryptionConfiguration, s3:PutBucketPolicy, s3:PutLifecycleConfiguration; sqs:CreateQueue,
-// sqs:SetQueueAttributes.
+// s3:PutEncryptionConfiguration, s3:PutBucketPolicy, s3:PutLifecycleConfiguration;
+// sqs:CreateQueue, sqs:SetQueueAttributes.
 type Provisioner struct {
 	s3  *s3.Client
 	sqs *sqs.Client
 	w   Wanted
 }
 
-// New returns a provisioner of what w wants, or what is wrong with w. The clients must
-// be of w's region.
+// New returns a provisioner for w, or an error that names the mistakes in w. The clients
+// must be of w's region.
 func New(s3 *s3.Client, sqs *sqs.Client, w Wanted) (*Provisioner, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
@@ -37,14 +37,14 @@ func New(s3 *s3.Client, sqs *sqs.Client, w Wanted) (*Provisioner, error) {
 	return &Provisioner{s3, sqs, w}, nil
 }
 
-// Plan looks at everything and changes nothing. What cannot be looked at is a step that
-// failed; the rest is looked at all the same.
+// Plan reads the present state and changes nothing. A setting that it cannot read is a
+// failed step; it reads the rest all the same.
 func (p *Provisioner) Plan(ctx context.Context) *Plan {
 	steps, queue := p.queues(ctx)
 	return &Plan{slices.Concat(p.bucket(ctx), steps), queue}
 }
 
-// noSuchThing is the note of a step for which the backend has nothing.
+// noSuchThing is the note of a step that the backend does not support.
 const noSuchThing = "this backend does not support it"
 
 // codeOf returns the API's error code; empty when there was no answer.
@@ -62,7 +62,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-// unsupported reports whether the backend says that it has no such call.
+// unsupported reports whether the backend does not have the call.
 func unsupported(err error) bool {
 	switch codeOf(err) {
 	case "NotImplemented", "MethodNotAllowed":
@@ -71,8 +71,8 @@ func unsupported(err error) bool {
 	return statusOf(err) == http.StatusNotImplemented
 }
 
-// seen turns the error of a look into the step's state. It reports whether the step
-// has been settled by that.
+// seen sets the step's state from the error of a read, and reports whether that settles
+// the step.
 func (s *Step) seen(err error, action string) bool {
 	switch {
 	case err == nil:
@@ -85,7 +85,7 @@ func (s *Step) seen(err error, action string) bool {
 	return true
 }
 
-// denied says which right a refused call wants.
+// denied names the right that a refused call needs.
 func denied(err error, action string) error {
 	if statusOf(err) == http.StatusForbidden {
 		return fmt.Errorf("access is denied; it needs the right %s: %w", action, err)

@@ -24,10 +24,10 @@ const (
 	attrRedriveFrom = string(types.QueueAttributeNameRedriveAllowPolicy)
 )
 
-// longPoll is how many seconds a receive waits for a message: the most that SQS has.
+// longPoll is the longest time that SQS lets a receive wait, in seconds.
 const longPoll = "20"
 
-// queue is one of the two queues, as found and, once it is made, as made.
+// queue is one of the two queues, as found or as created.
 type queue struct {
 	p        *Provisioner
 	on, name string
@@ -35,7 +35,7 @@ type queue struct {
 	arnVar   variable
 
 	url, arn   string
-	attributes map[string]string // nil when it does not exist
+	attributes map[string]string // nil when the queue does not exist
 }
 
 func (q *queue) step(what, call string) *Step { return &Step{On: q.on, What: what, Call: call} }
@@ -49,7 +49,8 @@ func (p *Provisioner) queues(ctx context.Context) ([]*Step, *queue) {
 
 	steps := []*Step{deadFound}
 	if deadErr == nil {
-		// As long as SQS can: a dead letter's age counts from when its message was sent.
+		// The maximum of SQS, since a dead letter's age counts from the time its message was
+		// sent.
 		retention := strconv.Itoa(int(maxRetention / time.Second))
 		if dead.attributes == nil {
 			dead.create(deadFound, map[string]string{attrRetention: retention, attrManagedSSE: "true"})
@@ -79,7 +80,7 @@ func (p *Provisioner) queues(ctx context.Context) ([]*Step, *queue) {
 	return steps, main
 }
 
-// look finds the queue and its attributes.
+// look reads the queue and its attributes.
 func (q *queue) look(ctx context.Context) (*Step, error) {
 	s := q.step("queue", "sqs:CreateQueue")
 	s.creates = true
@@ -106,8 +107,8 @@ func (q *queue) look(ctx context.Context) (*Step, error) {
 	return s, nil
 }
 
-// urlRef and arnRef are the queue's URL and ARN in a command: known, or in a variable
-// of the shell by then.
+// urlRef and arnRef are the queue's URL and ARN in a command: the value, or a shell
+// variable that an earlier command has set.
 func (q *queue) urlRef() string { return orVariable(q.url, q.urlVar) }
 func (q *queue) arnRef() string { return orVariable(q.arn, q.arnVar) }
 
@@ -122,13 +123,13 @@ func (q *queue) sqsCommand(operation string, args ...string) string {
 	return aws(append([]string{"sqs", operation, "--region", q.p.w.Region}, args...)...)
 }
 
-// create has the step make the queue with these attributes.
+// create makes the step create the queue with these attributes.
 func (q *queue) create(s *Step, attributes map[string]string) {
 	q.createWith(s, attributes, func() map[string]string { return attributes })
 }
 
-// createMain has the step make the queue that names dead, whose ARN may be known only
-// by then.
+// createMain makes the step create the queue that names dead, whose ARN may become known
+// only when dead is created.
 func (q *queue) createMain(s *Step, dead *queue) {
 	attributes := map[string]string{
 		attrRetention: seconds(q.p.w.Retention), attrVisibility: seconds(q.p.w.Visibility), attrWait: longPoll, attrManagedSSE: "true",
@@ -146,8 +147,8 @@ func (q *queue) createMain(s *Step, dead *queue) {
 	}
 }
 
-// createWith has the step make the queue. shown are the attributes as the command has
-// them, attributes returns them as they are once the step's turn has come.
+// createWith makes the step create the queue. shown are the attributes in the printed
+// command; attributes returns them when the step runs.
 func (q *queue) createWith(s *Step, shown map[string]string, attributes func() map[string]string) {
 	s.State = Create
 	for _, name := range []string{attrRetention, attrVisibility, attrWait, attrManagedSSE, attrRedrive} {
@@ -172,7 +173,7 @@ func (q *queue) createWith(s *Step, shown map[string]string, attributes func() m
 // settleTime is how long a queue that was just made may remain unknown to SQS.
 const settleTime = 10 * time.Second
 
-// learnARN asks for the ARN of a queue that was just made.
+// learnARN asks for the ARN of a new queue.
 func (q *queue) learnARN(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
@@ -197,7 +198,7 @@ func (q *queue) learnARN(ctx context.Context) error {
 	}
 }
 
-// set has the step give the queue one attribute.
+// set makes the step set one attribute of the queue.
 func (q *queue) set(s *Step, name, shown string, value func() string) {
 	s.State = Change
 	s.Commands = []string{q.sqsCommand("set-queue-attributes", "--queue-url", q.urlRef(), "--attributes", lean(map[string]string{name: shown}))}
@@ -207,7 +208,7 @@ func (q *queue) set(s *Step, name, shown string, value func() string) {
 	}
 }
 
-// atLeast plans that a number is not lower than it should be; a higher one stays.
+// atLeast plans a lower bound for a number; a higher one stays.
 func (q *queue) atLeast(what, name, should string) *Step {
 	s := q.step(what, "sqs:SetQueueAttributes")
 	is := q.attributes[name]
@@ -221,7 +222,7 @@ func (q *queue) atLeast(what, name, should string) *Step {
 }
 
 // retention plans that the queue keeps messages for exactly as long as the service
-// thinks it does: a job whose message is gone is told as failed.
+// assumes: a job without its message counts as failed.
 func (q *queue) retention() *Step {
 	s := q.step("retention", "sqs:SetQueueAttributes")
 	is, should := q.attributes[attrRetention], seconds(q.p.w.Retention)
@@ -237,7 +238,8 @@ func (q *queue) retention() *Step {
 	return s
 }
 
-// encryption plans encryption at rest with SQS's own keys; a key of somebody's own stays.
+// encryption plans encryption at rest with SQS's own keys; a key that is already set
+// stays.
 func (q *queue) encryption() *Step {
 	s := q.step("encryption", "sqs:SetQueueAttributes")
 	if key := q.attributes[attrKey]; key != "" {
@@ -253,7 +255,7 @@ func (q *queue) encryption() *Step {
 
 func seconds(d time.Duration) string { return strconv.Itoa(int((d + time.Second - 1) / time.Second)) }
 
-// number reads an attribute; what is no number is less than every number.
+// number reads an attribute; invalid text counts as less than every number.
 func number(value string) int {
 	n, err := strconv.Atoi(value)
 	if err != nil {

@@ -31,7 +31,7 @@ func makeQueue(t *testing.T, env *awstest.Env, name string, attributes map[strin
 	}
 }
 
-// attributesOf returns those attributes of a queue that were asked for.
+// attributesOf returns the named attributes of a queue.
 func attributesOf(t *testing.T, env *awstest.Env, name string, names ...string) map[string]string {
 	t.Helper()
 	url, err := env.SQS.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: &name})
@@ -53,7 +53,7 @@ func arn(env *awstest.Env, name string) string {
 	return "arn:aws:sqs:" + env.Region + ":000000000000:" + name
 }
 
-// TestNewQueues makes both queues on the wire; the second time there is nothing to do.
+// TestNewQueues creates both queues over the wire; a second run changes nothing.
 func TestNewQueues(t *testing.T) {
 	t.Parallel()
 	env, w := awstest.Start(t), wanted(t)
@@ -85,7 +85,7 @@ func TestNewQueues(t *testing.T) {
 	}
 }
 
-// TestQueueThatExists meets queues as others have made them.
+// TestQueueThatExists plans for queues that others have created.
 func TestQueueThatExists(t *testing.T) {
 	t.Parallel()
 	redrive := func(env *awstest.Env, to, max string) string {
@@ -206,7 +206,7 @@ func TestQueueThatExists(t *testing.T) {
 			if name == "in use by another" {
 				got := attributesOf(t, env, w.DeadLetter, "RedriveAllowPolicy")["RedriveAllowPolicy"]
 				if !strings.Contains(got, arn(env, w.Queue)+`"`) || !strings.Contains(got, arn(env, w.Queue+"-other")) {
-					t.Errorf("whoever used it already is shut out: %s", got)
+					t.Errorf("a queue that used it before is shut out: %s", got)
 				}
 			}
 			tags, err := env.SQS.ListQueueTags(t.Context(), &sqs.ListQueueTagsInput{QueueUrl: aws.String(env.SQSURL + "/000000000000/" + w.DeadLetter)})
@@ -220,7 +220,7 @@ func TestQueueThatExists(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeWanted names every mistake at once.
+// TestWhatCannotBeWanted checks that one error names every mistake.
 func TestWhatCannotBeWanted(t *testing.T) {
 	t.Parallel()
 	w := provision.Wanted{Bucket: "Pictures", Queue: "jobs.fifo", DeadLetter: "jobs.fifo", Visibility: 13 * 3600e9}

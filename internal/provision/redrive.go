@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// redrivePolicy is the attribute of a queue that says where its dead letters go.
+// redrivePolicy is the attribute that names a queue's dead-letter queue.
 type redrivePolicy struct {
 	Target string `json:"deadLetterTargetArn"`
 	Max    count  `json:"maxReceiveCount"`
@@ -20,7 +20,7 @@ type redrivePolicy struct {
 
 func (r redrivePolicy) String() string { return lean(r) }
 
-// count is a number that SQS is sent, and sends, as a number or as a string.
+// count is a number that SQS sends and accepts as a number or as a string.
 type count int
 
 // UnmarshalJSON reads 20 and "20".
@@ -39,8 +39,8 @@ func (p *Provisioner) describeRedrive() string {
 	return fmt.Sprintf("to %s after %d receives", p.w.DeadLetter, p.w.MaxReceives)
 }
 
-// redrive plans that messages which nobody can handle end in the dead-letter queue. One
-// that goes to another already stays with that.
+// redrive plans that messages without success end in the dead-letter queue. A queue that
+// has another dead-letter queue keeps it.
 func (q *queue) redrive(dead *queue) *Step {
 	s := q.step("redrive policy", "sqs:SetQueueAttributes")
 	should := q.p.describeRedrive()
@@ -73,18 +73,17 @@ func (q *queue) redrive(dead *queue) *Step {
 	return s
 }
 
-// allowPolicy is the attribute of a dead-letter queue that says whose dead letters it
-// takes.
+// allowPolicy is the attribute of a dead-letter queue that says which queues may use it.
 type allowPolicy struct {
 	Permission string   `json:"redrivePermission"`
 	Sources    []string `json:"sourceQueueArns,omitempty"`
 }
 
-// mostSources is how many queues SQS lets an allow policy name.
+// mostSources is SQS's limit of queues in an allow policy.
 const mostSources = 10
 
-// redriveAllow plans that the dead-letter queue takes dead letters of this queue, and
-// of those that use it already, but of no others.
+// redriveAllow plans that the dead-letter queue accepts dead letters of this queue and of
+// the queues that already use it, but of no others.
 func (q *queue) redriveAllow(ctx context.Context, from *queue) *Step {
 	s := q.step("redrive allow policy", "sqs:SetQueueAttributes")
 	is := allowPolicy{Permission: "allowAll"}
@@ -98,7 +97,7 @@ func (q *queue) redriveAllow(ctx context.Context, from *queue) *Step {
 	switch is.Permission {
 	case "denyAll":
 		s.State, s.Diffs = Left, []Diff{{attrRedriveFrom, is.names(), from.name}}
-		s.Note = "somebody has it take no dead letters at all; change that by hand, or choose another --dlq"
+		s.Note = "it is set to take no dead letters at all; change that by hand, or choose another --dlq"
 		return s
 	case "allowAll":
 		others, err := q.sources(ctx)
@@ -129,7 +128,7 @@ func (q *queue) redriveAllow(ctx context.Context, from *queue) *Step {
 	return s
 }
 
-// sources returns the ARNs of the queues whose dead letters come here.
+// sources returns the ARNs of the queues that use this dead-letter queue.
 func (q *queue) sources(ctx context.Context) ([]string, error) {
 	if q.url == "" {
 		return nil, nil
@@ -142,7 +141,7 @@ func (q *queue) sources(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		for _, url := range page.QueueUrls {
-			// A source is of the same account and region as its dead-letter queue.
+			// A source has the account and region of its dead-letter queue.
 			arns = append(arns, strings.TrimSuffix(q.arn, ":"+q.name)+":"+path.Base(url))
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// signs are what stands before a step.
+// signs are the marks before a step.
 var signs = [...]string{Fine: "=", Create: "+", Change: "~", Left: "!", Unsupported: "?", Failed: "x", Done: "✓"}
 
-// Write shows the plan to a person: each thing with what is and what should be.
+// Write prints the plan for people: each thing as it is and as it should be.
 func (p *Plan) Write(w io.Writer) error {
 	var b strings.Builder
 	on := ""
@@ -24,14 +24,14 @@ func (p *Plan) Write(w io.Writer) error {
 	return err
 }
 
-// String is the step as Write shows it.
+// String returns the step as Write prints it.
 func (s *Step) String() string {
 	var b strings.Builder
 	s.write(&b)
 	return b.String()
 }
 
-// Outcome says in one line what became of the step.
+// Outcome says in one line how the step ended.
 func (s *Step) Outcome() string {
 	line := fmt.Sprintf("%s %s: %s", signs[s.State], s.On, s.What)
 	switch s.State {
@@ -99,12 +99,12 @@ func (p *Plan) Summary() string {
 	return strings.Join(words, ", ")
 }
 
-// WriteCommands writes the plan as a shell script of AWS command lines, what cannot be
-// done as comments.
+// WriteCommands writes the plan as a shell script of AWS command lines, with comments for
+// steps that have none.
 func (p *Plan) WriteCommands(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\nset -eu\n")
-	var proofs []*Step // one command for all, once everything is there
+	var proofs []*Step // one command for all, at the end
 	for _, s := range p.Steps {
 		switch s.State {
 		case Create, Change:

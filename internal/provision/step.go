@@ -6,69 +6,70 @@ import (
 	"fmt"
 )
 
-// State is what a step finds, or leaves.
+// State is the state of a step, before or after it runs.
 type State uint8
 
 const (
-	// Fine: it is as it should be.
+	// Fine: the thing is as it should be.
 	Fine State = iota
-	// Create: it does not exist and will be made.
+	// Create: the thing does not exist, and the plan creates it.
 	Create
-	// Change: it exists and will be changed.
+	// Change: the thing exists, and the plan changes it.
 	Change
-	// Left: it differs, and is left to a person; Note says why and what to do.
+	// Left: the thing differs, and a person must decide; Note says why and what to do.
 	Left
-	// Unsupported: the backend has no such thing.
+	// Unsupported: the backend does not have this setting.
 	Unsupported
-	// Failed: it could not be looked at, or not be made; Err says why.
+	// Failed: the step could not be read or applied; Err says why.
 	Failed
-	// Done: it has been made or changed.
+	// Done: the plan has created or changed it.
 	Done
 )
 
 // Diff is one setting that differs.
 type Diff struct {
 	Setting string
-	// Is is empty where there is nothing.
+	// Is is empty when there is no value.
 	Is, Should string
 }
 
-// Step is one thing that should be so.
+// Step is one thing and its wanted state.
 type Step struct {
-	// On is what it is about: "bucket pictures".
+	// On names the object: "bucket pictures".
 	On string
 	// What is the thing: "lifecycle rules".
 	What  string
 	State State
-	// Diffs are what is and what should be; for a thing that is fine, what is.
+	// Diffs have the present and the wanted state; for a thing that is fine, the present
+	// one.
 	Diffs []Diff
-	// Call is the operation that brings it about, such as "s3:PutBucketEncryption".
+	// Call is the operation that makes the change, such as "s3:PutBucketEncryption".
 	Call string
-	// Commands are the AWS command line's equivalent: shell commands that may use what
-	// those of earlier steps have put into variables.
+	// Commands are the equivalent for the AWS command line: shell commands that may use
+	// variables set by earlier steps.
 	Commands []string
 	// Note says why it is left, or what to know about it.
 	Note string
 	Err  error
 
 	apply func(context.Context) error
-	// creates says that without this step there is nothing to do the rest of On to.
+	// creates says that without this step the rest of On does not exist.
 	creates bool
-	// proves says that the step asks a backend for its promises, and changes no setting.
+	// proves says that the step checks a backend's promises, and changes no setting.
 	proves bool
 }
 
-// Pending reports whether applying the plan would do the step.
+// Pending reports whether Apply would run the step.
 func (s *Step) Pending() bool { return s.State == Create || s.State == Change }
 
-// Plan is what is and what should be, in the order in which it is brought about.
+// Plan lists the steps in the order in which they run.
 type Plan struct {
 	Steps []*Step
 	queue *queue
 }
 
-// QueueURL is what SQS_QUEUE_URL should be; empty as long as the queue does not exist, and
-// for a plan without one.
+// QueueURL is the value for SQS_QUEUE_URL; empty while the queue does not exist, and for
+// a plan without one.
 func (p *Plan) QueueURL() string {
 	if p.queue == nil {
 		return ""
@@ -76,7 +77,7 @@ func (p *Plan) QueueURL() string {
 	return p.queue.url
 }
 
-// Count returns how many steps are in one of the states.
+// Count returns the number of steps in one of the states.
 func (p *Plan) Count(states ...State) int {
 	n := 0
 	for _, s := range p.Steps {
@@ -100,21 +101,21 @@ func (p *Plan) Err() error {
 	return errors.Join(all...)
 }
 
-// errNotCreated is why nothing more is done to a thing that could not be made.
+// errNotCreated is the error of a step whose object could not be created.
 var errNotCreated = errors.New("not tried: what it is about could not be created")
 
-// Apply does what is to be done, in order, and calls told after each step it tried. A
-// step that fails keeps only those from being tried that cannot work without it.
-func (p *Plan) Apply(ctx context.Context, told func(*Step)) {
-	p.apply(ctx, told, func(*Step) bool { return true })
+// Apply runs the pending steps in order, and calls ran after each. When a step fails, it
+// skips only the steps that depend on it.
+func (p *Plan) Apply(ctx context.Context, ran func(*Step)) {
+	p.apply(ctx, ran, func(*Step) bool { return true })
 }
 
-// Prove is Apply of the steps alone that ask backends for their promises.
-func (p *Plan) Prove(ctx context.Context, told func(*Step)) {
-	p.apply(ctx, told, func(s *Step) bool { return s.proves })
+// Prove is Apply for only those steps that check a backend's promises.
+func (p *Plan) Prove(ctx context.Context, ran func(*Step)) {
+	p.apply(ctx, ran, func(s *Step) bool { return s.proves })
 }
 
-func (p *Plan) apply(ctx context.Context, told func(*Step), wanted func(*Step) bool) {
+func (p *Plan) apply(ctx context.Context, ran func(*Step), wanted func(*Step) bool) {
 	missing := map[string]bool{}
 	for _, s := range p.Steps {
 		if s.State == Failed && s.creates {
@@ -133,7 +134,7 @@ func (p *Plan) apply(ctx context.Context, told func(*Step), wanted func(*Step) b
 			s.finish(ctx)
 			missing[s.On] = s.State == Failed && s.creates
 		}
-		told(s)
+		ran(s)
 	}
 }
 

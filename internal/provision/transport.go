@@ -14,13 +14,13 @@ import (
 	"claimcheck.example/internal/proof"
 )
 
-// attrPolicy is the attribute of a queue that holds its policy.
+// attrPolicy is the attribute with a queue's policy.
 const attrPolicy = string(types.QueueAttributeNamePolicy)
 
-// denySid names our statement among those of a policy.
+// denySid names our statement in a policy.
 const denySid = "ClaimcheckDenyPlainHTTP"
 
-// statement is one of a resource policy.
+// statement is one statement of a resource policy.
 type statement struct {
 	Sid       string
 	Effect    string
@@ -30,7 +30,8 @@ type statement struct {
 	Condition map[string]map[string]string
 }
 
-// denyHTTP is the statement that refuses every request over plain http to the resources.
+// denyHTTP returns the statement that denies every request over plain http to the
+// resources.
 func denyHTTP(service string, resources ...string) statement {
 	return statement{
 		Sid: denySid, Effect: "Deny", Principal: "*", Action: service + ":*", Resource: resources,
@@ -38,8 +39,8 @@ func denyHTTP(service string, resources ...string) statement {
 	}
 }
 
-// withStatement returns a policy with the statement s, and whether it has it already. Other
-// statements stay.
+// withStatement returns a policy with the statement s, and whether it had s already.
+// Other statements stay.
 func withStatement(policy string, s statement) (with string, has bool, err error) {
 	all := map[string]json.RawMessage{"Version": json.RawMessage(`"2012-10-17"`)}
 	var statements []json.RawMessage
@@ -47,7 +48,7 @@ func withStatement(policy string, s statement) (with string, has bool, err error
 		if err := json.Unmarshal([]byte(policy), &all); err != nil {
 			return "", false, fmt.Errorf("the policy cannot be read: %w", err)
 		}
-		if json.Unmarshal(all["Statement"], &statements) != nil { // one alone needs no list
+		if json.Unmarshal(all["Statement"], &statements) != nil { // a single one may stand without a list
 			statements = []json.RawMessage{all["Statement"]}
 		}
 	}
@@ -74,15 +75,15 @@ func withStatement(policy string, s statement) (with string, has bool, err error
 	return string(next), false, err
 }
 
-// sameStatement compares two statements as AWS does: the case of actions does not matter, a
-// list of one is its element, and an order says nothing.
+// sameStatement compares two statements as AWS does: without the case of actions, with a
+// list of one equal to its element, and without order.
 func sameStatement(a, b json.RawMessage) bool {
 	normal := func(raw json.RawMessage) string {
 		var tree any
 		if json.Unmarshal(raw, &tree) != nil {
 			return ""
 		}
-		text, _ := json.Marshal(plain(tree)) // came from JSON
+		text, _ := json.Marshal(plain(tree)) // it was parsed from JSON
 		return strings.ToLower(string(text))
 	}
 	return normal(a) == normal(b)
@@ -106,7 +107,7 @@ func plain(v any) any {
 	return v
 }
 
-// describeHTTP says what becomes of plain http, for a plan.
+// describeHTTP says how plain http is treated, for a plan.
 func describeHTTP(denied bool) string {
 	if denied {
 		return "denied"
@@ -114,7 +115,7 @@ func describeHTTP(denied bool) string {
 	return "possible"
 }
 
-// partition is the part of AWS that a region is in, as ARNs name it.
+// partition returns the AWS partition of a region, as in ARNs.
 func partition(region string) string {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
@@ -177,7 +178,7 @@ func (q *queue) transport() *Step {
 	s.Diffs = []Diff{{"aws:SecureTransport=false", describeHTTP(has), describeHTTP(true)}}
 	if !has {
 		q.set(s, attrPolicy, shown, func() string {
-			next, _, _ := withStatement(policy, denyHTTP("sqs", q.arn)) // it could be read before
+			next, _, _ := withStatement(policy, denyHTTP("sqs", q.arn)) // it was parsed before
 			return next
 		})
 	}

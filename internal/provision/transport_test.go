@@ -19,7 +19,7 @@ import (
 	"claimcheck.example/internal/provision"
 )
 
-// answering sends requests, whatever host they are for, to a handler.
+// answering returns a client whose requests a handler answers, whatever their host.
 type answering struct{ http.Handler }
 
 func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -55,8 +55,8 @@ func onAWS(t *testing.T, f *fakeS3, w provision.Wanted) (*provision.Provisioner,
 	return p, queue
 }
 
-// denials returns the resources for which a policy denies plain http, and how many other
-// statements it has.
+// denials returns the resources for which a policy denies plain http, and the number of
+// its other statements.
 func denials(t *testing.T, policy string) (resources []string, others int) {
 	t.Helper()
 	var p struct {
@@ -82,14 +82,14 @@ func denials(t *testing.T, policy string) (resources []string, others int) {
 	return resources, others
 }
 
-// TestPlainHTTPIsDenied makes and mends bucket and queues; the second time there is nothing
-// to do.
+// TestPlainHTTPIsDenied creates and repairs bucket and queues; a second run changes
+// nothing.
 func TestPlainHTTPIsDenied(t *testing.T) {
 	t.Parallel()
 	const foreign = `{"Version":"2012-10-17","Id":"house","Statement":{"Sid":"Partner","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::pictures/shared/*"}}`
 	weaker := `{"Version":"2012-10-17","Statement":[{"Sid":"ClaimcheckDenyPlainHTTP","Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":["arn:aws:s3:::pictures/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`
 	tests := map[string]struct {
-		policy string // of a bucket that exists
+		policy string // of an existing bucket
 		exists bool
 		others int
 	}{
@@ -140,8 +140,8 @@ func TestPlainHTTPIsDenied(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPUnderACustomEndpoint holds that a store behind a proxy that ends TLS stays
-// within reach.
+// TestPlainHTTPUnderACustomEndpoint checks that a store behind a proxy that ends TLS
+// stays reachable.
 func TestPlainHTTPUnderACustomEndpoint(t *testing.T) {
 	t.Parallel()
 	plan, _ := bucketSteps(t, newFakeS3(t), wanted(t))

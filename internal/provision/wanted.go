@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// Wanted is what there should be. All fields but Shorten are needed.
+// Wanted describes the resources. All fields but Shorten are required.
 type Wanted struct {
-	// Region is where the bucket is, such as eu-central-1.
+	// Region is the bucket's region, such as eu-central-1.
 	Region string
 	// Bucket is the bucket's name.
 	Bucket string
 	// Queue and DeadLetter are the names of two standard queues.
 	Queue, DeadLetter string
-	// JobTTLDays is how many days after their last change the objects of a job go.
+	// JobTTLDays is the age after the last change at which the objects of a job are deleted.
 	JobTTLDays int
-	// Retention is how long the queue keeps a message: 1 min to 14 days.
+	// Retention is the time that the queue keeps a message: 1 min to 14 days.
 	Retention time.Duration
-	// Visibility is the least for which a received message is invisible by default; up
-	// to 12 h. Workers give their own with each receive, event source mappings do not.
+	// Visibility is the lower bound of the queue's default visibility timeout, up to 12 h.
+	// Workers set their own with each receive; event source mappings do not.
 	Visibility time.Duration
-	// MaxReceives is the least number of receives before a message becomes a dead
+	// MaxReceives is the lower bound of the deliveries after which a message becomes a dead
 	// letter: 1 to 1000.
 	MaxReceives int
-	// Origins are those, such as https://jobs.example.com, whose pages may upload to the
-	// bucket directly; "*" is everyone. Empty leaves that as it is.
+	// Origins are the origins, such as https://jobs.example.com, whose pages may upload to
+	// the bucket directly; "*" allows all. Empty leaves that setting alone.
 	Origins []string
-	// Shorten allows changes that let data be deleted sooner than it is now.
+	// Shorten allows changes that delete data sooner than now.
 	Shorten bool
-	// Prove asks a store and a queue under custom endpoints for their promises, unless
-	// the bucket holds a finding that counts; Again asks all the same.
+	// Prove checks the promises of a store and a queue under custom endpoints, unless the
+	// bucket holds a valid finding; Again checks in any case.
 	Prove, Again bool
-	// NoGroups leaves message groups out of what is asked of the queue.
+	// NoGroups leaves message groups out of the checks of the queue.
 	NoGroups bool
 }
 
@@ -50,7 +50,7 @@ var (
 	queueName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`) })
 )
 
-// Check returns one error that names everything that cannot be wanted.
+// Check returns one error that names every mistake.
 func (w Wanted) Check() error {
 	var wrong []error
 	want := func(ok bool, format string, args ...any) {

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// Audit returns a logger that writes as log does, but whatever its level: for what has to
-// be on record, such as who was let in.
+// Audit returns a logger that writes as log does, but regardless of its level: for
+// records that must exist, such as access decisions.
 func Audit(log *slog.Logger) *slog.Logger { return slog.New(audit{log.Handler()}) }
 
 type audit struct{ slog.Handler }

@@ -10,9 +10,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// AWS returns what the TracerProvider option of an AWS client takes: one span a call.
-// Of the dozen that the SDK would make, the internal ones are left out, and so is a call
-// outside any trace, such as the endless polling for messages.
+// AWS returns the TracerProvider option of an AWS client: one span for each call. It
+// omits the dozen internal spans of the SDK, and calls outside any trace, such as the
+// endless polling for messages.
 func (p Providers) AWS() smithy.TracerProvider {
 	if !p.tracing() {
 		return &smithy.NopTracerProvider{}
@@ -28,8 +28,8 @@ func (t awsTracing) Tracer(scope string, _ ...smithy.TracerOption) smithy.Tracer
 
 type awsTracer struct{ otel trace.Tracer }
 
-// StartSpan pushes a span in any case: a client may pop the one on top (smithy's PopSpan)
-// and end it, which must not be the call's.
+// StartSpan always pushes a span: a client may pop the top one (smithy's PopSpan) and end
+// it, which must not be the call's.
 func (t awsTracer) StartSpan(ctx context.Context, name string, opts ...smithy.SpanOption) (context.Context, smithy.Span) {
 	var o smithy.SpanOptions
 	for _, opt := range opts {
@@ -71,8 +71,8 @@ func (s awsSpan) SetStatus(status smithy.SpanStatus) {
 	}
 }
 
-// SetProperty keeps numbers and flags as they are; texts, which may be an error's with a
-// presigned URL in it, pass the logs' guard.
+// SetProperty keeps numbers and flags. It filters texts like the logs, since an error may
+// contain a presigned URL.
 func (s awsSpan) SetProperty(k, v any) {
 	key := fmt.Sprint(k)
 	switch v := v.(type) {
@@ -89,8 +89,8 @@ func (s awsSpan) SetProperty(k, v any) {
 
 func (s awsSpan) End() { s.otel.End() }
 
-// droppedSpan stands for a span that is not recorded. What it knows of the answer goes
-// to the span around it.
+// droppedSpan stands for a span that is not recorded. It passes attributes of the answer
+// on to the span around it.
 type droppedSpan struct {
 	name   string
 	around smithy.Span // nil: none

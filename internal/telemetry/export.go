@@ -6,30 +6,30 @@ import (
 	"io"
 )
 
-// ErrNotLinked is what an export that was left out of the binary answers.
+// ErrNotLinked is the error of an export that is not linked into the binary.
 var ErrNotLinked = errors.New("not linked into this binary")
 
 // LogExport is a writer for [LogOptions] with FormatGCP that sends the lines to Cloud
-// Logging. Write never blocks on the network and never fails; lines that cannot be sent
+// Logging. Write never blocks on the network and never fails; lines that it cannot send
 // go to the fallback.
 type LogExport interface {
 	io.Writer
-	// Flush returns once every line written before is out, or with ctx's cause. Call it
-	// before a function freezes.
+	// Flush returns once all earlier lines are sent, or with ctx's cause. Call it before a
+	// function freezes.
 	Flush(ctx context.Context) error
-	// Close flushes and ends the export; when ctx ends first, what is left goes to the
+	// Close flushes and ends the export; when ctx ends first, the remaining lines go to the
 	// fallback.
 	Close(ctx context.Context) error
 }
 
-// LogExportOptions say whose lines they are.
+// LogExportOptions describe the source of the lines.
 type LogExportOptions struct {
-	// Project is the Google Cloud project whose log it is. Required.
+	// Project is the Google Cloud project of the log. Required.
 	Project string
-	// Service, Revision and Location are the Cloud Run service's; without a service the
-	// lines belong to the project as a whole.
+	// Service, Revision and Location are those of the Cloud Run service; without a service
+	// the lines belong to the project.
 	Service, Revision, Location string
-	// Fallback gets the lines that cannot be sent; nil means standard error.
+	// Fallback receives the lines that cannot be sent; nil means standard error.
 	Fallback io.Writer
 }
 

@@ -13,8 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// The keys that Google Cloud's logging agents lift out of a structured line into the
-// log entry (cloud.google.com/logging/docs/structured-logging).
+// The keys of a structured line that Google Cloud's logging agents move into the log
+// entry (cloud.google.com/logging/docs/structured-logging).
 const (
 	keySeverity = "severity"
 	keyMessage  = "message"
@@ -27,8 +27,8 @@ const (
 	keyRequest  = "httpRequest"
 )
 
-// cloudKeys may not be used by attributes at the top of a line: a second "message"
-// would take the place of the first.
+// cloudKeys are not available to attributes at the top of a line: a second "message"
+// would replace the first.
 var cloudKeys = map[string]bool{
 	keySeverity: true, keyMessage: true, keyTime: true, slog.LevelKey: true, slog.MessageKey: true, slog.SourceKey: true,
 	keyTrace: true, keySpan: true, keySampled: true, keySource: true, keyLabels: true,
@@ -51,7 +51,7 @@ func cloudAttr(groups []string, a slog.Attr) slog.Attr {
 		a.Key = keyMessage
 	case slog.SourceKey:
 		if s, ok := a.Value.Any().(*slog.Source); ok {
-			// The agents want the line as a string (an int64 in proto3's JSON).
+			// The agents expect the line as a string (an int64 in proto3's JSON).
 			return slog.Any(keySource, map[string]string{
 				"file": sourceFile(s), "line": strconv.Itoa(s.Line), "function": s.Function,
 			})
@@ -60,7 +60,7 @@ func cloudAttr(groups []string, a slog.Attr) slog.Attr {
 	return readableDuration(groups, a)
 }
 
-// severity is Cloud Logging's name of a level; what lies above error is critical.
+// severity returns Cloud Logging's name of a level; levels above error are critical.
 func severity(l slog.Level) string {
 	switch {
 	case l < slog.LevelInfo:
@@ -76,7 +76,7 @@ func severity(l slog.Level) string {
 }
 
 // sourceFile names the file by its package, as a build with -trimpath does, so that a
-// line never tells where the binary was built.
+// line never reveals where the binary was built.
 func sourceFile(s *slog.Source) string {
 	dir, rest := path.Split(s.Function)
 	pkg, _, _ := strings.Cut(rest, ".")
@@ -91,7 +91,7 @@ func cloudLabels(service, version string) []slog.Attr {
 	return []slog.Attr{{Key: keyLabels, Value: slog.GroupValue(labels...)}}
 }
 
-// cloudTrace returns the trace attributes as Cloud Logging links them.
+// cloudTrace returns the trace attributes with which Cloud Logging links lines.
 func cloudTrace(project string) func(trace.SpanContext) []slog.Attr {
 	if project == "" {
 		return plainTrace
@@ -110,12 +110,13 @@ func plainTrace(sc trace.SpanContext) []slog.Attr {
 	return []slog.Attr{slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String())}
 }
 
-// noTrace is for people: 48 hexadecimal digits on every line do not help them.
+// noTrace leaves the trace out for people: 48 hexadecimal digits on every line do not
+// help them.
 func noTrace(trace.SpanContext) []slog.Attr { return nil }
 
-// HTTPRequest returns the group that Cloud Logging shows as the line's request. It
-// holds the path without the query string, which may carry secrets. sent is the number
-// of body bytes in the answer, source the client's address, which may be invalid.
+// HTTPRequest returns the group that Cloud Logging shows as the line's request. It has
+// the path without the query string, which may contain secrets. sent is the number of
+// body bytes in the answer; source is the client's address, which may be invalid.
 func HTTPRequest(r *http.Request, source netip.Addr, status int, sent int64, latency time.Duration) slog.Attr {
 	attrs := []any{
 		slog.String("requestMethod", r.Method),

@@ -10,8 +10,8 @@ import (
 
 type attrsKey struct{}
 
-// With returns a context whose log lines carry attrs: the request's id, the job's. An
-// attribute replaces an earlier one of the same key.
+// With returns a context whose log lines carry attrs, such as the ids of request and job.
+// An attribute replaces an earlier one of the same key.
 func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	had := contextAttrs(ctx)
 	merged := make([]slog.Attr, 0, len(had)+len(attrs))
@@ -35,16 +35,17 @@ func hasKey(attrs []slog.Attr, key string) bool {
 	return slices.ContainsFunc(attrs, func(a slog.Attr) bool { return a.Key == key })
 }
 
-// handler passes guarded records on to its sink, with the trace and the attributes of
-// the context added. These stand at the top of the line whatever groups are open, since
-// tools do not look for a trace inside a group; so the handler keeps open groups to itself.
+// handler passes records without secrets to its sink, and adds the trace and the
+// attributes of the context. These belong at the top of the line even when groups are
+// open, since tools do not look for a trace inside a group; so the handler keeps open
+// groups itself.
 type handler struct {
-	sink slog.Handler // bears all attributes given before the first group
-	// trace words a valid span context as attributes.
+	sink slog.Handler // has all attributes given before the first group
+	// trace returns the attributes of a valid span context.
 	trace func(trace.SpanContext) []slog.Attr
 	// reserved are the keys that the sink uses itself at the top of a line.
 	reserved map[string]bool
-	// groups are open, the outermost first. Never changed in place.
+	// groups are the open groups, the outermost first. Never changed in place.
 	groups []openGroup
 }
 
@@ -113,7 +114,7 @@ func (h *handler) guard(a slog.Attr) slog.Attr {
 	return guardAttr(a)
 }
 
-// rename gives way to the sink's own keys.
+// rename avoids the sink's own keys.
 func (h *handler) rename(a slog.Attr) slog.Attr {
 	if h.reserved[a.Key] {
 		a.Key += "_"

@@ -11,20 +11,20 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// HandlerOptions say how requests are observed.
+// HandlerOptions configure Handler.
 type HandlerOptions struct {
 	Providers Providers
 	Metrics   *Metrics
-	// Routes are the patterns (of http.ServeMux) that name requests in spans and metrics:
-	// a fixed set, since paths hold job ids and strangers' inventions.
+	// Routes are the patterns (of http.ServeMux) that name requests in spans and metrics: a
+	// fixed set, since paths contain job ids and arbitrary text.
 	Routes []string
-	// Quiet are the routes that only the platform asks, again and again: without spans.
+	// Quiet are routes without spans, which the platform polls.
 	Quiet []string
 }
 
 // Handler puts each request into its trace, so that log lines and queue messages carry
-// it, and measures it. With tracing on, the request is a server span. The response
-// writer keeps what it can: flush, hijack, deadlines.
+// it, and measures it. With tracing on, the request is a server span. The response writer
+// keeps its abilities: flush, hijack, deadlines.
 func Handler(o HandlerOptions, next http.Handler) http.Handler {
 	routes := http.NewServeMux()
 	for _, pattern := range o.Routes {
@@ -36,7 +36,7 @@ func Handler(o HandlerOptions, next http.Handler) http.Handler {
 	}
 	measured := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := httpsnoop.Metrics{Code: http.StatusOK}
-		defer func() { // a panic that aborts the answer is measured too
+		defer func() { // also measures a panic that aborts the answer
 			o.Metrics.Request(r.Context(), r.Method, route(r), seen.Code, seen.Duration)
 		}()
 		seen.CaptureMetrics(w, func(w http.ResponseWriter) { next.ServeHTTP(w, r) })
@@ -49,7 +49,7 @@ func Handler(o HandlerOptions, next http.Handler) http.Handler {
 	}
 	return otelhttp.NewHandler(measured, "request",
 		otelhttp.WithTracerProvider(o.Providers.Tracer),
-		otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()), // its metrics are labelled with the Host that the client claims
+		otelhttp.WithMeterProvider(metricnoop.NewMeterProvider()), // its metrics have the Host label, which the client controls
 		otelhttp.WithPropagators(incoming{}),
 		otelhttp.WithFilter(func(r *http.Request) bool { return !slices.Contains(o.Quiet, route(r)) }),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
@@ -58,7 +58,7 @@ func Handler(o HandlerOptions, next http.Handler) http.Handler {
 	)
 }
 
-// knownMethod bounds the number of methods to those of the standard.
+// knownMethod maps methods to those of the standard, so that their number is bounded.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Format is how log lines are written.
+// Format is the format of log lines.
 type Format string
 
 const (
@@ -19,32 +19,32 @@ const (
 	FormatJSON Format = "json"
 	// FormatText is for people, with colour where the writer is a terminal.
 	FormatText Format = "text"
-	// FormatGCP is one JSON object a line, with the keys that Google Cloud's agents
-	// lift into the log entry.
+	// FormatGCP is one JSON object a line, with the keys that Google Cloud's agents move
+	// into the log entry.
 	FormatGCP Format = "gcp"
 )
 
-// LogOptions say what [NewLogger] writes, and where to.
+// LogOptions configure [NewLogger].
 type LogOptions struct {
 	// Format is FormatAuto when it is empty or unknown.
 	Format Format
-	// Level is the least level that is written; nil means info.
+	// Level is the lowest level that is written; nil means info.
 	Level slog.Leveler
-	// Writer gets one Write a line; nil means standard output.
+	// Writer receives one Write for each line; nil means standard output.
 	Writer io.Writer
-	// GoogleCloud tells FormatAuto that the platform reads structured lines.
+	// GoogleCloud says for FormatAuto that the platform reads structured lines.
 	GoogleCloud bool
-	// Project is the Google Cloud project of the traces; without it a line bears the
-	// plain trace id, which Google Cloud does not link.
+	// Project is the Google Cloud project of the traces. Without it a line has the plain
+	// trace id, which Google Cloud does not link.
 	Project string
-	// Service and Version are on every line that a machine reads; either may be empty.
+	// Service and Version are on every line for machines; either may be empty.
 	Service, Version string
-	// NoColor turns colour off at a terminal too.
+	// NoColor turns colour off even at a terminal.
 	NoColor bool
 }
 
 // NewLogger returns a logger whose lines carry the trace and the attributes of their
-// context, and never a secret. It is safe for concurrent use.
+// context, and never a secret. Safe for concurrent use.
 func NewLogger(o LogOptions) *slog.Logger {
 	if o.Writer == nil {
 		o.Writer = os.Stdout
@@ -108,7 +108,7 @@ func readableDuration(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// briefRequest leaves of a request's group what people do not read in the message.
+// briefRequest keeps of a request's group only what the message does not say.
 func briefRequest(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) > 0 && groups[0] == keyRequest && a.Key != "latency" {
 		return slog.Attr{}

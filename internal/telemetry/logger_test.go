@@ -73,7 +73,7 @@ func TestLineIsAsTheGoldenSays(t *testing.T) {
 	}
 }
 
-// handleAt logs as though at a fixed time, from this function.
+// handleAt logs with a fixed time and this function as the source.
 func handleAt(t *testing.T, ctx context.Context, log *slog.Logger, level slog.Level, message string, attrs ...slog.Attr) {
 	t.Helper()
 	var pcs [1]uintptr

@@ -9,9 +9,9 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Metrics is what an operator needs to know in numbers. Its methods are the events that
-// are counted; each is safe for concurrent use, takes less than a microsecond and never
-// fails. Attributes come from fixed sets, so that no client can make series at will.
+// Metrics records the metrics of Claimcheck. Each method is one event; each is safe for
+// concurrent use, takes less than a microsecond and never fails. Attributes come from
+// fixed sets, so that clients cannot create time series.
 type Metrics struct {
 	accepted  metric.Int64Counter
 	refused   metric.Int64Counter
@@ -25,7 +25,7 @@ type Metrics struct {
 	durations metric.Float64Histogram
 }
 
-// Buckets in seconds: requests are short but for uploads, waits and work are long.
+// Buckets in seconds: requests are short except uploads; waits and work are long.
 var (
 	requestBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300}
 	workBuckets    = []float64{0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400}
@@ -64,7 +64,7 @@ func NewMetrics(provider metric.MeterProvider) (*Metrics, error) {
 	return m, errors.Join(errs...)
 }
 
-// Accepted counts a job that was promised to a client, with its image of so many bytes.
+// Accepted counts an accepted job, and the bytes of its image.
 func (m *Metrics) Accepted(ctx context.Context, bytes int64) {
 	m.accepted.Add(ctx, 1)
 	m.bytesIn.Add(ctx, bytes)
@@ -75,11 +75,12 @@ func (m *Metrics) Refused(ctx context.Context, reason string) {
 	m.refused.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", reason)))
 }
 
-// End is how a job ended.
+// End describes the end of a job.
 type End struct {
 	// Outcome is the job's final status: completed or failed.
 	Outcome string
-	// InQueue is the time from submit, or from being put back, to claim, InWork that from claim to end.
+	// InQueue is the time from submit, or from a redrive, to the claim; InWork is the time
+	// from the claim to the end.
 	InQueue, InWork time.Duration
 	// Bytes is the size of the result.
 	Bytes int64
@@ -94,17 +95,17 @@ func (m *Metrics) Ended(ctx context.Context, e End) {
 	m.bytesOut.Add(ctx, e.Bytes)
 }
 
-// Abandoned counts an attempt whose processor did not return when its time was over.
+// Abandoned counts an attempt whose processor did not return when its time was up.
 func (m *Metrics) Abandoned(ctx context.Context) { m.abandoned.Add(ctx, 1) }
 
-// Received tells how long a message just received had been in the queue; zero after a
-// poll that found the queue empty.
+// Received records how long a message had been in the queue; zero after a poll that found
+// the queue empty.
 func (m *Metrics) Received(ctx context.Context, age time.Duration) {
 	m.queueAge.Record(ctx, max(0, age.Seconds()))
 }
 
-// Request measures an answered request. The route is a pattern, not a path; empty for a
-// path that is none of ours.
+// Request measures an answered request. The route is a pattern, not a path; empty for an
+// unknown path.
 func (m *Metrics) Request(ctx context.Context, method, route string, status int, took time.Duration) {
 	m.durations.Record(ctx, took.Seconds(), metric.WithAttributes(
 		attribute.String("http.request.method", knownMethod(method)),

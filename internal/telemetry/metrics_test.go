@@ -17,9 +17,9 @@ import (
 
 var encoder = attribute.DefaultEncoder()
 
-// measuring returns providers whose measurements read returns, as "name{attributes}
-// unit" to the sum or the last value; of a histogram the sum, and under "count of name"
-// how many.
+// measuring returns providers and a function that reads their measurements:
+// "name{attributes} unit" to the sum or the last value; for a histogram the sum, and the
+// count under "count of name".
 func measuring(t *testing.T) (p telemetry.Providers, read func() map[string]float64) {
 	t.Helper()
 	reader := sdkmetric.NewManualReader()

@@ -17,19 +17,19 @@ import (
 	"claimcheck.example/internal/telemetry"
 )
 
-// TestPageTellsOfEveryMetric compares docs/operations.md with what the instruments say of
-// themselves, and with the names in the source.
-func TestPageTellsOfEveryMetric(t *testing.T) {
+// TestPageListsEveryMetric compares docs/operations.md with the descriptions of the
+// instruments, and with the names in the source.
+func TestPageListsEveryMetric(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []string
+	var documented []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z.]+)` \\| (counter|gauge|histogram) \\| `(.+?)` \\|([^|]*)\\|").FindAllStringSubmatch(string(page), -1) {
-		told = append(told, fmt.Sprintf("%s: %s of %s by %s", row[1], row[2], row[3], strings.TrimSpace(strings.ReplaceAll(row[4], "`", ""))))
+		documented = append(documented, fmt.Sprintf("%s: %s of %s by %s", row[1], row[2], row[3], strings.TrimSpace(strings.ReplaceAll(row[4], "`", ""))))
 	}
-	slices.Sort(told)
+	slices.Sort(documented)
 
 	reader := sdkmetric.NewManualReader()
 	m, err := telemetry.NewMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
@@ -69,8 +69,8 @@ func TestPageTellsOfEveryMetric(t *testing.T) {
 		}
 	}
 	slices.Sort(want)
-	// The page lists attributes in an order of its own.
-	for _, lines := range [][]string{told, want} {
+	// The page has its own order of attributes.
+	for _, lines := range [][]string{documented, want} {
 		for i, line := range lines {
 			head, list, _ := strings.Cut(line, " by ")
 			keys := strings.Split(list, ", ")
@@ -78,7 +78,7 @@ func TestPageTellsOfEveryMetric(t *testing.T) {
 			lines[i] = strings.TrimSpace(head + " by " + strings.Join(keys, ", "))
 		}
 	}
-	if diff := cmp.Diff(want, told); diff != "" {
+	if diff := cmp.Diff(want, documented); diff != "" {
 		t.Errorf("metrics (-instruments +docs/operations.md):\n%s", diff)
 	}
 

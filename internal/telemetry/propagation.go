@@ -10,13 +10,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// maxTraceState is the length that W3C Trace Context asks everybody to pass on. What is
-// longer is a stranger's luggage, and is left behind.
+// maxTraceState is the length up to which W3C Trace Context requires that tracestate is
+// passed on. Longer values are dropped.
 const maxTraceState = 512
 
-// Inject returns the W3C trace context (traceparent, tracestate) of ctx as it travels
-// with a queue message; nil when there is none. Without tracing it is that of the
-// incoming request, passed on.
+// Inject returns the W3C trace context (traceparent, tracestate) of ctx for a queue
+// message; nil when there is none. Without tracing it is that of the incoming request.
 func Inject(ctx context.Context) map[string]string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
@@ -30,12 +29,12 @@ func Inject(ctx context.Context) map[string]string {
 }
 
 // Extract returns a context in the trace that [Inject] wrote into carrier; ctx itself
-// when carrier holds none, or nonsense.
+// when carrier has no valid trace.
 func Extract(ctx context.Context, carrier map[string]string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier(carrier))
 }
 
-// incoming reads the trace of a request: W3C's header, else Google Cloud's old one.
+// incoming reads the trace of a request: W3C's header, else Google Cloud's older one.
 type incoming struct{ propagation.TraceContext }
 
 const cloudTraceHeader = "X-Cloud-Trace-Context"
@@ -53,7 +52,7 @@ func (p incoming) Extract(ctx context.Context, carrier propagation.TextMapCarrie
 func (p incoming) Fields() []string { return append(p.TraceContext.Fields(), cloudTraceHeader) }
 
 // parseCloudTrace parses "TRACE_ID/SPAN_ID;o=OPTIONS": 32 hexadecimal digits, a decimal
-// number, and 1 for a sampled trace. The result is not valid if the value is not.
+// number, and 1 for a sampled trace. The result is invalid if the value is.
 func parseCloudTrace(value string) trace.SpanContext {
 	ids, options, _ := strings.Cut(value, ";")
 	first, second, _ := strings.Cut(ids, "/")

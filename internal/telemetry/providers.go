@@ -11,7 +11,7 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
-// Providers are where spans and measurements go. [Off] goes nowhere.
+// Providers are the destination of spans and measurements. [Off] discards them.
 type Providers struct {
 	Tracer trace.TracerProvider
 	Meter  metric.MeterProvider
@@ -24,13 +24,12 @@ type exporter interface {
 }
 
 // Off returns providers that keep nothing and cost nothing: no goroutine, no memory.
-// The trace of a request is passed on and logged all the same.
+// Requests still pass their trace on and log it.
 func Off() Providers {
 	return Providers{Tracer: tracenoop.NewTracerProvider(), Meter: metricnoop.NewMeterProvider()}
 }
 
-// Flush sends what has been recorded, within the time of ctx. Call it before a function
-// freezes.
+// Flush sends what has been recorded, until ctx ends. Call it before a function freezes.
 func (p Providers) Flush(ctx context.Context) error {
 	if p.export == nil {
 		return nil
@@ -38,10 +37,10 @@ func (p Providers) Flush(ctx context.Context) error {
 	return p.export.Flush(ctx)
 }
 
-// Exports reports whether there is anybody to send to.
+// Exports reports whether anything is exported.
 func (p Providers) Exports() bool { return p.export != nil }
 
-// Shutdown flushes and ends the export, within the time of ctx.
+// Shutdown flushes and ends the export, until ctx ends.
 func (p Providers) Shutdown(ctx context.Context) error {
 	if p.export == nil {
 		return nil
@@ -55,10 +54,10 @@ func (p Providers) tracing() bool {
 	return !off
 }
 
-// OTLPOptions say who exports.
+// OTLPOptions configure OpenOTLP.
 type OTLPOptions struct {
-	// Getenv reads the environment, to find out whether anything is to be exported.
-	// How is the exporter's business, which reads the process's OTEL_* itself.
+	// Getenv reads the environment to decide whether to export. The exporter itself reads
+	// the other OTEL_* variables from the process.
 	Getenv func(string) string
 	// Service and Version name this program unless OTEL_SERVICE_NAME or
 	// OTEL_RESOURCE_ATTRIBUTES do.
@@ -67,11 +66,11 @@ type OTLPOptions struct {
 	Logger *slog.Logger
 }
 
-// OpenOTLP returns the providers that the standard OTEL_* variables ask for: [Off]
-// without an endpoint (OTEL_EXPORTER_OTLP_ENDPOINT, or the same of one signal), else
-// ones that export by OTLP over HTTP. The error is ErrNotLinked when the binary was
-// built without the tag otlp, or says what is asked for and not supported. It does not
-// wait for the endpoint.
+// OpenOTLP returns the providers that the standard OTEL_* variables describe: [Off]
+// without an endpoint (OTEL_EXPORTER_OTLP_ENDPOINT, or the variable of one signal), else
+// providers that export by OTLP over HTTP. The error is ErrNotLinked when the binary was
+// built without the tag otlp, or names an unsupported setting. OpenOTLP does not wait for
+// the endpoint.
 func OpenOTLP(ctx context.Context, o OTLPOptions) (Providers, error) {
 	on, err := wanted(o.Getenv)
 	if err != nil {
@@ -83,7 +82,7 @@ func OpenOTLP(ctx context.Context, o OTLPOptions) (Providers, error) {
 	return openOTLP(ctx, o, on)
 }
 
-// signals are what is to be exported.
+// signals are the signals to export.
 type signals struct{ traces, metrics bool }
 
 func wanted(getenv func(string) string) (signals, error) {

@@ -11,18 +11,18 @@ import (
 	"strings"
 )
 
-// redacted stands where a secret was.
+// redacted replaces a secret.
 const redacted = "[redacted]"
 
-// secretWords make an attribute a secret by its name, compared in lower case and
-// without punctuation: X-Serverless-Authorization, refresh_token, apiKey, ...
+// secretWords mark an attribute as secret by its name, compared in lower case and without
+// punctuation: X-Serverless-Authorization, refresh_token, apiKey, ...
 var secretWords = []string{
 	"authorization", "token", "secret", "password", "passwd", "cookie", "credential",
 	"apikey", "accesskey", "privatekey", "assertion", "signature",
 }
 
-// secretTexts are secrets by their look, wherever they stand in a text. A URL loses its
-// query and its user as a whole: which parameters are secret is the other side's business.
+// secretTexts match secrets anywhere in a text. A URL loses its whole query and user,
+// since only its server knows which parameters are secret.
 var secretTexts = []struct {
 	look *regexp.Regexp
 	with string
@@ -35,12 +35,12 @@ var secretTexts = []struct {
 	{regexp.MustCompile(`\beyJ[\w-]{8,}(?:\.[\w-]*)+`), redacted},
 }
 
-// guardAttr returns the attribute without what must not reach a log.
+// guardAttr returns the attribute without secrets.
 func guardAttr(a slog.Attr) slog.Attr {
 	a.Value = a.Value.Resolve()
 	switch a.Value.Kind() {
 	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindFloat64, slog.KindDuration, slog.KindTime:
-		return a // numbers are no secrets: token_count
+		return a // numbers are not secret: token_count
 	}
 	if secretName(a.Key) {
 		return slog.String(a.Key, redacted)
@@ -72,11 +72,11 @@ func guardText(s string) string {
 	return s
 }
 
-// guardAny words values that slog does not know, so that nothing hides in them: errors,
-// URLs and Stringers as text, raw bytes as their number, all else by way of its JSON.
+// guardAny converts values that slog does not know, so that they hide no secret: errors,
+// URLs and Stringers to text, raw bytes to their number, all others by their JSON.
 func guardAny(v any) (guarded slog.Value) {
 	defer func() {
-		if p := recover(); p != nil { // say, an Error method called on a nil pointer
+		if p := recover(); p != nil { // for example an Error method called on a nil pointer
 			guarded = slog.StringValue(fmt.Sprintf("[%T cannot be shown]", v))
 		}
 	}()

@@ -14,7 +14,7 @@ import (
 	"claimcheck.example/internal/telemetry"
 )
 
-// secret is in no log, whatever way it takes; presigned carries it as S3 would.
+// secret must not appear in any log; presigned contains it as a URL of S3 would.
 const (
 	secret    = "s3cr3ts3cr3ts3cr3t"
 	presigned = "https://bucket.s3.eu-central-1.amazonaws.com/input/1?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA&X-Amz-Signature=" + secret

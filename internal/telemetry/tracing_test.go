@@ -39,7 +39,7 @@ func recording(t *testing.T) (telemetry.Providers, *tracetest.SpanRecorder) {
 	return p, spans
 }
 
-// handler returns an observed handler and the metrics that it feeds.
+// handler returns an observed handler and its metrics.
 func handler(t *testing.T, p telemetry.Providers, next http.HandlerFunc) http.Handler {
 	t.Helper()
 	m, err := telemetry.NewMetrics(p.Meter)
@@ -57,7 +57,7 @@ func TestTraceOfTheRequestIsPassedOn(t *testing.T) {
 	providers := map[string]telemetry.Providers{"off": telemetry.Off(), "on": recorded}
 	tests := map[string]struct {
 		header           http.Header
-		trace, spanIfOff string // as they are passed on; empty for none
+		trace, spanIfOff string // as passed on; empty for none
 		sampled          string
 	}{
 		"W3C":                 {http.Header{"Traceparent": {traceparent}}, traceID, "00f067aa0ba902b7", "01"},

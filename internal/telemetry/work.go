@@ -8,12 +8,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// scope names this service's own spans and instruments.
+// scope names the spans and instruments of this service.
 const scope = "claimcheck.example/internal/telemetry"
 
-// StartWork returns a context in the trace that came with a message, inside a span for
-// the work on the job, so that one trace leads from the submit to the work's end. The
-// caller calls end once, with the work's error.
+// StartWork returns a context in the trace of a message, inside a span for the work on
+// the job, so that one trace leads from the submit to the end of the work. The caller
+// calls end once, with the error of the work.
 func (p Providers) StartWork(ctx context.Context, carrier map[string]string, jobID string) (_ context.Context, end func(error)) {
 	ctx, span := p.Tracer.Tracer(scope).Start(Extract(ctx, carrier), "process job",
 		trace.WithSpanKind(trace.SpanKindConsumer),

@@ -16,10 +16,10 @@ import (
 
 const keyPrefix = "logging.googleapis.com/"
 
-// entry makes of a structured line what the agents of Google Cloud make of it: known
-// keys become fields of the entry, the rest is its payload. A line that is no JSON
-// object becomes a text entry; a known key whose value is not what it should be stays
-// in the payload, so that nothing is lost.
+// entry converts a structured line as the agents of Google Cloud do: known keys become
+// fields of the entry, the others its payload. A line that is not a JSON object becomes a
+// text entry. A known key with an invalid value stays in the payload, so that nothing is
+// lost.
 func entry(line []byte) *loggingpb.LogEntry {
 	var fields map[string]any
 	if err := json.Unmarshal(line, &fields); err != nil {
@@ -52,7 +52,7 @@ func entry(line []byte) *loggingpb.LogEntry {
 	e.SourceLocation = takeMessage(fields, keyPrefix+"sourceLocation", &loggingpb.LogEntrySourceLocation{})
 	e.HttpRequest = takeMessage(fields, "httpRequest", &logtypepb.HttpRequest{})
 	payload, err := structpb.NewStruct(fields)
-	if err != nil { // cannot be: the fields come from JSON in valid UTF-8
+	if err != nil { // impossible: the fields come from JSON in valid UTF-8
 		return &loggingpb.LogEntry{Payload: &loggingpb.LogEntry_TextPayload{TextPayload: string(line)}}
 	}
 	e.Payload = &loggingpb.LogEntry_JsonPayload{JsonPayload: payload}

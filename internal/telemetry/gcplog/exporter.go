@@ -1,6 +1,6 @@
 // Package gcplog sends structured log lines to Cloud Logging through its API.
 //
-// It is linked into a binary by the build tag logapi alone, since it brings gRPC.
+// Only the build tag logapi links it into a binary, since it needs gRPC.
 package gcplog
 
 import (
@@ -25,7 +25,7 @@ import (
 	"google.golang.org/genproto/googleapis/api/monitoredres"
 )
 
-// Limits. Cloud Logging takes 256 KB an entry and 10 MB a call.
+// Limits. Cloud Logging accepts 256 KB an entry and 10 MB a call.
 const (
 	maxLineBytes   = 256_000
 	maxCallBytes   = 4 << 20
@@ -33,33 +33,36 @@ const (
 	maxQueuedBytes = 8 << 20
 )
 
-// Options say where the lines go.
+// Options configure New.
 type Options struct {
-	// Project is the Google Cloud project whose log it is. Required.
+	// Project is the Google Cloud project of the log. Required.
 	Project string
 	// LogID names the log within the project; empty means "claimcheck".
 	LogID string
-	// ResourceType and ResourceLabels are the monitored resource that writes; an empty
-	// type means "global".
+	// ResourceType and ResourceLabels are the monitored resource of the lines; an empty type
+	// means "global".
 	ResourceType   string
 	ResourceLabels map[string]string
-	// Fallback gets the lines that cannot be exported; nil means standard error.
+	// Fallback receives the lines that cannot be exported; nil means standard error.
 	Fallback io.Writer
-	// Delay is how long a line may wait for others; zero means one second.
+	// Delay is the longest time that a line waits for others; zero means one second.
 	Delay time.Duration
 	// Timeout bounds one call; zero means five seconds.
 	Timeout time.Duration
-	// Pause is how long the API is left alone after a failed call; zero means 30 seconds.
+	// Pause is the time without calls after a failed call; zero means 30 seconds.
 	Pause time.Duration
 	// Client are options of the API's client, such as its endpoint.
 	Client []option.ClientOption
 }
 
-// Exporter is a writer of structured lines, one a Write, that sends them to Cloud
+// Exporter is a writer of structured lines, one for each Write, that sends them to Cloud
 // Logging in the background. Write never blocks on the network and never fails. Every
-// line is either taken by the API or written to the fallback, which the platform
-// collects as well: during an outage, when the queue is full, when a line is too long,
-// and after Close. Safe for concurrent use.
+// line goes either to the API or to the fallback, which the platform collects as well:
+// during an outage, when the queue is full, when a line is too long, and after Close.
+// Safe for concurrent use.
+//
+// It uses the bundler of logging.Logger without that type: when a call fails, a Logger
+// reports the error and drops the lines, and its Flush has no context.
 //
 // IAM: logging.logEntries.create (roles/logging.logWriter).
 type Exporter struct {
@@ -72,11 +75,11 @@ type Exporter struct {
 	closed   atomic.Bool
 	diverted atomic.Int64
 
-	// The bundler hands over one bundle at a time; only that goroutine uses these.
+	// Only the bundler's goroutine uses these; it sends one bundle at a time.
 	idPrefix string
 	sent     uint64
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	resumeAt time.Time
 	giveUp   context.CancelCauseFunc // of the last call; nil before the first
 
@@ -85,8 +88,8 @@ type Exporter struct {
 }
 
 // New returns an exporter that uses the application's default credentials unless the
-// client's options say otherwise. It does not wait for the API: that a log cannot be
-// written is no reason not to serve. The caller ends it by Close.
+// client's options say otherwise. It does not wait for the API, since a service must
+// start without its log. The caller must call Close.
 func New(ctx context.Context, o Options) (*Exporter, error) {
 	if o.Project == "" {
 		return nil, errors.New("export logs: no Google Cloud project is known")
@@ -143,17 +146,17 @@ func (e *Exporter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Diverted is the number of lines that went to the fallback so far.
+// Diverted returns the number of lines that went to the fallback so far.
 func (e *Exporter) Diverted() int64 { return e.diverted.Load() }
 
-// Flush returns once every line written before has been taken by the API or by the
-// fallback. When ctx ends first, the API is given up for the pause, the lines on their way
-// go to the fallback, and the error is ctx's cause.
+// Flush returns once all earlier lines are with the API or with the fallback. When ctx
+// ends first, it stops calling the API for the pause, the lines in progress go to the
+// fallback, and the error is ctx's cause.
 func (e *Exporter) Flush(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		e.bundler.Flush() // ends: each call is bounded by the timeout
+		e.bundler.Flush() // returns, since the timeout bounds each call
 	}()
 	select {
 	case <-done:
@@ -161,11 +164,11 @@ func (e *Exporter) Flush(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	e.rest(context.Cause(ctx))
-	<-done // at once now: nothing is sent any more
+	<-done // at once, since no call is made any more
 	return fmt.Errorf("flush logs: %w", context.Cause(ctx))
 }
 
-// Close flushes and ends the exporter, as Flush does within the time of ctx.
+// Close flushes and ends the exporter. Like Flush it stops when ctx ends.
 func (e *Exporter) Close(ctx context.Context) error {
 	e.closed.Store(true)
 	err := e.Flush(ctx)
@@ -175,7 +178,7 @@ func (e *Exporter) Close(ctx context.Context) error {
 	return err
 }
 
-// begin returns the context of a call, or nil while the API is left alone.
+// begin returns the context of a call, or nil during a pause.
 func (e *Exporter) begin() (context.Context, context.CancelFunc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -187,7 +190,7 @@ func (e *Exporter) begin() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, e.timeout)
 }
 
-// rest leaves the API alone for the pause; a call under way is given up.
+// rest begins a pause; it cancels a running call.
 func (e *Exporter) rest(cause error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -197,7 +200,7 @@ func (e *Exporter) rest(cause error) {
 	}
 }
 
-// send makes one call. It is called by one goroutine at a time.
+// send makes one call. The bundler runs it in one goroutine at a time.
 func (e *Exporter) send(lines [][]byte) {
 	ctx, cancel := e.begin()
 	if ctx == nil {
@@ -208,11 +211,11 @@ func (e *Exporter) send(lines [][]byte) {
 	entries := make([]*loggingpb.LogEntry, len(lines))
 	for i, line := range lines {
 		entries[i] = entry(line)
-		// With an id of its own an entry is kept once however often a call is repeated.
+		// Its own id keeps an entry single however often the call is repeated.
 		entries[i].InsertId = e.idPrefix + strconv.FormatUint(e.sent, 36)
 		e.sent++
 	}
-	// All or nothing (no PartialSuccess): what failed is known to be nowhere else.
+	// All or nothing (no PartialSuccess): after a failure no line is stored.
 	_, err := e.client.WriteLogEntries(ctx, &loggingpb.WriteLogEntriesRequest{
 		LogName: e.template.LogName, Resource: e.template.Resource, Entries: entries,
 	})
@@ -223,7 +226,7 @@ func (e *Exporter) send(lines [][]byte) {
 	}
 }
 
-// divert writes lines to the fallback. Its errors have nowhere to go.
+// divert writes lines to the fallback. It ignores errors, which it cannot report.
 func (e *Exporter) divert(lines ...[]byte) {
 	e.diverted.Add(int64(len(lines)))
 	e.fallbackMu.Lock()
@@ -233,7 +236,7 @@ func (e *Exporter) divert(lines ...[]byte) {
 	}
 }
 
-// notice tells the fallback's reader why lines appear there.
+// notice explains in the fallback why lines appear there.
 func (e *Exporter) notice(err error) {
 	line, marshalErr := json.Marshal(map[string]any{
 		"severity": "WARNING",
@@ -243,7 +246,7 @@ func (e *Exporter) notice(err error) {
 		"time":     time.Now().UTC(),
 	})
 	if marshalErr != nil {
-		return // cannot be: strings and a time
+		return // impossible: strings and a time
 	}
 	e.fallbackMu.Lock()
 	defer e.fallbackMu.Unlock()

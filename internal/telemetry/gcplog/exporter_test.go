@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// cloudLogging is the API's server side. answer, when set, decides each call by its
+// cloudLogging is a server of the API. When answer is set, it decides each call by its
 // number, from 1.
 type cloudLogging struct {
 	loggingpb.UnimplementedLoggingServiceV2Server
@@ -108,7 +108,7 @@ func (f *fallback) String() string {
 	return f.buf.String()
 }
 
-// open returns an exporter to addr that the test closes, or else its end does.
+// open returns an exporter to addr, which the test closes or its end does.
 func open(t *testing.T, addr string, o gcplog.Options) *gcplog.Exporter {
 	t.Helper()
 	o.Project = "orchard"
@@ -123,12 +123,12 @@ func open(t *testing.T, addr string, o gcplog.Options) *gcplog.Exporter {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		exporter.Close(ctx) // an error is the test's own business, or of a second Close
+		exporter.Close(ctx) // the test itself checks errors of Close
 	})
 	return exporter
 }
 
-// write writes a line, which must neither fail nor wait.
+// write writes a line, which must neither fail nor block.
 func write(t *testing.T, e *gcplog.Exporter, line string) {
 	t.Helper()
 	start := time.Now()
@@ -155,7 +155,7 @@ func TestLinesBecomeEntries(t *testing.T) {
 	e := open(t, serve(t, server), gcplog.Options{
 		LogID: "a/b", ResourceType: "cloud_run_revision", ResourceLabels: map[string]string{"service_name": "claimcheck"},
 	})
-	lines, err := os.ReadFile("../testdata/line.gcp") // what the logger writes
+	lines, err := os.ReadFile("../testdata/line.gcp") // a line of the logger
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestEveryLineArrivesOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
-			buf := make([]byte, 0, 64) // used again, as slog does
+			buf := make([]byte, 0, 64) // reused, as slog does
 			for i := range each {
 				buf = fmt.Appendf(buf[:0], `{"message":"%d/%d"}`+"\n", w, i)
 				e.Write(buf)
@@ -324,14 +324,15 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// hanging answers no call before the test ends.
+// hanging answers no call until the test ends.
 func hanging(ctx context.Context, _ int) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// TestFlushGivesUp flushes to a server that answers nothing: once in the time of its
-// context, then at once, since the API is left alone; no line is lost or told twice.
+// TestFlushGivesUp flushes to a server that never answers: the first flush takes until
+// its context ends, the next one returns at once during the pause; no line is lost or
+// duplicated.
 func TestFlushGivesUp(t *testing.T) {
 	t.Parallel()
 	var aside fallback

@@ -1,8 +1,8 @@
 // Package otlp exports traces and metrics by OTLP over HTTP, as the standard OTEL_*
 // variables of the process say.
 //
-// It is linked into a binary by the build tag otlp alone: OpenTelemetry's exporters
-// bring gRPC, even those that speak HTTP.
+// Only the build tag otlp links it into a binary: OpenTelemetry's exporters need gRPC,
+// even those that use HTTP.
 package otlp
 
 import (
@@ -28,17 +28,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// Options select what is exported and name the service.
+// Options select the exported signals and name the service.
 type Options struct {
 	// Service and Version name this program unless OTEL_SERVICE_NAME or
 	// OTEL_RESOURCE_ATTRIBUTES do.
 	Service, Version string
-	// Traces and Metrics say which are exported.
+	// Traces and Metrics select the exported signals.
 	Traces, Metrics bool
 	// OnError receives each failed export, from any goroutine. Required.
 	OnError func(error)
-	// Pause is how long no flush waits for the endpoint after a failed export; zero means
-	// 30 seconds.
+	// Pause is the time after a failed export in which no flush waits for the endpoint; zero
+	// means 30 seconds.
 	Pause time.Duration
 }
 
@@ -49,18 +49,18 @@ type Providers struct {
 
 	flush, shutdown []func(context.Context) error
 	pause           time.Duration
-	failed          atomic.Pointer[time.Time] // when an export has last; nil for never
+	failed          atomic.Pointer[time.Time] // time of the last failed export; nil for never
 }
 
-// Open returns providers that export. It does not wait for the endpoint: that nobody
-// takes the telemetry is no reason not to serve. The caller ends them by Shutdown.
+// Open returns providers that export. It does not wait for the endpoint, since a service
+// must start without its telemetry. The caller must call Shutdown.
 func Open(ctx context.Context, o Options) (*Providers, error) {
 	res, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(
 			attribute.String("service.name", o.Service),
 			attribute.String("service.version", o.Version),
-			// Without it the counters of two instances would be one series that jumps.
+			// Without it the counters of two instances would be one jumping series.
 			attribute.String("service.instance.id", uuid.NewString()),
 		),
 		resource.WithFromEnv())
@@ -97,8 +97,8 @@ func Open(ctx context.Context, o Options) (*Providers, error) {
 	return p, nil
 }
 
-// Flush sends what has been recorded, within the time of ctx. In the pause after a failed
-// export it leaves that to the background, so that an outage holds up few who flush.
+// Flush sends what has been recorded, until ctx ends. In the pause after a failed export
+// it leaves that to the background, so that an outage delays few flushes.
 func (p *Providers) Flush(ctx context.Context) error {
 	if failed := p.failed.Load(); failed != nil && time.Since(*failed) < p.pause {
 		return nil
@@ -115,11 +115,11 @@ func (p *Providers) fail() {
 	p.failed.Store(&now)
 }
 
-// Shutdown flushes and ends the export, within the time of ctx. What is recorded later
-// is dropped.
+// Shutdown flushes and ends the export, until ctx ends. Later records are dropped.
 func (p *Providers) Shutdown(ctx context.Context) error { return together(ctx, p.shutdown) }
 
-// together calls all at once, so that traces that hang do not take the metrics' time.
+// together runs all functions at once, so that hanging traces do not use up the time of
+// the metrics.
 func together(ctx context.Context, calls []func(context.Context) error) error {
 	results := make(chan error, len(calls))
 	for _, call := range calls {
@@ -132,8 +132,8 @@ func together(ctx context.Context, calls []func(context.Context) error) error {
 	return errors.Join(errs...)
 }
 
-// spans tells failed exports to onError, and not to OpenTelemetry's process-wide error
-// handler, which would write lines of its own making.
+// spans reports failed exports to onError, and not to OpenTelemetry's process-wide error
+// handler, which would write its own lines.
 type spans struct {
 	sdktrace.SpanExporter
 	onError func(error)
@@ -146,7 +146,7 @@ func (s spans) ExportSpans(ctx context.Context, batch []sdktrace.ReadOnlySpan) e
 	return nil
 }
 
-// metrics is the same for metrics.
+// metrics does the same for metrics.
 type metrics struct {
 	sdkmetric.Exporter
 	onError func(error)

@@ -26,12 +26,12 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// collector receives OTLP over HTTP. Answer, when set, comes before anything is taken;
-// it reports whether it has answered.
+// collector receives OTLP over HTTP. When answer is set, it runs first and reports
+// whether it has answered.
 type collector struct {
 	answer func(http.ResponseWriter, *http.Request) bool
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	traces  []*coltracepb.ExportTraceServiceRequest
 	metrics []*colmetricspb.ExportMetricsServiceRequest
 	headers http.Header
@@ -88,8 +88,8 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // exportTimeout bounds one export in these tests.
 const exportTimeout = 8 * time.Second
 
-// open sets the process's environment as an operator would and returns the providers
-// and the errors that they tell. Tests that call it cannot run in parallel.
+// open sets the process's environment as an operator would and returns the providers and
+// their errors. Tests that call it cannot run in parallel.
 func open(t *testing.T, endpoint string, o otlp.Options) (*otlp.Providers, <-chan error) {
 	t.Helper()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
@@ -98,9 +98,9 @@ func open(t *testing.T, endpoint string, o otlp.Options) (*otlp.Providers, <-cha
 	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", millis)
 	t.Setenv("OTEL_BSP_EXPORT_TIMEOUT", millis)
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,service.version=from-env")
-	told := make(chan error, 100)
+	failures := make(chan error, 100)
 	o.Service, o.Version = "claimcheck", "v1.2.3"
-	o.OnError = func(err error) { told <- err }
+	o.OnError = func(err error) { failures <- err }
 	p, err := otlp.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -108,12 +108,12 @@ func open(t *testing.T, endpoint string, o otlp.Options) (*otlp.Providers, <-cha
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		p.Shutdown(ctx) // an error is the test's own business, or of a second Shutdown
+		p.Shutdown(ctx) // the test itself checks errors of Shutdown
 	})
-	return p, told
+	return p, failures
 }
 
-// record makes one span and one measurement.
+// record creates one span and one measurement.
 func record(t *testing.T, p *otlp.Providers) {
 	t.Helper()
 	_, span := p.Tracer.Tracer("test").Start(t.Context(), "process job")
@@ -134,7 +134,7 @@ func TestExport(t *testing.T) {
 			c := &collector{}
 			server := httptest.NewServer(c)
 			defer server.Close()
-			p, told := open(t, server.URL, otlp.Options{Traces: true, Metrics: true})
+			p, failures := open(t, server.URL, otlp.Options{Traces: true, Metrics: true})
 			record(t, p)
 			if err := send(p, t.Context()); err != nil {
 				t.Fatal(err)
@@ -142,7 +142,7 @@ func TestExport(t *testing.T) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if len(c.traces) != 1 || len(c.metrics) != 1 {
-				t.Fatalf("%d trace and %d metric requests, want one of each; %d errors", len(c.traces), len(c.metrics), len(told))
+				t.Fatalf("%d trace and %d metric requests, want one of each; %d errors", len(c.traces), len(c.metrics), len(failures))
 			}
 			spans := c.traces[0].ResourceSpans[0]
 			if got := spans.ScopeSpans[0].Spans[0].Name; got != "process job" {
@@ -166,8 +166,8 @@ func TestExport(t *testing.T) {
 			if got := c.headers.Get("X-Tenant"); got != "orchard" {
 				t.Errorf("header of OTEL_EXPORTER_OTLP_HEADERS = %q", got)
 			}
-			if len(told) > 0 {
-				t.Errorf("told %v", <-told)
+			if len(failures) > 0 {
+				t.Errorf("failed exports: %v", <-failures)
 			}
 		})
 	}
@@ -200,10 +200,10 @@ func TestOutageIsToldAndBounded(t *testing.T) {
 	}})
 	defer refusing.Close()
 	for name, endpoint := range map[string]string{
-		"nobody listens": "http://127.0.0.1:1", "hanging": hanging.URL, "refusing": refusing.URL,
+		"nothing listens": "http://127.0.0.1:1", "hanging": hanging.URL, "refusing": refusing.URL,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, told := open(t, endpoint, otlp.Options{Traces: true, Metrics: true})
+			p, failures := open(t, endpoint, otlp.Options{Traces: true, Metrics: true})
 			record(t, p)
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
@@ -216,18 +216,18 @@ func TestOutageIsToldAndBounded(t *testing.T) {
 			}
 			for range 2 { // one of each signal
 				select {
-				case err := <-told:
+				case err := <-failures:
 					t.Log(err)
 				case <-time.After(10 * exportTimeout):
-					t.Fatal("nobody was told")
+					t.Fatal("no error was reported")
 				}
 			}
 		})
 	}
 }
 
-// TestOutageHoldsOneFlushUp has the collector fail: the flush after that asks it nothing
-// and is no error, and the next one after the pause sends all.
+// TestOutageHoldsOneFlushUp has the collector fail: the next flush makes no request and
+// no error, and the first one after the pause sends everything.
 func TestOutageHoldsOneFlushUp(t *testing.T) {
 	var requests atomic.Int64
 	var healthy atomic.Bool
@@ -244,7 +244,7 @@ func TestOutageHoldsOneFlushUp(t *testing.T) {
 		healthy.Store(false)
 		p, _ := open(t, server.URL, otlp.Options{Traces: true, Pause: pause})
 		record(t, p)
-		p.Flush(t.Context()) // whether it fails is told otherwise
+		p.Flush(t.Context()) // the test checks for failures elsewhere
 		healthy.Store(true)
 		requests.Store(0)
 		record(t, p)

@@ -15,7 +15,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// noon is the moment of every question that does not say otherwise.
+// noon is the default time of a question.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // jobOf returns a job of owner, an hour old at noon and 1 MB long.

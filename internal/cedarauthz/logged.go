@@ -13,12 +13,12 @@ const maxLoggedGroups = 20
 
 // Logged returns a monitor that asks m and writes decisions as log records, "access
 // decision": who, what, which, allow or deny, by which policy and why, how long. Unless all
-// is set it leaves out the ordinary read, which is what principals may see of their own:
-// the record of the request has the owner, the job and the status. A denial also tells what the principal had to show: groups and address. It
-// is written at level info, as an error when a policy could not be evaluated. Give it a
-// logger that leaves out neither, and that takes the request's id from the context.
+// is set it leaves out the ordinary read, of what belongs to the principal: the record of
+// the request has the owner, the job and the status. A denial also has the groups and the
+// address of the principal. The level is info, and error when a policy could not be
+// evaluated. The logger must write both levels, and take the request's id from the context.
 //
-// No e-mail address and nothing of the token is ever written.
+// No record contains an e-mail address or any part of a token.
 func Logged(m job.Monitor, log *slog.Logger, all bool) job.Monitor {
 	return &loggedMonitor{monitor: m, log: log, all: all}
 }
@@ -29,7 +29,7 @@ type loggedMonitor struct {
 	all     bool
 }
 
-// explainer is a monitor that can also say why.
+// explainer is a monitor that can also explain its decisions.
 type explainer interface {
 	decide(q job.Access) (job.Decision, reason)
 }
@@ -61,7 +61,7 @@ func (l *loggedMonitor) Decide(ctx context.Context, q job.Access) job.Decision {
 	return d
 }
 
-// ordinaryRead reports whether a principal looks at what is its own.
+// ordinaryRead reports whether a principal reads what belongs to it.
 func ordinaryRead(q job.Access) bool {
 	switch q.Action {
 	case job.ActionReadStatus, job.ActionReadOutput, job.ActionReadUsage:

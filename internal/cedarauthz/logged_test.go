@@ -111,8 +111,8 @@ func TestLogged(t *testing.T) {
 	}
 }
 
-// TestLoggedLeavesOutOrdinaryReads holds that writes, denials and looks at what is another's
-// are on record, whatever is left out.
+// TestLoggedLeavesOutOrdinaryReads checks that writes, denials and reads of others' jobs
+// are always on record.
 func TestLoggedLeavesOutOrdinaryReads(t *testing.T) {
 	t.Parallel()
 	staff := ann
@@ -151,7 +151,7 @@ func TestLoggedLeavesOutOrdinaryReads(t *testing.T) {
 	}
 }
 
-// fixedMonitor is a monitor of another make, which cannot say why.
+// fixedMonitor is another implementation, which cannot explain its decisions.
 type fixedMonitor job.Decision
 
 func (f fixedMonitor) Decide(context.Context, job.Access) job.Decision { return job.Decision(f) }

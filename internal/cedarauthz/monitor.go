@@ -1,23 +1,23 @@
-// Package cedarauthz is the reference monitor: it answers who may do what by Cedar
-// policies (https://docs.cedarpolicy.com).
+// Package cedarauthz is the reference monitor: it decides who may do what by Cedar policies
+// (https://docs.cedarpolicy.com).
 //
-// The built-in policies and the schema they are checked against are the two files
-// policies.cedar and schema.cedarschema beside this one. An operator may replace the
-// policies by a file of his own, never the schema. Policies are parsed and validated
-// once, before the first request; after that nothing can change them.
+// The built-in policies and their schema are the files policies.cedar and
+// schema.cedarschema in this folder. An operator may replace the policies by another file,
+// but never the schema. Policies are parsed and validated once, before the first request;
+// after that nothing can change them.
 //
-// Some rules are code and hold under every policy (see [Monitor.Decide]); what they
-// leave open is the policies' to decide, and what no policy permits is denied.
+// Some rules are code and hold under every policy (see [Monitor.Decide]). Policies decide
+// the rest, and what no policy permits is denied.
 //
 // # Threats
 //
-// A policy file is as powerful as the program: who can write it decides who sees
-// which image. It is read once, at the start; the start's log line should show
-// [Monitor.Digest], so that an exchanged file shows.
+// A policy file is as powerful as the program: its author decides who sees which image. It
+// is read once, at the start. The log record of the start should contain [Monitor.Digest],
+// so that an exchanged file is noticed.
 //
-// Cedar itself skips a policy whose evaluation fails, so that a broken forbid would
-// allow. Here every failure denies. Validation finds most of them before they can
-// happen; what is left (an overflow, say) fails closed and is logged as an error.
+// Cedar itself skips a policy whose evaluation fails, so a broken forbid would allow. Here
+// every failure denies. Validation finds most of them beforehand; others, such as an
+// overflow, deny and are logged as errors.
 package cedarauthz
 
 import (
@@ -30,16 +30,16 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Options say which policies are in force.
+// Options configure New.
 type Options struct {
 	// PolicyFile names a file of Cedar policies that replaces the built-in ones; empty
 	// for the built-in. At most 1 MiB.
 	PolicyFile string
-	// Policies is the text of Cedar policies in place of a file; nil for none.
+	// Policies is the text of Cedar policies instead of a file; nil for none.
 	Policies []byte
-	// AdminGroup is the group whose members are administrators; empty for none. Group
-	// names are each issuer's own: with several issuers write "issuer|group", which no
-	// other issuer can claim. A name without "|" is believed of every issuer.
+	// AdminGroup is the group of the administrators; empty for none. Each issuer has its own
+	// group names: with several issuers write "issuer|group", which no other issuer can
+	// claim. A name without "|" is accepted from every issuer.
 	AdminGroup string
 }
 
@@ -50,8 +50,8 @@ type Monitor struct {
 	adminGroup string
 }
 
-// New parses the policies and validates them against the schema. Its error is a
-// sentence for the operator that names the file, the line and the mistake.
+// New parses the policies and validates them against the schema. Its error tells the
+// operator the file, the line and the mistake.
 func New(o Options) (*Monitor, error) {
 	v, err := loadSchema()
 	if err != nil {
@@ -64,31 +64,31 @@ func New(o Options) (*Monitor, error) {
 	return &Monitor{actions: v.actions, policies: set, adminGroup: o.AdminGroup}, nil
 }
 
-// Digest is the SHA-256 of the policies' text in lower-case hexadecimal.
+// Digest returns the SHA-256 of the policies' text in lower-case hexadecimal.
 func (m *Monitor) Digest() string { return m.policies.digest }
 
-// Origin says where the policies come from: the file's name, or "built-in".
+// Origin returns the source of the policies: the file's name, or "built-in".
 func (m *Monitor) Origin() string { return m.policies.origin }
 
 // Decide answers q. It does no input or output and is safe for concurrent use.
 //
-// These hold whatever the policies say:
+// These rules hold under every policy:
 //
 //   - A principal without issuer or subject gets nothing.
 //   - A question that contradicts itself or lacks a part (no time, no job to read, an
-//     owner who is not the job's, an action that the schema does not know) is answered no.
-//   - The anonymous principal reaches no one else's jobs and never administers: who
-//     did not say who he is cannot be trusted with what others own.
+//     owner who is not the job's, an action that the schema does not know) is denied.
+//   - The anonymous principal reaches no jobs of others and never administers, since
+//     anyone can be the anonymous principal.
 //   - When the evaluation of any policy fails, the answer is no.
 //
 // A policy's denial about a job is Visible when the same principal may read the job's
-// status; one about no job has nothing to hide and always is.
+// status; one about no job has nothing to hide and is always visible.
 func (m *Monitor) Decide(_ context.Context, q job.Access) job.Decision {
 	d, _ := m.decide(q)
 	return d
 }
 
-// decide is Decide with the reason, which is for the operator's log alone.
+// decide is Decide with its reason, which is only for the operator's log.
 func (m *Monitor) decide(q job.Access) (job.Decision, reason) {
 	if why := m.guard(q); why != "" {
 		return job.Decision{Visible: q.Job == nil}, reason{text: why}
@@ -109,7 +109,7 @@ func (m *Monitor) decide(q job.Access) (job.Decision, reason) {
 	return d, why
 }
 
-// ask puts one request to the policies.
+// ask evaluates the policies for one request.
 func (m *Monitor) ask(req cedar.Request, ents *entities) (job.Decision, reason) {
 	decision, diag := cedar.Authorize(m.policies, ents, req)
 	if len(diag.Errors) > 0 {
@@ -126,14 +126,14 @@ func (m *Monitor) ask(req cedar.Request, ents *entities) (job.Decision, reason) 
 	}
 }
 
-// reason is why a decision is what it is.
+// reason explains a decision.
 type reason struct {
 	text string
-	// failed: a policy could not be evaluated, which the operator has to mend.
+	// failed: a policy could not be evaluated, which the operator must fix.
 	failed bool
 }
 
-// guard returns why q is denied whatever the policies say; empty when they may speak.
+// guard returns why q is denied under every policy; empty when the policies decide.
 func (m *Monitor) guard(q job.Access) string {
 	switch {
 	case q.Principal.Issuer == "" || q.Principal.Subject == "":

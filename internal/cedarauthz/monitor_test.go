@@ -30,7 +30,7 @@ func TestOwnPolicies(t *testing.T) {
 	tests := []struct {
 		name     string
 		policies string
-		change   func(*job.Access) // of: ann reads bob's output
+		change   func(*job.Access) // of the question whether ann may read bob's output
 		want     job.Decision
 	}{
 		{
@@ -197,13 +197,13 @@ func TestAdminGroupOfOneIssuer(t *testing.T) {
 	}
 }
 
-// Under the built-in policies nobody outside the administrators' group reaches
-// anything of anybody else, whatever names, groups and states are involved.
+// Under the built-in policies only the administrators' group reaches what belongs to
+// others, whatever names, groups and states are involved.
 func TestForeignIsOutOfReach(t *testing.T) {
 	t.Parallel()
 	m := newMonitor(t, cedarauthz.Options{AdminGroup: "operators"})
 	statuses := []job.Status{job.Pending, job.Processing, job.Completed, job.Failed, "", "else"}
-	// Few letters and the separator, so that near misses and shared prefixes occur.
+	// A few letters and the separator, to make near misses and shared prefixes likely.
 	name := rapid.StringMatching(`[ab|*]{0,3}`)
 
 	rapid.Check(t, func(t *rapid.T) {
@@ -289,7 +289,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// The file is read at the start and never again; its digest is that of its bytes.
+// The file is read once, at the start; its digest is that of its bytes.
 func TestPolicyFileReadOnce(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "own.cedar")
@@ -318,7 +318,7 @@ func TestPolicyFileReadOnce(t *testing.T) {
 	}
 }
 
-// The files that decide cannot do input or output: they import nothing that could.
+// The deciding files cannot do input or output: they import nothing that could.
 func TestDecidingIsPure(t *testing.T) {
 	t.Parallel()
 	pure := map[string]bool{

@@ -16,11 +16,11 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 )
 
-// builtinName is what errors and the start's log call the embedded policies.
+// builtinName is the name of the embedded policies in errors and in the log.
 const builtinName = "built-in"
 
-// maxPolicyBytes bounds a policy file. Policies are read at every decision, one after
-// the other; a file of this size is far beyond what anybody can review.
+// maxPolicyBytes bounds a policy file. Each decision evaluates all policies, and a larger
+// file is far beyond what a person can review.
 const maxPolicyBytes = 1 << 20
 
 //go:embed policies.cedar
@@ -33,14 +33,14 @@ type policySet struct {
 	policies []namedPolicy
 }
 
-// namedPolicy is a policy under the name that logs and refusals show.
+// namedPolicy is a policy with its name in logs and refusals.
 type namedPolicy struct {
 	name   cedar.PolicyID
 	policy *cedar.Policy
 }
 
-// All yields the policies in the order of their text, so that a decision which
-// several policies agree on names them in the same order every time.
+// All yields the policies in the order of their text, so that a decision by several
+// policies always names them in the same order.
 func (s *policySet) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
 		for _, p := range s.policies {
@@ -51,7 +51,7 @@ func (s *policySet) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	}
 }
 
-// loadPolicies returns the policies that o asks for, valid in every respect.
+// loadPolicies returns the policies of o, fully validated.
 func loadPolicies(v *validate.Validator, o Options) (*policySet, error) {
 	switch {
 	case o.PolicyFile != "" && o.Policies != nil:
@@ -85,12 +85,12 @@ func readPolicyFile(name string) ([]byte, error) {
 	return text, nil
 }
 
-// parsePolicies parses text and checks every policy in it against the schema. Its
-// error holds all mistakes of a text that parses, each with its line.
+// parsePolicies parses text and checks every policy in it against the schema. If the text
+// parses, the error has all mistakes, each with its line.
 func parsePolicies(validator *validate.Validator, origin string, text []byte) (*policySet, error) {
 	list, err := cedar.NewPolicyListFromBytes(origin, text)
 	if err != nil {
-		// Cedar's parser names line and column of an "<input>", whatever the file's name.
+		// Cedar's parser calls the file "<input>", whatever its name.
 		return nil, errors.New("the policies do not parse: " + strings.Replace(err.Error(), "<input>", origin, 1))
 	}
 	if len(list) == 0 {

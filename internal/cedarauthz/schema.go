@@ -14,7 +14,7 @@ import (
 //go:embed schema.cedarschema
 var schemaText []byte
 
-// The names of schema.cedarschema; a test holds what is built here to the schema.
+// The names in schema.cedarschema; a test compares them.
 const (
 	typeUser    cedar.EntityType = "User"
 	typeJob     cedar.EntityType = "Job"
@@ -25,11 +25,11 @@ const (
 	serviceID cedar.String = "claimcheck"
 )
 
-// resources are the types of resource that the schema lets an action apply to. An action
+// resources are the resource types that the schema allows for an action. An action
 // without a job is about an account or the service, not both.
 type resources struct{ job, account, service bool }
 
-// vocabulary is what the schema says: which policies are valid, and which actions there are.
+// vocabulary is the parsed schema: it validates policies and lists the actions.
 type vocabulary struct {
 	validator *validate.Validator // strict
 	actions   map[job.Action]resources

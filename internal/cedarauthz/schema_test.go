@@ -13,8 +13,9 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// TestSchemaHasTheActionsOfTheService fails when an action is in the code or in the schema
-// alone: the monitor would deny it always, or a policy could speak of what does not exist.
+// TestSchemaHasTheActionsOfTheService fails when an action is only in the code or only in
+// the schema: the monitor would always deny it, or a policy could name what does not
+// exist.
 func TestSchemaHasTheActionsOfTheService(t *testing.T) {
 	t.Parallel()
 	v, err := loadSchema()
@@ -26,8 +27,8 @@ func TestSchemaHasTheActionsOfTheService(t *testing.T) {
 	}
 }
 
-// What questions are translated into is what the schema promises to policies, for
-// every action and with every optional part there and absent.
+// Translated questions match the schema, for every action and with every optional part
+// present and absent.
 func TestTranslationConformsToSchema(t *testing.T) {
 	t.Parallel()
 	v, err := loadSchema()

@@ -6,8 +6,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// entities are the two that a question is about. Cedar asks for no others: neither
-// actions nor users have parents in the schema.
+// entities are the two entities of a question. Cedar needs no others: neither actions nor
+// users have parents in the schema.
 type entities struct {
 	principal, resource cedar.Entity
 }
@@ -23,14 +23,14 @@ func (e *entities) Get(uid cedar.EntityUID) (cedar.Entity, bool) {
 	return cedar.Entity{}, false
 }
 
-// translate puts q, which has passed the guard, into Cedar's terms.
+// translate converts q, which has passed the guard, to Cedar's types.
 func (m *Monitor) translate(q job.Access) (cedar.Request, entities) {
 	ents := entities{principal: m.userEntity(q.Principal), resource: m.resourceEntity(q)}
 
 	circumstances := cedar.RecordMap{"time": cedar.NewDatetime(q.Time)}
 	if q.Source.IsValid() {
-		// An IPv4 client of a dual-stack socket shows as ::ffff:a.b.c.d, which no range
-		// of a policy would match. Prefix drops a zone, which Cedar does not know.
+		// An IPv4 client of a dual-stack socket shows as ::ffff:a.b.c.d, which no range in a
+		// policy would match. Prefix drops a zone, which Cedar does not support.
 		a := q.Source.Unmap()
 		if p, err := a.Prefix(a.BitLen()); err == nil {
 			circumstances["source"] = cedar.IPAddr(p)

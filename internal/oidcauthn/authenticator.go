@@ -1,22 +1,22 @@
-// Package oidcauthn establishes who a request comes from: it turns the bearer token
-// of an OpenID Connect provider into a [job.Principal].
+// Package oidcauthn authenticates requests: it turns the bearer token of an OpenID Connect
+// provider into a [job.Principal].
 //
-// A token is judged from cheap to dear: its shape, its header and its claims first,
-// the signature last. Whoever sends rubbish costs a few microseconds and never a
-// request to the provider. Signatures are go-jose's business; which keys may sign,
-// and when they are fetched, is this package's (see keySet).
+// It checks a token in order of cost: its shape, its header and its claims first, the
+// signature last. Garbage costs a few microseconds and never a request to the provider.
+// go-jose verifies signatures; this package decides which keys may sign, and when to fetch
+// them (see keySet).
 //
 // # Threats
 //
-// Who controls an allowed provider, or its signing keys, is everybody of that
-// provider, and nobody of another: the key set of one issuer judges no other's
-// tokens, and a principal is issuer and subject together. Who controls the way to a
-// provider controls nothing without its TLS key: https is demanded of every URL but
-// those on loopback. A key that a provider has withdrawn is believed for KeyLifetime
-// at most while the provider can be reached, for KeyRetention while it cannot.
-// A token that leaks is good until it expires; nothing here knows of revocation.
+// An attacker who controls an allowed provider, or its signing keys, can be any user of
+// that provider, and no user of another: the keys of one issuer verify no other's tokens,
+// and a principal is issuer and subject together. An attacker who controls the network to
+// a provider gains nothing without its TLS key: every URL must be https, except on
+// loopback. A key that a provider has withdrawn stays valid for at most KeyLifetime while
+// the provider can be reached, and for KeyRetention while it cannot. A leaked token is
+// valid until it expires; there is no revocation.
 //
-// Neither a token nor any part of a signature is ever logged or put into an error.
+// No log and no error ever contains a token or any part of a signature.
 package oidcauthn
 
 import (
@@ -32,39 +32,40 @@ import (
 
 // Options name the trusted issuers, audiences and keys.
 type Options struct {
-	// Issuers are the providers whose tokens are taken, each exactly as its tokens' iss
-	// claim has it, a slash at the end included. At least one.
+	// Issuers are the accepted providers, each exactly as in the iss claim of its tokens,
+	// including a slash at the end. At least one.
 	Issuers []string
-	// Audiences are the values of which a token's aud claim must hold one. At least one.
+	// Audiences are the accepted audiences: a token's aud claim must contain one. At least
+	// one.
 	Audiences []string
-	// AuthorizedParties are the clients of which one must have asked for a token, as its azp
-	// claim says, or its client_id where it has no azp (RFC 9068); empty for any client.
+	// AuthorizedParties are the clients whose tokens are accepted, by the azp claim, or by
+	// client_id where there is no azp (RFC 9068); empty accepts any client.
 	AuthorizedParties []string
-	// Header names the request header that carries the token; empty for Authorization.
-	// Any other header may carry the token bare as well as after "Bearer ".
+	// Header names the request header with the token; empty for Authorization. Any other
+	// header may have the token alone or after "Bearer ".
 	Header string
-	// GroupsClaim names the claim with the group names, a string or a list of strings;
-	// empty for "groups".
+	// GroupsClaim names the claim with the group names, a string or a list of strings; empty
+	// for "groups".
 	GroupsClaim string
-	// Leeway is how far clocks may differ; zero for one minute.
+	// Leeway is the accepted difference between clocks; zero for one minute.
 	Leeway time.Duration
-	// JWKSURLs tells where the keys of an issuer are that has no discovery document. It
-	// may be on loopback, a sidecar say. Google's IAP needs no entry.
+	// JWKSURLs maps an issuer without a discovery document to the URL of its keys, which may
+	// be on loopback, for example a sidecar. Google's IAP needs no entry.
 	JWKSURLs map[string]string
-	// KeyLifetime is the age at which keys are fetched anew; zero for one hour.
+	// KeyLifetime is the age at which keys are fetched again; zero for one hour.
 	KeyLifetime time.Duration
-	// KeyRetention is how long keys stay good while the provider cannot be reached; zero
-	// for one day.
+	// KeyRetention is the time that keys stay valid while the provider cannot be reached;
+	// zero for one day.
 	KeyRetention time.Duration
-	// RefetchInterval is the least time between two fetches from one issuer, whatever
-	// tokens come in; zero for 15 seconds.
+	// RefetchInterval is the minimum time between two fetches from one issuer, whatever
+	// tokens arrive; zero for 15 seconds.
 	RefetchInterval time.Duration
-	// HTTPClient asks the providers; nil for one of its own. Its redirect policy is
-	// replaced.
+	// HTTPClient requests keys from providers; nil for a client of its own. Its redirect
+	// policy is replaced.
 	HTTPClient *http.Client
-	// Clock tells the time; nil for time.Now.
+	// Clock returns the time; nil for time.Now.
 	Clock func() time.Time
-	// Logger hears of keys that came or did not come; nil for none.
+	// Logger records fetches of keys and their failures; nil for none.
 	Logger *slog.Logger
 }
 
@@ -86,8 +87,8 @@ type Authenticator struct {
 	clock       func() time.Time
 }
 
-// New checks o and returns an authenticator. It asks no provider: keys are fetched
-// when the first token needs them. The error names every mistake in o.
+// New checks o and returns an authenticator. It makes no request: keys are fetched when
+// the first token needs them. The error names every mistake in o.
 func New(o Options) (*Authenticator, error) {
 	o = o.withDefaults()
 	if err := o.check(); err != nil {
@@ -190,11 +191,11 @@ func (o Options) check() error {
 	return errors.Join(mistakes...)
 }
 
-// errNoToken is the cause of a refusal for want of a token.
+// errNoToken is the cause when a request has no token.
 var errNoToken = errors.New("the request has no bearer token")
 
-// What clients are told. A sentence never says which check failed beyond what the
-// owner of a good token can act upon; the cause in Err does, for the log.
+// The sentences for clients. A sentence reveals which check failed only as far as the
+// owner of a valid token can act on it; the cause in Err, for the log, is exact.
 const (
 	sentenceNone    = "this service requires authentication: send a bearer token of its identity provider"
 	sentenceExpired = "the bearer token has expired: get a new one from the identity provider"
@@ -202,17 +203,17 @@ const (
 	sentenceLater   = "the service cannot check the bearer token now: try again shortly"
 )
 
-// refuse returns the error for a token that is not good, with a cause for the log.
+// refuse returns the error for an invalid token, with a cause for the log.
 func refuse(format string, args ...any) error {
 	return job.Wrap(job.Unauthenticated, fmt.Errorf(format, args...), sentenceBad)
 }
 
-// Authenticate returns who sent r.
+// Authenticate returns the principal that sent r.
 //
-// Its errors are of kind Unauthenticated (no token, or none that is good),
-// Unavailable (the token may be good, but its provider's keys cannot be had) and
-// Canceled (the caller left while they were fetched). The cause inside says exactly
-// what was wrong and holds nothing of the token but its alg, kid, iss, aud and azp, cut short.
+// Its errors are of kind Unauthenticated (there is no token, or it is not valid),
+// Unavailable (the token may be valid, but the keys of its provider cannot be fetched) and
+// Canceled (the caller left during the fetch). The cause says exactly what was wrong. It
+// contains nothing of the token but its alg, kid, iss, aud and azp, cut short.
 func (a *Authenticator) Authenticate(r *http.Request) (job.Principal, error) {
 	raw, err := a.bearer(r.Header)
 	if err != nil {
@@ -241,7 +242,7 @@ func (a *Authenticator) Challenge(err error) string {
 	}
 }
 
-// quotable replaces what RFC 6750 does not allow in an error_description.
+// quotable replaces characters that RFC 6750 does not allow in an error_description.
 func quotable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {

@@ -206,7 +206,7 @@ func TestNewRefuses(t *testing.T) {
 		{"leeway", oidcauthn.Options{Issuers: []string{good}, Leeway: time.Hour}, []string{"leeway of 1h"}},
 		{"negative leeway", oidcauthn.Options{Issuers: []string{good}, Leeway: -time.Second}, []string{"leeway of -1s"}},
 		{"retention", oidcauthn.Options{Issuers: []string{good}, KeyLifetime: time.Hour, KeyRetention: time.Minute}, []string{"live for 1h0m0s, be kept for 1m0s"}},
-		{"keys of nobody", oidcauthn.Options{Issuers: []string{good}, JWKSURLs: map[string]string{"https://else.example": "https://else.example/keys"}}, []string{`"https://else.example", which is not among`}},
+		{"keys of an unknown issuer", oidcauthn.Options{Issuers: []string{good}, JWKSURLs: map[string]string{"https://else.example": "https://else.example/keys"}}, []string{`"https://else.example", which is not among`}},
 		{"keys over http", oidcauthn.Options{Issuers: []string{good}, JWKSURLs: map[string]string{good: "http://idp.example/keys"}}, []string{`keys of issuer "https://idp.example"`}},
 	}
 	for _, tt := range tests {
@@ -228,7 +228,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// Construction asks nobody: a provider that does not exist is no mistake.
+// New makes no request, so a provider that does not exist is no mistake.
 func TestNewAsksNobody(t *testing.T) {
 	t.Parallel()
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -14,10 +14,10 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// maxSubjectBytes is OpenID Connect's own bound (Core 1.0, section 2).
+// maxSubjectBytes is the limit of OpenID Connect (Core 1.0, section 2).
 const maxSubjectBytes = 255
 
-// claims is the part of a token's payload whose names are fixed.
+// claims are the standard claims of a token's payload.
 type claims struct {
 	jwt.Claims
 	Party         looseText `json:"azp"`
@@ -26,13 +26,13 @@ type claims struct {
 	EmailVerified looseBool `json:"email_verified"`
 }
 
-// party is the client that asked for the token; empty when it does not say.
+// party returns the client that requested the token; empty when the token does not say.
 func (c *claims) party() string { return string(cmp.Or(c.Party, c.Client)) }
 
-// looseText is a string that a provider may use for something else.
+// looseText is a string that some providers replace by another type.
 type looseText string
 
-// UnmarshalJSON takes a string, and everything else for none.
+// UnmarshalJSON reads a string, and any other type as empty.
 func (l *looseText) UnmarshalJSON(text []byte) error {
 	var s string
 	if json.Unmarshal(text, &s) == nil {
@@ -44,7 +44,7 @@ func (l *looseText) UnmarshalJSON(text []byte) error {
 // looseBool is a boolean that some providers write as a string.
 type looseBool bool
 
-// UnmarshalJSON takes true and "true" for true, everything else for false.
+// UnmarshalJSON reads true and "true" as true, anything else as false.
 func (b *looseBool) UnmarshalJSON(text []byte) error {
 	*b = string(text) == "true" || string(text) == `"true"`
 	return nil
@@ -71,8 +71,8 @@ func (a *Authenticator) checkClaims(c *claims) error {
 	return checkSubject(c)
 }
 
-// checkSubject takes what can stand in logs and in the names of stored things, and
-// what one subject alone can be written as.
+// checkSubject accepts a subject that is safe in logs and in the names of stored objects,
+// and that has only one spelling.
 func checkSubject(c *claims) error {
 	if c.Subject == "" || len(c.Subject) > maxSubjectBytes {
 		return refuse("the token of %s has a subject of %d bytes, not of 1 to %d", c.Issuer, len(c.Subject), maxSubjectBytes)
@@ -85,7 +85,7 @@ func checkSubject(c *claims) error {
 	return nil
 }
 
-// parseGroups takes a list of strings, one string, or nothing.
+// parseGroups accepts a list of strings, one string, or nothing.
 func parseGroups(text json.RawMessage) ([]string, error) {
 	if text == nil {
 		return nil, nil

@@ -18,21 +18,21 @@ import (
 	"claimcheck.example/internal/oidcauthn"
 )
 
-// forgery is a token, or a request, that must not get in.
+// forgery is a token or a request that must be refused.
 type forgery struct {
 	name string
-	// token is what is sent as "Authorization: Bearer <token>" unless header is set.
+	// token is sent as "Authorization: Bearer <token>" unless header is set.
 	token  string
 	header []string
-	// cause is what the log must say.
+	// cause must be in the log.
 	cause string
-	// crypto: the token may get as far as the key set, since all else about it is good.
+	// crypto: only the signature is wrong, so the token may reach the key set.
 	crypto bool
 }
 
-// TestForgedTokens holds that no forgery gets in, that the log learns why, that the
-// client is told one of three fixed sentences, that no byte of the token gets into
-// error or log, and that no forgery but those with perfect claims reaches a provider.
+// TestForgedTokens checks that every forgery is refused, that the log has the cause, that
+// the client gets one of three fixed sentences, that no byte of the token is in an error
+// or log, and that only forgeries with perfect claims cause a request to a provider.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	good, theirs, foreign := rsaKey(0, "good"), rsaKey(1, "theirs"), rsaKey(2, "good")
@@ -45,7 +45,8 @@ func TestForgedTokens(t *testing.T) {
 			t.Parallel()
 			log, logged := debugLog()
 			mine, others := newIDP(t, good), newIDP(t, theirs)
-			// The issuers in the tokens are p and other; ask twins that count for this test alone.
+			// The issuers in the tokens are p and other; this test asks copies of them, to count
+			// requests.
 			a := newAuthenticator(t, oidcauthn.Options{
 				Issuers: []string{p.URL, other.URL}, Logger: log,
 				JWKSURLs: map[string]string{p.URL: mine.URL + "/keys", other.URL: others.URL + "/keys"},
@@ -80,7 +81,7 @@ func TestForgedTokens(t *testing.T) {
 		})
 	}
 
-	// The table proves something only if the token that its forgeries start from is good.
+	// The table proves something only if the token behind its forgeries is valid.
 	a := newAuthenticator(t, oidcauthn.Options{Issuers: []string{p.URL, other.URL}})
 	if _, err := a.Authenticate(withToken(t, valid)); err != nil {
 		t.Errorf("the good token is refused: %v", err)
@@ -109,7 +110,7 @@ func forgeries(t *testing.T, p, other *idp, good, theirs, foreign signingKey, va
 		{name: "two algs, one of them none", token: good.signRaw(t, `{"alg":"RS256","alg":"none","kid":"good"}`, payload), cause: "duplicate key"},
 		{name: "alg and ALG", token: good.signRaw(t, `{"ALG":"RS256","kid":"good"}`, payload), cause: `algorithm "" is not allowed`},
 
-		// Whose, for whom, when.
+		// Issuer, audience, times.
 		{name: "wrong issuer", token: claims("iss", "https://evil.example"), cause: `issuer "https://evil.example" is not allowed`},
 		{name: "issuer with a slash more", token: claims("iss", p.URL+"/"), cause: "is not allowed"},
 		{name: "issuer in upper case", token: claims("iss", strings.ToUpper(p.URL)), cause: "is not allowed"},
@@ -209,7 +210,8 @@ func forgeries(t *testing.T, p, other *idp, good, theirs, foreign signingKey, va
 	return fs
 }
 
-// hmacToken is signed with HS256, the provider's public key in some form as secret.
+// hmacToken is signed with HS256, with some form of the provider's public key as the
+// secret.
 func hmacToken(t *testing.T, k signingKey, payload, form string) string {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(k.private.Public())
@@ -229,7 +231,7 @@ func hmacToken(t *testing.T, k signingKey, payload, form string) string {
 	return input + "." + b64(string(mac.Sum(nil)))
 }
 
-// encrypted is a token that everybody who knows the provider's public key can make.
+// encrypted is a token that anyone with the provider's public key can make.
 func encrypted(t *testing.T, k signingKey, payload string) string {
 	t.Helper()
 	e, err := jose.NewEncrypter(jose.A128GCM, jose.Recipient{Algorithm: jose.RSA_OAEP, Key: k.private.Public()}, nil)
@@ -247,8 +249,8 @@ func encrypted(t *testing.T, k signingKey, payload string) string {
 	return token
 }
 
-// A JWK Set that holds what must not verify tokens: secrets, short keys, keys for
-// encryption, private halves, and keys that nobody understands.
+// A JWK Set of keys that must not verify tokens: secrets, short keys, keys for
+// encryption, private keys, and keys of unknown types.
 func TestUnfitKeysAreIgnored(t *testing.T) {
 	t.Parallel()
 	good := rsaKey(0, "good")

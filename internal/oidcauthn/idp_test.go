@@ -25,12 +25,12 @@ import (
 	"claimcheck.example/internal/oidcauthn"
 )
 
-// now is the time of the tests that have a clock of their own.
+// now is the time of tests with their own clock.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 const audience = "claimcheck"
 
-// signingKey makes signatures under a name.
+// signingKey signs under a key id.
 type signingKey struct {
 	kid     string
 	alg     jose.SignatureAlgorithm
@@ -69,8 +69,8 @@ func (k signingKey) public() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: k.private.Public(), KeyID: k.kid, Use: "sig"}
 }
 
-// sign returns the token with these claims, signed by k. Header values of extra
-// replace or are added to alg, kid and typ; a nil takes one away.
+// sign returns a token with these claims, signed by k. Header values in extra replace
+// alg, kid and typ or are added; nil removes one.
 func (k signingKey) sign(t testing.TB, claims any, extra map[string]any) string {
 	t.Helper()
 	payload, ok := claims.(string)
@@ -87,8 +87,8 @@ func (k signingKey) sign(t testing.TB, claims any, extra map[string]any) string 
 	return k.signRaw(t, string(mustJSON(t, head)), payload)
 }
 
-// signRaw signs exactly these texts of header and payload. go-jose's signer would write
-// a header of its own.
+// signRaw signs exactly these texts of header and payload; go-jose's signer would write
+// its own header.
 func (k signingKey) signRaw(t testing.TB, head, payload string) string {
 	t.Helper()
 	input := b64(head) + "." + b64(payload)
@@ -99,7 +99,7 @@ func (k signingKey) signature(t testing.TB, input []byte) []byte {
 	t.Helper()
 	hash := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[string(k.alg[2:])]
 	digest := input
-	if hash != 0 { // EdDSA takes the input itself
+	if hash != 0 { // EdDSA hashes by itself
 		h := hash.New()
 		h.Write(input)
 		digest = h.Sum(nil)
@@ -134,16 +134,16 @@ func mustJSON(t testing.TB, v any) []byte {
 	return text
 }
 
-// idp is a provider that counts who asks it and can be made to fail.
+// idp is a provider that counts requests and can be made to fail.
 type idp struct {
 	*httptest.Server
 	discoveries, fetches atomic.Int64
 
 	mu   sync.Mutex
 	keys []jose.JSONWebKey
-	// answer, when set, serves every request in place of the documents.
+	// answer, when set, handles every request instead.
 	answer http.HandlerFunc
-	// hold, when set, keeps every request for the keys until it is closed.
+	// hold, when set, blocks every request for the keys until it is closed.
 	hold chan struct{}
 }
 
@@ -197,7 +197,7 @@ func (p *idp) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// claims returns good claims of the provider, with changes; a nil takes one away.
+// claims returns valid claims of the provider, with changes; nil removes one.
 func (p *idp) claims(changes map[string]any) map[string]any {
 	c := map[string]any{
 		"iss": p.URL, "sub": "ann", "aud": audience,
@@ -208,13 +208,13 @@ func (p *idp) claims(changes map[string]any) map[string]any {
 	return c
 }
 
-// clock is a time that a test moves.
+// clock is a clock that tests advance.
 type clock struct{ offset atomic.Int64 }
 
 func (c *clock) now() time.Time          { return now.Add(time.Duration(c.offset.Load())) }
 func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
-// syncBuffer is a log that several goroutines write.
+// syncBuffer is a log for several goroutines.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -247,7 +247,7 @@ func newAuthenticator(t testing.TB, o oidcauthn.Options) *oidcauthn.Authenticato
 	return a
 }
 
-// withToken returns a request that bears the token.
+// withToken returns a request with the token.
 func withToken(t testing.TB, token string) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/jobs", nil)
@@ -255,14 +255,14 @@ func withToken(t testing.TB, token string) *http.Request {
 	return r
 }
 
-// debugLog is a logger at the finest level, and what it wrote.
+// debugLog returns a logger at the lowest level, and its output.
 func debugLog() (*slog.Logger, *syncBuffer) {
 	b := &syncBuffer{}
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})), b
 }
 
-// flip changes the last but one character of part i (0..2) of a token: the very last
-// can hold bits that do not count.
+// flip changes the last but one character of part i (0..2) of a token: the very last one
+// can contain unused bits.
 func flip(token string, i int) string {
 	parts := strings.Split(token, ".")
 	b := []byte(parts[i])

@@ -22,14 +22,14 @@ type keySource interface {
 
 // keySet caches the keys of one issuer.
 //
-// They are fetched when the first token asks for them, when they are older than
-// lifetime, and when a token names a key that is not among them: providers rotate
-// their keys, and a new one shows first in a token. However many tokens ask, only one
-// fetch runs at a time and at most one in an interval. That bound is what a flood of
-// made-up key names runs into, and it needs no memory of the names.
+// It fetches them when the first token needs them, when they are older than lifetime, and
+// when a token names an unknown key: providers rotate their keys, and a new key shows
+// first in a token. However many tokens arrive, there is one fetch at a time and at most
+// one in an interval. This also bounds a flood of invented key ids, without remembering
+// them.
 //
-// While a provider cannot be reached its keys stay good for retention. A signature
-// that a known key did not make is never a reason to fetch.
+// While a provider cannot be reached its keys stay valid for retention. An invalid
+// signature of a known key never causes a fetch.
 type keySet struct {
 	source    keySource
 	lifetime  time.Duration
@@ -38,13 +38,13 @@ type keySet struct {
 	clock     func() time.Time
 	log       *slog.Logger
 
-	mu sync.Mutex // guards what follows
-	// cached is replaced as a whole, never changed; nil before the first success.
+	mu sync.Mutex // guards the fields below
+	// cached is replaced as a whole, never modified; nil before the first success.
 	cached *keys
 	// tried is the end of the last fetch, failure its error; zero before the first.
 	tried   time.Time
 	failure error
-	// running is closed when the fetch that runs has ended; nil when none does.
+	// running is closed when the running fetch ends; nil when there is none.
 	running chan struct{}
 }
 
@@ -54,8 +54,8 @@ type keys struct {
 	fetched time.Time
 }
 
-// verify reports whether a key of the issuer made t's signature. Its errors are those
-// of [Authenticator.Authenticate].
+// verify reports whether a key of the issuer made t's signature. Its errors are those of
+// [Authenticator.Authenticate].
 func (s *keySet) verify(ctx context.Context, t *token) error {
 	ks, err := s.get(ctx, nil)
 	if err != nil {
@@ -77,8 +77,8 @@ func (s *keySet) verify(ctx context.Context, t *token) error {
 	return refuse("the signature is of key %.80q, and %s has no such key that made it", t.header.Kid, t.claims.Issuer)
 }
 
-// get returns keys that are good now and, if they can be had, others than not. When
-// the provider failed to say whether it has others, that is Unavailable.
+// get returns valid keys, other than not if there are any. It returns Unavailable when a
+// failed fetch leaves open whether there are others.
 func (s *keySet) get(ctx context.Context, not *keys) (*keys, error) {
 	for {
 		s.mu.Lock()
@@ -94,7 +94,7 @@ func (s *keySet) get(ctx context.Context, not *keys) (*keys, error) {
 			s.mu.Unlock()
 			return cached, nil
 		case running != nil && usable && cached != not:
-			// Old keys are better than waiting for a provider that may be down.
+			// Old keys are better than a wait for a provider that may be down.
 			s.mu.Unlock()
 			return cached, nil
 		case running != nil:
@@ -119,8 +119,8 @@ func (s *keySet) get(ctx context.Context, not *keys) (*keys, error) {
 	}
 }
 
-// refresh fetches the keys once and lets those who wait go on. A caller who leaves
-// does not end it: others wait for it too.
+// refresh fetches the keys once, for all that wait. A caller that leaves does not cancel
+// the fetch for the others.
 func (s *keySet) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
@@ -147,14 +147,14 @@ func (s *keySet) refresh(ctx context.Context) {
 	}
 }
 
-// knows reports whether there is a key of that name. A token without one is never
-// known: it may be of any key.
+// knows reports whether there is a key with that id. A token without a key id is never
+// known: any key may have signed it.
 func (ks *keys) knows(kid string) bool {
 	return kid != "" && slices.ContainsFunc(ks.list, func(k jose.JSONWebKey) bool { return k.KeyID == kid })
 }
 
 // signed reports whether one of the keys that t names, all if it names none, made its
-// signature. A key that says what it is for is used for nothing else.
+// signature. A key with a stated use is used for nothing else.
 func (ks *keys) signed(t *token) bool {
 	for _, k := range ks.list {
 		if t.header.Kid != "" && k.KeyID != t.header.Kid {

@@ -21,7 +21,7 @@ func down(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "out of order", http.StatusServiceUnavailable)
 }
 
-// keyTest is an authenticator of one provider, with a clock that the test moves.
+// keyTest is an authenticator of one provider, with a clock that the test advances.
 type keyTest struct {
 	*testing.T
 	*idp
@@ -42,7 +42,7 @@ func newKeyTest(t *testing.T, ks ...signingKey) *keyTest {
 	return kt
 }
 
-// send authenticates with a token of k that is good now.
+// send authenticates with a valid token signed by k.
 func (kt *keyTest) send(k signingKey) error {
 	kt.Helper()
 	c := kt.claims(map[string]any{"exp": kt.clock.now().Add(time.Minute).Unix()})
@@ -50,8 +50,8 @@ func (kt *keyTest) send(k signingKey) error {
 	return err
 }
 
-// want checks the kind of an error, Unknown standing for none, and how often the keys
-// have been fetched since the beginning.
+// want checks the kind of an error, with Unknown for none, and the number of fetches so
+// far.
 func (kt *keyTest) want(err error, kind job.Kind, fetches int64) {
 	kt.Helper()
 	if job.KindOf(err) != kind {
@@ -80,8 +80,8 @@ func TestKeysAreFetchedOnceAndRenewed(t *testing.T) {
 	}
 }
 
-// Providers show a new key first in a token: it is taken at once, without a restart,
-// and the old one goes when the provider no longer has it.
+// Providers show a new key first in a token: it is accepted at once, without a restart,
+// and the old one is gone when the provider no longer has it.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	old, young := rsaKey(0, "old"), rsaKey(1, "young")
@@ -95,13 +95,13 @@ func TestRotation(t *testing.T) {
 
 	kt.clock.advance(time.Minute)
 	kt.publish(young)
-	kt.want(kt.send(old), none, 2) // withdrawn, but not known yet
+	kt.want(kt.send(old), none, 2) // withdrawn, but the withdrawal is not known yet
 	kt.clock.advance(time.Hour)
 	kt.want(kt.send(old), job.Unauthenticated, 3)
 	kt.want(kt.send(young), none, 3)
 }
 
-// A provider that does not name its keys rotates like any other.
+// A provider without key ids can rotate its keys, too.
 func TestRotationWithoutNames(t *testing.T) {
 	t.Parallel()
 	old, young := rsaKey(0, ""), rsaKey(1, "")
@@ -122,7 +122,7 @@ func TestUnknownKeyNamesAreBounded(t *testing.T) {
 		evil.kid = fmt.Sprintf("made-up-%d", i)
 		kt.want(kt.send(evil), job.Unauthenticated, 2)
 	}
-	// Good tokens do not notice, and a new key is found after the interval at the latest.
+	// Valid tokens are not affected, and a new key is found after at most one interval.
 	kt.want(kt.send(k), none, 2)
 	young := rsaKey(2, "young")
 	kt.publish(k, young)
@@ -170,8 +170,8 @@ func TestStampede(t *testing.T) {
 	kt.want(nil, none, 1)
 }
 
-// Before the first keys a provider that is down makes its tokens wait, not be refused;
-// it is not asked for each of them.
+// Before the first fetch, tokens of a provider that is down are unavailable, not refused;
+// not each of them causes a request.
 func TestProviderDownAtTheStart(t *testing.T) {
 	t.Parallel()
 	k := rsaKey(0, "k")
@@ -195,8 +195,8 @@ func TestProviderDownAtTheStart(t *testing.T) {
 	kt.want(kt.send(k), none, 1)
 }
 
-// A provider that is down does not take down those whose keys are here, and those of
-// other providers never notice.
+// When a provider is down, tokens of known keys stay valid, and other providers are not
+// affected.
 func TestProviderDownLater(t *testing.T) {
 	t.Parallel()
 	k, young := rsaKey(0, "k"), rsaKey(1, "young")
@@ -210,9 +210,9 @@ func TestProviderDownLater(t *testing.T) {
 	if !strings.Contains(kt.log.String(), "the old ones stay") {
 		t.Errorf("the log does not say so: %s", kt.log)
 	}
-	// A key that nobody knows may be a new one: later, not never.
+	// An unknown key may be a new one: later, not never.
 	kt.want(kt.send(young), job.Unavailable, 1)
-	// Old keys do not stay for ever.
+	// Old keys do not stay valid for ever.
 	kt.clock.advance(time.Hour)
 	kt.want(kt.send(k), job.Unavailable, 1)
 	kt.setAnswer(nil)
@@ -234,7 +234,7 @@ func TestOneProviderDownOfTwo(t *testing.T) {
 	}
 }
 
-// Renewal of old keys keeps the one who does it, and nobody else, waiting.
+// The renewal of old keys delays only the request that does it.
 func TestRenewalHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -267,7 +267,7 @@ func TestRenewalHoldsUpNobody(t *testing.T) {
 		if err := authenticate(t.Context(), k); err != nil {
 			t.Errorf("during the renewal: %v", err)
 		}
-		// Who has to wait for it may leave.
+		// A waiting caller may leave.
 		left, leave := context.WithCancel(t.Context())
 		unknown := make(chan error, 1)
 		go func() { unknown <- authenticate(left, rsaKey(1, "unknown")) }()
@@ -286,7 +286,7 @@ func TestRenewalHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// The caller whose request fetches may leave; those who wait for the keys get them.
+// The caller whose request fetches may leave; the others that wait get the keys.
 func TestFetchOutlivesItsCaller(t *testing.T) {
 	t.Parallel()
 	k := rsaKey(0, "k")

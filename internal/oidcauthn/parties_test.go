@@ -8,8 +8,8 @@ import (
 	"claimcheck.example/internal/oidcauthn"
 )
 
-// TestAuthorizedParties holds that a token of another client is refused where clients are
-// named, and that other clients do not matter where none is.
+// TestAuthorizedParties checks that a token of another client is refused when clients are
+// named, and accepted when none is.
 func TestAuthorizedParties(t *testing.T) {
 	t.Parallel()
 	key := rsaKey(0, "rs")

@@ -16,24 +16,24 @@ import (
 )
 
 const (
-	// maxDocumentBytes bounds what a provider may answer with.
+	// maxDocumentBytes bounds a provider's answer.
 	maxDocumentBytes = 1 << 20
-	// maxKeys bounds the keys of one issuer, which a token without a key's name is tried
-	// against one after the other.
+	// maxKeys bounds the keys of one issuer, since a token without a key id is tried against
+	// each.
 	maxKeys = 50
-	// minRSABits is the least that RFC 7518, section 3.3 allows.
+	// minRSABits is the minimum of RFC 7518, section 3.3.
 	minRSABits = 2048
-	// maxRedirects bounds the redirects that are followed to a document.
+	// maxRedirects bounds the redirects on the way to a document.
 	maxRedirects = 3
 )
 
-// errNoKeys is a key set without a key that could sign tokens.
+// errNoKeys means that no key of a set can sign tokens.
 var errNoKeys = errors.New("none of its keys can sign tokens")
 
 // provider fetches an issuer's keys over HTTP.
 type provider struct {
 	issuer  string
-	jwksURL string // empty when discovery tells it
+	jwksURL string // empty for an issuer with discovery
 	client  *http.Client
 }
 
@@ -48,8 +48,8 @@ func newProvider(issuer, jwksURL string, client *http.Client) *provider {
 	return &provider{issuer: issuer, jwksURL: jwksURL, client: &guarded}
 }
 
-// fetch returns the issuer's keys as they are now, at least one. It reads the
-// discovery document every time, since a provider may move its keys.
+// fetch returns the issuer's present keys, at least one. It reads the discovery document
+// every time, since a provider may move its keys.
 func (p *provider) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	u := p.jwksURL
 	if u == "" {
@@ -69,7 +69,7 @@ func (p *provider) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	}
 	var list []jose.JSONWebKey
 	for _, text := range set.Keys {
-		// RFC 7517, section 5: keys of kinds that are not understood are ignored.
+		// RFC 7517, section 5: ignore keys of unknown types.
 		var k jose.JSONWebKey
 		if json.Unmarshal(text, &k) == nil && signs(k) {
 			list = append(list, k)
@@ -81,7 +81,7 @@ func (p *provider) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	return list, nil
 }
 
-// discover returns where the issuer's keys are (OpenID Connect Discovery 1.0).
+// discover returns the URL of the issuer's keys (OpenID Connect Discovery 1.0).
 func (p *provider) discover(ctx context.Context) (string, error) {
 	var document struct {
 		Issuer  string `json:"issuer"`
@@ -138,20 +138,20 @@ func signs(k jose.JSONWebKey) bool {
 	return true
 }
 
-// checkIssuer takes an issuer that can be told apart and be asked.
+// checkIssuer accepts an issuer that is unambiguous and reachable.
 func checkIssuer(issuer string) error {
 	if err := checkURL(issuer, issuer); err != nil {
 		return err
 	}
-	// An owner is "issuer|subject"; the first bar must be the one in between.
+	// An owner is "issuer|subject", so the first bar must be the separator.
 	if strings.ContainsAny(issuer, "|?#") {
 		return errors.New("it has one of | ? #")
 	}
 	return nil
 }
 
-// checkURL takes an absolute https URL, and an http one on loopback if issuer is such
-// a URL itself: a provider out there cannot point at what listens here.
+// checkURL accepts an absolute https URL, and an http URL on loopback if issuer is one,
+// too: a remote provider must not point at local services.
 func checkURL(s, issuer string) error {
 	u, err := url.Parse(s)
 	if err != nil {

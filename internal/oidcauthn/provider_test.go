@@ -13,13 +13,13 @@ import (
 	"claimcheck.example/internal/oidcauthn"
 )
 
-// answer is a response with this body and status 200.
+// answer returns a response with this body and status 200.
 func answer(body string) *http.Response {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// TestBadProviders holds that a provider's wrong or hostile answer makes its tokens
-// Unavailable, lets nobody in, and is told to the log.
+// TestBadProviders checks that a wrong or hostile answer of a provider makes its tokens
+// Unavailable, lets no request in, and is logged.
 func TestBadProviders(t *testing.T) {
 	t.Parallel()
 	const issuer = "https://idp.example"
@@ -88,7 +88,7 @@ func TestBadProviders(t *testing.T) {
 	}
 }
 
-// The slash at an issuer's end is part of its name, and no second one of the URL.
+// The slash at an issuer's end is part of its name; the discovery URL does not double it.
 func TestIssuerWithSlash(t *testing.T) {
 	t.Parallel()
 	const issuer = "https://idp.example/tenant/"
@@ -106,7 +106,7 @@ func TestIssuerWithSlash(t *testing.T) {
 	}
 }
 
-// A provider that never answers is given up after seconds, whatever the client's own
+// A provider that never answers is abandoned after seconds, whatever the client's own
 // timeout.
 func TestSilentProvider(t *testing.T) {
 	t.Parallel()

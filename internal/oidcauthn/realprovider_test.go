@@ -22,8 +22,8 @@ import (
 	"claimcheck.example/internal/oidcauthn"
 )
 
-// realStorage makes zitadel's provider hand out signed tokens for client credentials,
-// with groups, and rotate its key.
+// realStorage makes zitadel's provider issue signed tokens for client credentials, with
+// groups, and rotate its key.
 type realStorage struct {
 	*storage.Storage
 
@@ -31,7 +31,8 @@ type realStorage struct {
 	key signingKey
 }
 
-// realKey is a signingKey as the provider's storage wants it, private or public.
+// realKey is a signingKey in the form that the provider's storage needs, private or
+// public.
 type realKey struct {
 	signingKey
 	half any
@@ -65,7 +66,7 @@ func (s *realStorage) KeySet(context.Context) ([]op.Key, error) {
 	return []op.Key{realKey{k, k.private.Public()}}, nil
 }
 
-// jwtClient asks for access tokens that are JWTs: the provider's own are opaque.
+// jwtClient requests access tokens that are JWTs; by default the provider's are opaque.
 type jwtClient struct{ op.Client }
 
 func (jwtClient) AccessTokenType() op.AccessTokenType { return op.AccessTokenTypeJWT }
@@ -109,7 +110,7 @@ func newRealProvider(t *testing.T, k signingKey) (issuer string, s *realStorage,
 	return server.URL, s, server.Close
 }
 
-// clientToken asks the provider for a token by client credentials.
+// clientToken requests a token by client credentials.
 func clientToken(t *testing.T, issuer string) string {
 	t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"openid"}}
@@ -137,8 +138,9 @@ func clientToken(t *testing.T, issuer string) string {
 	return answer.AccessToken
 }
 
-// A token as a real provider makes it is taken; when the provider rotates its key, a
-// new token is taken without a restart; when the provider goes away, tokens still are.
+// The token of a real provider is accepted; when the provider rotates its key, a new
+// token is accepted without a restart; when the provider goes away, tokens are still
+// accepted.
 func TestRealProvider(t *testing.T) {
 	t.Parallel()
 	issuer, s, stop := newRealProvider(t, rsaKey(0, "first"))

@@ -13,11 +13,12 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// maxTokenBytes bounds the header with the token. Real tokens have one or two thousand.
+// maxTokenBytes bounds the header with the token. Real tokens have one or two thousand
+// bytes.
 const maxTokenBytes = 8 << 10
 
-// algorithms are those a token may be signed with: asymmetric ones alone. What a
-// provider or a token asks for beyond them does not count.
+// algorithms are the accepted signature algorithms, all asymmetric. Neither a provider
+// nor a token can add to them.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512,
 	jose.PS256, jose.PS384, jose.PS512,
@@ -25,12 +26,11 @@ var algorithms = []jose.SignatureAlgorithm{
 	jose.EdDSA,
 }
 
-// removedSignature is what Cloud Run puts in place of the signature of a token that it
-// has verified itself.
+// removedSignature replaces the signature of a token that Cloud Run has verified itself.
 // https://cloud.google.com/run/docs/troubleshooting#signature-removed
 const removedSignature = "SIGNATURE_REMOVED_BY_GOOGLE"
 
-// token is a token that is acceptable in everything, if its signature is.
+// token is a token that is valid apart from its signature, which is not yet verified.
 type token struct {
 	signed *jwt.JSONWebToken
 	header header
@@ -38,7 +38,7 @@ type token struct {
 	groups []string
 }
 
-// principal is who the token speaks of.
+// principal returns the subject of the token.
 func (t *token) principal() job.Principal {
 	return job.Principal{
 		Issuer:        t.claims.Issuer,
@@ -49,7 +49,7 @@ func (t *token) principal() job.Principal {
 	}
 }
 
-// bearer returns the token that h carries.
+// bearer returns the token in h.
 func (a *Authenticator) bearer(h http.Header) (string, error) {
 	values := h[a.header]
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
@@ -72,7 +72,8 @@ func (a *Authenticator) bearer(h http.Header) (string, error) {
 	}
 }
 
-// noToken is the refusal for want of a token. It names a header that nobody expects.
+// noToken is the refusal of a request without a token. It names a header other than the
+// usual one.
 func (a *Authenticator) noToken() error {
 	sentence := sentenceNone
 	if a.header != "Authorization" {
@@ -81,8 +82,8 @@ func (a *Authenticator) noToken() error {
 	return job.Wrap(job.Unauthenticated, errNoToken, sentence)
 }
 
-// inspect judges everything about a token but its signature. It does no input or
-// output and no cryptography.
+// inspect checks everything about a token but its signature. It does no input or output
+// and no cryptography.
 func (a *Authenticator) inspect(raw string) (*token, error) {
 	if err := checkShape(raw); err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func (a *Authenticator) inspect(raw string) (*token, error) {
 	return t, nil
 }
 
-// checkShape takes three parts of base64url and nothing else, be it white space.
+// checkShape accepts exactly three parts of base64url, without white space.
 func checkShape(raw string) error {
 	for i := range len(raw) {
 		c := raw[i]
@@ -135,12 +136,12 @@ func checkShape(raw string) error {
 	return nil
 }
 
-// header is the part of a token's header that is looked at.
+// header has the checked fields of a token's header.
 type header struct {
 	Alg  jose.SignatureAlgorithm `json:"alg"`
 	Kid  string                  `json:"kid"`
 	Type string                  `json:"typ"`
-	// Each of these is refused by its presence.
+	// The presence of any of these refuses the token.
 	Crit json.RawMessage `json:"crit"`
 	JWK  json.RawMessage `json:"jwk"`
 	JKU  json.RawMessage `json:"jku"`
@@ -148,9 +149,9 @@ type header struct {
 	X5U  json.RawMessage `json:"x5u"`
 }
 
-// parseHeader decodes and judges the header of a token that has three parts. The
-// decoder, go-jose's own, minds upper and lower case and takes no name twice, so that
-// two readers of one token cannot see two headers.
+// parseHeader decodes and checks the header of a token that has three parts. The decoder,
+// go-jose's own, is case-sensitive and refuses duplicate names, so that two readers of
+// one token cannot see two headers.
 func parseHeader(raw string) (header, error) {
 	encoded, _, _ := strings.Cut(raw, ".")
 	text, err := base64.RawURLEncoding.DecodeString(encoded)
@@ -172,7 +173,7 @@ func parseHeader(raw string) (header, error) {
 	case h.Crit != nil:
 		return header{}, refuse("the token's header has critical extensions (crit), and none is understood")
 	case h.JWK != nil || h.JKU != nil || h.X5C != nil || h.X5U != nil:
-		// No provider needs them; who sends them hopes for a verifier that trusts them.
+		// No provider needs them; an attacker hopes for a verifier that trusts them.
 		return header{}, refuse("the token brings its own key (jwk, jku, x5c or x5u)")
 	}
 	return h, nil

@@ -1,5 +1,5 @@
-// Package awsclient is what the clients of S3 and of SQS have in common: when a failed
-// call is tried again, and how long connections may take.
+// Package awsclient has the settings that the clients of S3 and of SQS share: which
+// failed calls are repeated, and how long connections may take.
 package awsclient
 
 import (
@@ -16,15 +16,15 @@ import (
 const (
 	tries      = 4
 	maxBackoff = 2 * time.Second
-	// What the wait before the first repetition is drawn from: a lost connection or a
-	// 500 is usually over at once, a service that throttles wants to be left alone.
+	// The waits before the first repetition: a lost connection or a 500 is usually over at
+	// once, a throttling service needs a pause.
 	afterFailure  = 400 * time.Millisecond
 	afterThrottle = 2 * time.Second
 )
 
-// Retryer makes up to four tries of a call whose failure may pass, also of those that
-// fail with one of codes. Never the adaptive mode, which holds everybody back once one
-// call was throttled.
+// Retryer makes up to four tries of a call whose failure may be temporary, also when it
+// fails with one of codes. It does not use the adaptive mode, in which one throttled call
+// delays all others.
 func Retryer(codes ...string) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = tries
@@ -37,7 +37,8 @@ func Retryer(codes ...string) aws.Retryer {
 	})
 }
 
-// backoff is the wait after a try, counted from 1: exponential, bounded, with full jitter.
+// backoff returns the wait after a try, counted from 1: exponential, bounded, with full
+// jitter.
 func backoff(try int, err error) (time.Duration, error) {
 	base := afterFailure
 	if retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary {
@@ -46,8 +47,8 @@ func backoff(try int, err error) (time.Duration, error) {
 	return rand.N(min(base<<(try-1), maxBackoff)), nil
 }
 
-// HTTP returns the SDK's HTTP client with 2 s to connect and 64 idle connections, set up
-// further by tune unless that is nil. A client of another kind is returned as it is.
+// HTTP returns the SDK's HTTP client with 2 s to connect and 64 idle connections, and
+// applies tune unless that is nil. It returns a client of another type unchanged.
 func HTTP(given aws.HTTPClient, tune func(*http.Transport)) aws.HTTPClient {
 	client, ok := given.(*awshttp.BuildableClient)
 	switch {

@@ -1,8 +1,8 @@
-// Package awslambda carries AWS Lambda's events to the service: requests of a Function
-// URL to the API's handler, batches of the queue to a worker.
+// Package awslambda connects AWS Lambda's events with the service: requests of a Function
+// URL with the API's handler, batches of the queue with a worker.
 //
-// The shape of an event decides, not a setting: there is none that could contradict what
-// the function is connected to, and one function may be both.
+// The shape of an event decides which, not a setting: so no setting can contradict the
+// function's triggers, and one function can serve both.
 package awslambda
 
 import (
@@ -16,28 +16,28 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Function is what answers events.
+// Function handles events.
 type Function struct {
-	// API answers requests. It must not panic but by http.ErrAbortHandler.
+	// API answers requests. Its only panic is http.ErrAbortHandler.
 	API http.Handler
-	// Flush sends what the API has told about itself. It is called after each answer is
-	// out, so that no client waits for it, and before Lambda can freeze the process.
+	// Flush sends the API's telemetry. It is called after the end of each answer, so that no
+	// client waits for it, and before Lambda can freeze the process.
 	Flush func()
-	// Carry carries out deliveries and returns those that are to be delivered again. An
-	// error says that it could not even begin.
+	// Carry handles deliveries and returns those to be delivered again. An error means that
+	// it could not begin.
 	Carry func(context.Context, []job.Delivery) (again []job.Delivery, err error)
-	// Delivery reads a message of the queue.
+	// Delivery converts a message of the queue.
 	Delivery func(events.SQSMessage) job.Delivery
 }
 
-// Event is one of the two that are known.
+// Event is one of the two supported events.
 type Event struct {
 	events.LambdaFunctionURLRequest                     // of a Function URL with response streaming
 	Records                         []events.SQSMessage // of an event source mapping that reports batch item failures
 }
 
-// Handle answers one event. Its result is a streaming answer for a request, and for a
-// batch the messages that failed, so that the others are deleted.
+// Handle handles one event. Its result is a streaming answer for a request, and for a
+// batch the failed messages, so that Lambda deletes the others.
 func (f *Function) Handle(ctx context.Context, e *Event) (any, error) {
 	switch {
 	case len(e.Records) > 0:

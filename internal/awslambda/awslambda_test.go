@@ -67,7 +67,7 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-// TestBrokenAnswer breaks answers off: the reader is told, and the process lives.
+// TestBrokenAnswer aborts answers: the reader gets an error, and the process lives.
 func TestBrokenAnswer(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -98,7 +98,7 @@ func TestBrokenAnswer(t *testing.T) {
 	}
 }
 
-// TestHead answers HEAD with a body, as handlers may: it goes no further.
+// TestHead answers HEAD with a body, which goes no further.
 func TestHead(t *testing.T) {
 	t.Parallel()
 	r, body, err := ask(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -120,7 +120,7 @@ func TestMalformedPath(t *testing.T) {
 	}
 }
 
-// TestTimeIsNearlyOver has the handler's time end before the invocation's.
+// TestTimeIsNearlyOver gives the handler less time than the invocation has.
 func TestTimeIsNearlyOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -145,8 +145,8 @@ func TestTimeIsNearlyOver(t *testing.T) {
 	})
 }
 
-// TestClientIsGone closes an answer that nobody reads: its handler is told to end, and
-// waited for.
+// TestClientIsGone closes an answer unread: the handler's context ends, and Close waits
+// for the handler.
 func TestClientIsGone(t *testing.T) {
 	t.Parallel()
 	ended := false

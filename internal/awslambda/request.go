@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdaurl"
 )
 
-// lastWords is what a handler leaves of an invocation's time, at most: enough to end an
-// answer in good order, which Lambda does not do when its own time is over.
+// lastWords is the largest part of an invocation's time that is reserved for ending an
+// answer properly, which Lambda does not do when its own time is over.
 const lastWords = time.Second
 
 func (f *Function) request(ctx context.Context, e *events.LambdaFunctionURLRequest) (any, error) {
@@ -27,7 +27,7 @@ func (f *Function) request(ctx context.Context, e *events.LambdaFunctionURLReque
 	length := bodyLength(e)
 	answer, err := lambdaurl.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(x.ended)
-		// A handler that breaks an answer off says so by this panic.
+		// A handler aborts an answer by this panic.
 		defer func() {
 			if v := recover(); v == http.ErrAbortHandler {
 				x.broken.Store(true)
@@ -35,13 +35,13 @@ func (f *Function) request(ctx context.Context, e *events.LambdaFunctionURLReque
 				panic(v)
 			}
 		}()
-		r.ContentLength = length // the wrapper does not know it
+		r.ContentLength = length // the wrapper does not set it
 		if head {
 			w = bodiless{w}
 		}
 		f.API.ServeHTTP(w, r)
 	}))(ctx, e)
-	if err != nil { // no handler was called
+	if err != nil { // the handler did not run
 		cancel()
 		return malformed(), nil
 	}
@@ -53,7 +53,7 @@ func (f *Function) request(ctx context.Context, e *events.LambdaFunctionURLReque
 	return answer, nil
 }
 
-// ending returns a context that ends shortly before ctx does.
+// ending returns a context that ends shortly before ctx.
 func ending(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -62,7 +62,7 @@ func ending(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, deadline.Add(-min(lastWords, time.Until(deadline)/10)))
 }
 
-// bodyLength is the length of a request's body, in bytes.
+// bodyLength returns the length of a request's body, in bytes.
 func bodyLength(e *events.LambdaFunctionURLRequest) int64 {
 	if !e.IsBase64Encoded {
 		return int64(len(e.Body))
@@ -71,7 +71,7 @@ func bodyLength(e *events.LambdaFunctionURLRequest) int64 {
 	return int64(base64.StdEncoding.DecodedLen(len(e.Body)) - padding)
 }
 
-// malformed is the answer to a path that is none.
+// malformed is the answer for an invalid path.
 func malformed() *events.LambdaFunctionURLStreamingResponse {
 	return &events.LambdaFunctionURLStreamingResponse{
 		StatusCode: http.StatusBadRequest,
@@ -80,20 +80,20 @@ func malformed() *events.LambdaFunctionURLStreamingResponse {
 	}
 }
 
-// exchange is the body of an answer on its way to Lambda. Lambda's client reads it to
-// its end and closes it before it asks for the next event.
+// exchange is the body of an answer to Lambda. Lambda's client reads it to the end and
+// closes it before it asks for the next event.
 type exchange struct {
 	body    io.Reader
-	left    int64         // bytes that were announced and not yet read
-	unknown bool          // how many they are
-	broken  atomic.Bool   // the handler has broken the answer off
+	left    int64         // bytes announced and not yet read
+	unknown bool          // whether left is unknown
+	broken  atomic.Bool   // the handler aborted the answer
 	ended   chan struct{} // closed when the handler has returned
 	cancel  context.CancelFunc
 	flush   func()
 }
 
-// Read fails where an answer ends before all of it was there, so that the client is told
-// of no good end.
+// Read returns an error at the end of an incomplete answer, so that the client sees a
+// failure.
 func (x *exchange) Read(p []byte) (int, error) {
 	n, err := x.body.Read(p)
 	x.left -= int64(n)
@@ -107,7 +107,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close waits for the handler, whose client may be gone, and flushes.
+// Close waits for the handler, whose client may have gone, and flushes.
 func (x *exchange) Close() error {
 	x.cancel()
 	if c, ok := x.body.(io.Closer); ok {
@@ -118,7 +118,7 @@ func (x *exchange) Close() error {
 	return nil
 }
 
-// bodiless drops the body of an answer to HEAD, as net/http's own server does.
+// bodiless drops the body of an answer to HEAD, as net/http's server does.
 type bodiless struct{ http.ResponseWriter }
 
 func (w bodiless) Write(p []byte) (int, error) {

@@ -1,6 +1,6 @@
-// Package workloadidentity gives a process on Google Cloud the credentials of an AWS role without
-// any key: the identity token of its service account, which the metadata server hands
-// out, is exchanged at AWS's Security Token Service.
+// Package workloadidentity gives a process on Google Cloud the credentials of an AWS role
+// without any key: it exchanges the identity token of its service account, which comes
+// from the metadata server, at AWS's Security Token Service.
 package workloadidentity
 
 import (
@@ -18,44 +18,44 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Options say whose credentials are wanted, and by whom. Timeout may be left out.
+// Options configure New. Timeout is optional.
 type Options struct {
 	// RoleARN is the role to assume.
 	RoleARN string
-	// Audience is whom the token is made for; the role's trust policy should want the
-	// same (accounts.google.com:oaud).
+	// Audience is the audience of the token; the role's trust policy should require the same
+	// (accounts.google.com:oaud).
 	Audience string
-	// Session names the process in AWS's own log.
+	// Session names the process in AWS's logs.
 	Session string
 	// MetadataHost is the metadata server, as host or host:port.
 	MetadataHost string
-	// Config is of the client of STS; its credentials are not used.
+	// Config is the configuration of the STS client; its credentials are not used.
 	Config aws.Config
-	// Logger is told when credentials cannot be renewed and those that there are go on
-	// being used; every other failure is the caller's to tell.
+	// Logger records that credentials cannot be renewed while the old ones are still valid.
+	// All other failures are errors for the caller.
 	Logger *slog.Logger
-	// Timeout bounds one renewal, of which all calls wait; 4 s by default, less than a
-	// readiness probe has, so that the probe can say why.
+	// Timeout bounds one renewal, for which all calls wait; 4 s by default, less than the
+	// timeout of a readiness probe, so that the probe can report the reason.
 	Timeout time.Duration
 }
 
 const (
-	// DefaultAudience is what tokens are made for unless the operator says otherwise.
+	// DefaultAudience is the default audience of tokens.
 	DefaultAudience = "sts.amazonaws.com"
-	// DefaultMetadataHost is Google's.
+	// DefaultMetadataHost is Google's metadata server.
 	DefaultMetadataHost = "metadata.google.internal"
-	// window is how long before their end credentials are renewed: half of their hour, for
-	// as long holds at least what is signed with them, and an outage of STS may last.
+	// window is the time before their end when credentials are renewed: half of their hour.
+	// A signature lasts at least as long, and so may an outage of STS.
 	window = 30 * time.Minute
-	// again is how long old ones are used before the next try, when that has failed.
+	// again is the time until the next try after a failed renewal.
 	again = 30 * time.Second
-	// defaultTimeout is that of Options.
+	// defaultTimeout is the default of Options.Timeout.
 	defaultTimeout = 4 * time.Second
 )
 
-// New returns the credentials of the role. They are fetched when they are first needed,
-// kept, and renewed half an hour before they end; while they cannot be renewed the old
-// ones are used to their end. Nothing is asked of anybody before that.
+// New returns the credentials of the role. They are fetched on first use, cached, and
+// renewed half an hour before they end; while a renewal fails the old ones stay in use
+// until they end. New itself makes no request.
 func New(o Options) aws.CredentialsProvider {
 	o.Config.Credentials = aws.AnonymousCredentials{}
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
@@ -63,8 +63,8 @@ func New(o Options) aws.CredentialsProvider {
 	return &kept{p, aws.NewCredentialsCache(p, func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = window })}
 }
 
-// kept are the cache's credentials with their real end; the cache itself says when it
-// will renew them.
+// kept are the cache's credentials with their real end; the cache itself shows the time
+// of their renewal.
 type kept struct {
 	p     *provider
 	cache *aws.CredentialsCache
@@ -78,16 +78,16 @@ func (k *kept) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return *k.p.last.Load(), nil
 }
 
-// provider exchanges tokens for credentials, and says in an error what to do about it.
-// The cache calls it from one goroutine at a time.
+// provider exchanges tokens for credentials; its errors say what to do. The cache calls
+// it from one goroutine at a time.
 type provider struct {
 	o    Options
 	sts  *sts.Client
 	last atomic.Pointer[aws.Credentials] // nil before the first
 }
 
-// Retrieve implements aws.CredentialsProvider. The cache lifts every limit from ctx,
-// and has all calls wait.
+// Retrieve implements aws.CredentialsProvider. The cache removes the deadline of ctx and
+// makes all calls wait.
 func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
@@ -105,7 +105,7 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// fetched is a token as stscreds.IdentityTokenRetriever.
+// fetched implements stscreds.IdentityTokenRetriever with a fetched token.
 type fetched []byte
 
 // GetIdentityToken implements stscreds.IdentityTokenRetriever.
@@ -116,12 +116,11 @@ type hint string
 
 func (h hint) Error() string { return string(h) }
 
-// Hint returns the part that is safe to show to every reader of /ready.
+// Hint returns the part that is safe for every reader of /ready.
 func (h hint) Hint() string { return string(h) }
 
-// explain says what to do about an error of STS. It does not wrap it: who asked for the
-// credentials calls another service, and would take the error's code and status for that
-// service's own.
+// explain says what to do about an error of STS. It does not wrap the error: the caller
+// uses another service, and would mistake the code and status for that service's.
 func (p *provider) explain(err error) error {
 	code := ""
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
@@ -139,8 +138,8 @@ func (p *provider) explain(err error) error {
 	return fmt.Errorf("%w: %v", hint(advice), err)
 }
 
-// HandleFailToRefresh implements aws.HandleFailRefreshCredentialsCacheStrategy: what was
-// good goes on being used until it really ends.
+// HandleFailToRefresh implements aws.HandleFailRefreshCredentialsCacheStrategy: valid
+// credentials stay in use until they really end.
 func (p *provider) HandleFailToRefresh(ctx context.Context, before aws.Credentials, err error) (aws.Credentials, error) {
 	now, last := time.Now(), p.last.Load()
 	if last == nil || !now.Before(last.Expires) {
@@ -151,6 +150,6 @@ func (p *provider) HandleFailToRefresh(ctx context.Context, before aws.Credentia
 	if next.After(last.Expires) {
 		next = last.Expires
 	}
-	before.Expires = next.Add(window) // from which the cache takes the window
+	before.Expires = next.Add(window) // the cache subtracts the window
 	return before, nil
 }

@@ -21,15 +21,15 @@ import (
 
 const role = "arn:aws:iam::123456789012:role/claimcheck-server"
 
-// bench is a cloud, credentials of it, and what was logged.
+// bench is a cloud, credentials from it, and their log.
 type bench struct {
 	*identitytest.Cloud
 	credentials aws.CredentialsProvider
 	log         *bytes.Buffer
 }
 
-// newBench makes credentials; those of another metadata server if one is named, and
-// patient as a busy machine needs it if timeout is 0.
+// newBench makes credentials; from another metadata server if one is given, and with a
+// timeout for a busy machine if timeout is 0.
 func newBench(t *testing.T, does identitytest.Behaviour, metadata string, timeout time.Duration) *bench {
 	t.Helper()
 	does.Role, does.Audience, does.Session = role, "audience", "session"
@@ -42,7 +42,7 @@ func newBench(t *testing.T, does identitytest.Behaviour, metadata string, timeou
 	return b
 }
 
-// key is the access key of the credentials that there are now.
+// key returns the access key of the present credentials.
 func (b *bench) key(t *testing.T) string {
 	t.Helper()
 	got, err := b.credentials.Retrieve(t.Context())
@@ -91,8 +91,9 @@ func TestRenewedBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// TestOutage has each of the two fail, in each way, while credentials hold: they are used
-// on, asked for again only after a while, and the operator is told.
+// TestOutage has each of the two services fail, in each way, while credentials are valid:
+// they stay in use, a renewal is tried again only after a while, and the log warns the
+// operator.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -125,7 +126,7 @@ func TestOutage(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, identitytest.Behaviour{Lifetime: 4 * time.Minute}, "", 500*time.Millisecond)
-	for begin := time.Now(); ; { // a busy machine may take longer than that
+	for begin := time.Now(); ; { // a busy machine may need several tries
 		if _, err := b.credentials.Retrieve(t.Context()); err == nil {
 			break
 		} else if time.Since(begin) > time.Minute {
@@ -170,8 +171,8 @@ func TestUsedToTheEnd(t *testing.T) {
 	}
 }
 
-// TestTheRealEnd has credentials say how long they hold, not when they are renewed: for
-// half an hour at the least, of which the old ones are not renewed in vain.
+// TestTheRealEnd checks that credentials report when they end, not when they are renewed,
+// and that only those are kept that last longer than the window.
 func TestTheRealEnd(t *testing.T) {
 	t.Parallel()
 	for lifetime, kept := range map[time.Duration]bool{29 * time.Minute: false, 31 * time.Minute: true} {
@@ -190,7 +191,7 @@ func TestTheRealEnd(t *testing.T) {
 	}
 }
 
-// TestRefusals checks that each error tells the operator what to do and contains no token.
+// TestRefusals checks that each error says what to do and contains no token.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }))
@@ -198,14 +199,14 @@ func TestRefusals(t *testing.T) {
 	missing := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(missing.Close)
 	tests := map[string]struct {
-		metadata string // in place of the cloud's
+		metadata string // instead of the cloud's
 		does     identitytest.Behaviour
 		want     string
 	}{
 		"role denied":        {does: identitytest.Behaviour{Refusal: "AccessDenied"}, want: role + " (AWS_ROLE_ARN) to this service account; its trust policy must allow"},
 		"token not taken":    {does: identitytest.Behaviour{Refusal: "IDPRejectedClaim"}, want: "AWS_WEB_IDENTITY_AUDIENCE (audience)"},
 		"no Google Cloud":    {metadata: "127.0.0.1:1", want: "is this Google Cloud?"},
-		"somebody else":      {metadata: stranger.URL, want: "is not Google's"},
+		"a stranger":         {metadata: stranger.URL, want: "is not Google's"},
 		"no service account": {metadata: missing.URL, want: "service account"},
 	}
 	for name, tt := range tests {
@@ -217,7 +218,7 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("%v; want %q in it", err, tt.want)
 			}
 			if strings.Contains(err.Error(), identitytest.Secret) {
-				t.Errorf("the token is told: %v", err)
+				t.Errorf("the error contains the token: %v", err)
 			}
 		})
 	}

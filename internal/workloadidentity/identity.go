@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// maxToken bounds a token, in bytes; they have some thousand.
+	// maxToken bounds a token, in bytes; real ones have about a thousand.
 	maxToken = 16 << 10
-	// pause is how long a metadata server that failed is left alone.
+	// pause is the time without requests after a failure of the metadata server.
 	pause = 200 * time.Millisecond
 )
 
-// identity fetches the token of the service account, by the time of ctx.
+// identity fetches the token of the service account, until ctx ends.
 func (o *Options) identity(ctx context.Context) ([]byte, error) {
 	u := "http://" + o.MetadataHost + "/computeMetadata/v1/instance/service-accounts/default/identity?" +
 		url.Values{"audience": {o.Audience}, "format": {"full"}}.Encode()
@@ -34,7 +34,7 @@ func (o *Options) identity(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// fetch makes one request. A final error is one that a repetition will not mend.
+// fetch makes one request. A final error would not go away by a repetition.
 func fetch(ctx context.Context, u string) (token []byte, final bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
@@ -58,5 +58,5 @@ func fetch(ctx context.Context, u string) (token []byte, final bool, err error) 
 	return token, false, nil
 }
 
-// client never goes through a proxy, which would see the token.
+// client never uses a proxy, which would see the token.
 var client = &http.Client{Transport: &http.Transport{MaxIdleConns: 1, IdleConnTimeout: time.Minute}}

@@ -1,5 +1,5 @@
-// Package identitytest is what package workloadidentity asks: Google's metadata server and AWS's STS, on
-// loopback.
+// Package identitytest runs Google's metadata server and AWS's STS on loopback, for tests
+// of package workloadidentity.
 package identitytest
 
 import (
@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// Cloud is both servers. It takes only what that package should send, the last token among it.
+// Cloud is both servers. It accepts only the requests that the package should send, with
+// the latest token.
 type Cloud struct {
-	// MetadataHost is of the metadata server, as host:port. STSURL is STS's endpoint.
+	// MetadataHost is the metadata server, as host:port. STSURL is STS's endpoint.
 	MetadataHost, STSURL string
 
 	mu     sync.Mutex // guards all below
@@ -24,23 +25,23 @@ type Cloud struct {
 	given  int
 }
 
-// Behaviour is what the servers do.
+// Behaviour configures the servers.
 type Behaviour struct {
-	// Role, Audience and Session are all that is taken.
+	// Role, Audience and Session are the only accepted values.
 	Role, Audience, Session string
-	// AccessKey and SecretKey are handed out, without a session token, which the local S3
-	// does not take; by default "key-1", "key-2", ..., "secret" and "session-1", ...
+	// AccessKey and SecretKey are the issued keys, without a session token, which the local
+	// S3 refuses; by default "key-1", "key-2", ..., "secret" and "session-1", ...
 	AccessKey, SecretKey string
-	// Lifetime is that of credentials; an hour by default.
+	// Lifetime is the lifetime of credentials; an hour by default.
 	Lifetime time.Duration
-	// NoToken has the metadata server fail. Refusal is the error code of an STS that
-	// refuses; InternalFailure is one that fails. Silent has STS never answer.
+	// NoToken makes the metadata server fail. Refusal is the error code of an STS that
+	// refuses; with InternalFailure it fails. Silent makes STS never answer.
 	NoToken bool
 	Refusal string
 	Silent  bool
 }
 
-// Start returns a cloud that behaves as b says, until the test ends.
+// Start returns a cloud with that behaviour, until the test ends.
 func Start(tb testing.TB, b Behaviour) *Cloud {
 	tb.Helper()
 	c := &Cloud{does: b}
@@ -52,21 +53,21 @@ func Start(tb testing.TB, b Behaviour) *Cloud {
 	return c
 }
 
-// Change changes what the servers do.
+// Change changes the behaviour of the servers.
 func (c *Cloud) Change(change func(*Behaviour)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change(&c.does)
 }
 
-// Counts returns how many tokens and how many credentials were handed out.
+// Counts returns the number of issued tokens and credentials.
 func (c *Cloud) Counts() (tokens, credentials int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.tokens, c.given
 }
 
-// Secret is what every token contains, and nothing else may.
+// Secret is part of every token, and of nothing else.
 const Secret = "c2lnbmF0dXJl"
 
 // metadata answers as the metadata server does.
@@ -87,7 +88,7 @@ func (c *Cloud) metadata(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// token is the last one that was handed out.
+// token is the latest issued token.
 func (c *Cloud) token(audience string) string {
 	claims := fmt.Sprintf(`{"aud":%q,"n":%d}`, audience, c.tokens)
 	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." + Secret

@@ -96,12 +96,12 @@ func toldBy(u *job.Usage) *client.Usage {
 }
 
 // columns of a bill, beside the owner.
-var columns = []string{"day", "jobs", "completed", "failed", "deleted", "bytes_in", "bytes_out", "pixels", "processing_seconds", "units"}
+var columns = []string{"day", "jobs", "completed", "failed", "canceled", "deleted", "bytes_in", "bytes_out", "pixels", "processing_seconds", "units"}
 
 func row(day string, d client.UsageDay) []string {
 	number := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 	return []string{
-		day, strconv.Itoa(d.Jobs), strconv.Itoa(d.Completed), strconv.Itoa(d.Failed), strconv.Itoa(d.Deleted),
+		day, strconv.Itoa(d.Jobs), strconv.Itoa(d.Completed), strconv.Itoa(d.Failed), strconv.Itoa(d.Canceled), strconv.Itoa(d.Deleted),
 		strconv.FormatInt(d.BytesIn, 10), strconv.FormatInt(d.BytesOut, 10), strconv.FormatInt(d.Pixels, 10), number(d.ProcessingSeconds), number(d.Units),
 	}
 }

@@ -34,8 +34,8 @@ func TestUsage(t *testing.T) {
 			t.Fatalf("%v: %q, %q", err, r.out, r.err)
 		}
 		if len(rows) == 2 && rows[1][2] == "2" {
-			want := []string{"anonymous|anonymous", time.Now().UTC().Format(time.DateOnly), "2", "2", "0", "0", "452298"}
-			if diff := cmp.Diff(want, rows[1][:7]); diff != "" {
+			want := []string{"anonymous|anonymous", time.Now().UTC().Format(time.DateOnly), "2", "2", "0", "0", "0", "452298"}
+			if diff := cmp.Diff(want, rows[1][:8]); diff != "" {
 				t.Errorf("bill (-want +got):\n%s", diff)
 			}
 			break

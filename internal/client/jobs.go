@@ -22,7 +22,7 @@ import (
 // Job is a job as the API tells of it.
 type Job struct {
 	ID        string          `json:"job_id"`
-	Status    string          `json:"status"` // pending, processing, completed or failed
+	Status    string          `json:"status"` // pending, processing, completed, failed or canceled
 	Message   string          `json:"message,omitempty"`
 	CreatedAt time.Time       `json:"created_at"`
 	UpdatedAt time.Time       `json:"updated_at"`
@@ -53,7 +53,9 @@ type Progress struct {
 }
 
 // Over reports whether the job has come to its end.
-func (j *Job) Over() bool { return j.Status == "completed" || j.Status == "failed" }
+func (j *Job) Over() bool {
+	return j.Status == "completed" || j.Status == "failed" || j.Status == "canceled"
+}
 
 func (c *Client) jobURL(id string) string { return c.server + "/jobs/" + url.PathEscape(id) }
 
@@ -223,6 +225,7 @@ type UsageDay struct {
 	Jobs              int     `json:"jobs"`
 	Completed         int     `json:"completed"`
 	Failed            int     `json:"failed"`
+	Canceled          int     `json:"canceled"`
 	Deleted           int     `json:"deleted"` // before they ended
 	BytesIn           int64   `json:"bytes_in"`
 	BytesOut          int64   `json:"bytes_out"`

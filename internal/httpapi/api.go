@@ -143,6 +143,8 @@ func (a *api) table() []route {
 		{"/jobs/{job_id}", methods{"GET": a.status, "DELETE": a.remove}, false},
 		// Clients fetch the result.
 		{"/jobs/{job_id}/output", methods{"GET": a.output}, false},
+		// Clients have a job ended that they do not want any more.
+		{"/jobs/{job_id}/cancel", methods{"POST": a.cancel}, false},
 		// Clients say that they have uploaded an image directly.
 		{"/jobs/{job_id}/commit", methods{"POST": a.commit}, false},
 		// Clients put an image where their upload says, if that is here: the URL is signed.

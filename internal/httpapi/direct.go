@@ -76,6 +76,7 @@ type announcement struct {
 	ContentType string          `json:"content_type"`
 	SizeBytes   int64           `json:"size_bytes"`
 	Params      json.RawMessage `json:"params"`
+	CancelAfter *int            `json:"cancel_after"`
 }
 
 // maxAnnouncement bounds such a body, in bytes.
@@ -111,7 +112,13 @@ func parseAnnouncement(body []byte) (service.Submission, error) {
 	if err != nil {
 		return service.Submission{}, err
 	}
-	return service.Submission{ContentType: imageinfo.MediaType(in.ContentType), Size: in.SizeBytes, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
+	after := 0
+	if in.CancelAfter != nil {
+		if after, err = checkCancelAfter("cancel_after", *in.CancelAfter); err != nil {
+			return service.Submission{}, err
+		}
+	}
+	return service.Submission{ContentType: imageinfo.MediaType(in.ContentType), Size: in.SizeBytes, CancelAfter: after, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
 }
 
 // commit answers POST /jobs/{job_id}/commit: the image has been uploaded.

@@ -47,6 +47,10 @@ func (a *api) take(r *request) (service.Outcome, error) {
 	if err != nil {
 		return service.Outcome{}, err
 	}
+	after, err := cancelAfter(r.Header)
+	if err != nil {
+		return service.Outcome{}, err
+	}
 	var in service.Submission
 	if mediaTypeOf(r.Request) == "application/json" {
 		if err := misplacedQuery(r.URL.Query(), false); err != nil {
@@ -67,6 +71,10 @@ func (a *api) take(r *request) (service.Outcome, error) {
 	if err != nil {
 		return service.Outcome{}, err
 	}
+	if after > 0 && in.CancelAfter > 0 {
+		return service.Outcome{}, job.Errorf(job.Invalid, "the header Cancel-After and the member cancel_after are both there; send one of them")
+	}
+	in.CancelAfter += after
 	in.Key, in.Trace = key, a.Trace(r.Context())
 	return a.Service.Submit(r.Context(), r.who, in)
 }

@@ -9,18 +9,19 @@ import (
 type Status string
 
 const (
-	Pending    Status = "pending"    // accepted (or awaiting its direct upload), not begun
-	Processing Status = "processing" // claimed by a worker, under a lease
-	Completed  Status = "completed"  // its output is there; final
-	Failed     Status = "failed"     // it has no output; Message says why; final unless an operator puts it back
+	Pending        Status = "pending"    // accepted (or awaiting its direct upload), not begun
+	Processing     Status = "processing" // claimed by a worker, under a lease
+	Completed      Status = "completed"  // its output is there; final
+	Failed         Status = "failed"     // it has no output; Message says why; final unless an operator puts it back
+	StatusCanceled Status = "canceled"   // its owner, or time, ended it without an output; Message says which; final
 )
 
 // Over reports whether the status is final.
-func (s Status) Over() bool { return s == Completed || s == Failed }
+func (s Status) Over() bool { return s == Completed || s == Failed || s == StatusCanceled }
 
-// Known reports whether the status is one of the four.
+// Known reports whether the status is one of the five.
 func (s Status) Known() bool {
-	return s == Pending || s == Processing || s == Completed || s == Failed
+	return s == Pending || s == Processing || s.Over()
 }
 
 // Media says what some bytes are.
@@ -78,7 +79,8 @@ type Job struct {
 	// Revision is a fresh random token in each write. It tells a writer whose answer
 	// was lost that the document it finds is its own.
 	Revision string `json:"revision"`
-	// LeaseUntil is when the claim of Worker lapses; zero unless processing.
+	// LeaseUntil is when the claim of Worker lapses; zero unless processing, or canceled
+	// under a worker that has not noticed yet.
 	LeaseUntil time.Time `json:"lease_until,omitzero"`
 	// Worker names the process that holds the lease.
 	Worker string `json:"worker,omitempty"`
@@ -98,7 +100,10 @@ type Job struct {
 	Deleted bool `json:"deleted,omitempty"`
 	// StartedAt is when the current claim began; zero before the first.
 	StartedAt time.Time `json:"started_at,omitzero"`
-	// EndedAt is when the job became completed or failed.
+	// CancelAfter is the number of seconds from the submit after which the job is canceled;
+	// zero for never.
+	CancelAfter int `json:"cancel_after,omitempty"`
+	// EndedAt is when the job became completed, failed or canceled.
 	EndedAt time.Time `json:"ended_at,omitzero"`
 	// WorkSeconds is the processing time of all attempts together, the waits for room
 	// left out, and the attempts that a worker's stop or loss cut off.

@@ -16,6 +16,7 @@ const (
 	ActionSubmit     Action = "submit"     // create a job (also the commit of a direct upload)
 	ActionReadStatus Action = "readStatus" // see a job's document
 	ActionReadOutput Action = "readOutput" // fetch a job's result
+	ActionCancel     Action = "cancel"     // end a job without a result
 	ActionDelete     Action = "delete"     // remove a job, its input and its output
 	ActionReadUsage  Action = "readUsage"  // see an owner's usage
 	ActionAdminister Action = "administer" // operate on all jobs: redrive, usage of everybody
@@ -26,6 +27,7 @@ var phrases = map[Action]string{
 	ActionSubmit:     "submit jobs",
 	ActionReadStatus: "read this job's status",
 	ActionReadOutput: "read this job's output",
+	ActionCancel:     "cancel this job",
 	ActionDelete:     "delete this job",
 	ActionReadUsage:  "read this usage",
 	ActionAdminister: "administer this service",

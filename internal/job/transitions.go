@@ -15,9 +15,14 @@ func (j *Job) Stamp(now time.Time) *Job {
 
 // Effective returns the job with its effective status, the one that clients see: a job that
 // nothing can end any more, since its message is older than the queue's retention, is failed.
+// One whose time to be canceled has come is canceled, unless a worker holds its lease: that
+// worker ends it.
 func (j *Job) Effective(now time.Time, retention time.Duration) *Job {
 	var why string
+	status := Failed
 	switch {
+	case !j.Status.Over() && !j.Leased(now) && j.CancelDue(now):
+		status, why = StatusCanceled, j.cancelAfterOver()
 	case j.Status == Pending && !j.UploadUntil.IsZero():
 		if now.After(j.UploadUntil) {
 			why = "the image was not uploaded and committed in time; submit it again"
@@ -31,7 +36,7 @@ func (j *Job) Effective(now time.Time, retention time.Duration) *Job {
 		return j
 	}
 	c := *j
-	c.Status, c.Message = Failed, why
+	c.Status, c.Message = status, why
 	return &c
 }
 

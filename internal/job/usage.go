@@ -13,7 +13,7 @@ import (
 type UsageRecord struct {
 	JobID             ID        `json:"job_id"`
 	Owner             string    `json:"owner"`
-	Outcome           Status    `json:"outcome"` // completed, failed, or deleted: before its end
+	Outcome           Status    `json:"outcome"` // completed, failed, canceled, or deleted: before its end
 	CreatedAt         time.Time `json:"created_at"`
 	EndedAt           time.Time `json:"ended_at"`
 	BytesIn           int64     `json:"bytes_in"`
@@ -28,7 +28,7 @@ type UsageRecord struct {
 // before it ended.
 const deleted Status = "deleted"
 
-// RecordUsage records what a job has used that is completed, failed or deleted. A job that
+// RecordUsage records what a job has used that is over or deleted. A job that
 // never started costs nothing. It may be repeated.
 func (j *Job) RecordUsage(ctx context.Context, ledger Ledger) error {
 	if j.Unaccepted || j.Attempts == 0 {
@@ -73,6 +73,7 @@ type UsageDay struct {
 	Jobs              int     `json:"jobs"`
 	Completed         int     `json:"completed"`
 	Failed            int     `json:"failed"`
+	Canceled          int     `json:"canceled"`
 	Deleted           int     `json:"deleted"` // before they ended
 	BytesIn           int64   `json:"bytes_in"`
 	BytesOut          int64   `json:"bytes_out"`
@@ -87,6 +88,8 @@ func (d *UsageDay) Add(u UsageRecord) {
 	switch u.Outcome {
 	case Completed:
 		d.Completed++
+	case StatusCanceled:
+		d.Canceled++
 	case deleted:
 		d.Deleted++
 	default:
@@ -104,6 +107,7 @@ func (d *UsageDay) merge(o UsageDay) {
 	d.Jobs += o.Jobs
 	d.Completed += o.Completed
 	d.Failed += o.Failed
+	d.Canceled += o.Canceled
 	d.Deleted += o.Deleted
 	d.BytesIn += o.BytesIn
 	d.BytesOut += o.BytesOut

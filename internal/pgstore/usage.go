@@ -39,10 +39,10 @@ func (s *Store) SumUsage(ctx context.Context, owner string, from, to time.Time) 
 		defer rows.Close()
 		for rows.Next() {
 			var d job.UsageDay
-			if err := rows.Scan(&d.Day, &d.Jobs, &d.Completed, &d.Deleted, &d.BytesIn, &d.BytesOut, &d.Pixels, &d.ProcessingSeconds, &d.Units); err != nil {
+			if err := rows.Scan(&d.Day, &d.Jobs, &d.Completed, &d.Canceled, &d.Deleted, &d.BytesIn, &d.BytesOut, &d.Pixels, &d.ProcessingSeconds, &d.Units); err != nil {
 				return err
 			}
-			d.Failed = d.Jobs - d.Completed - d.Deleted
+			d.Failed = d.Jobs - d.Completed - d.Canceled - d.Deleted
 			days = append(days, d)
 		}
 		return rows.Err()
@@ -54,6 +54,7 @@ func (s *Store) SumUsage(ctx context.Context, owner string, from, to time.Time) 
 const sumUsage = `
 	SELECT to_char(day, 'YYYY-MM-DD'), count(*),
 		count(*) FILTER (WHERE r->>'outcome' = 'completed'),
+		count(*) FILTER (WHERE r->>'outcome' = 'canceled'),
 		count(*) FILTER (WHERE r->>'outcome' = 'deleted'),
 		coalesce(sum((r->>'bytes_in')::numeric), 0)::bigint,
 		coalesce(sum((r->>'bytes_out')::numeric), 0)::bigint,

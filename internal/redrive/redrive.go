@@ -43,6 +43,7 @@ const (
 	StillPending  // it waits for a worker
 	InWork        // a worker has it
 	Finished      // it is completed
+	Canceled      // it is canceled, or its time to be is over
 	NotThere      // there is no such job (any more)
 	NeverAccepted // its submit was answered with an error, so no client waits for it
 	NeverUploaded // its image was announced, and never came
@@ -53,7 +54,7 @@ const (
 )
 
 var resultNames = [results]string{
-	"put back", "sent again", "still pending", "in work", "completed", "gone", "never accepted", "never uploaded", "without its image", "not asked for",
+	"put back", "sent again", "still pending", "in work", "completed", "canceled", "gone", "never accepted", "never uploaded", "without its image", "not asked for",
 }
 
 // String says it in words for a person.
@@ -127,6 +128,8 @@ func (r *Redriver) judge(ctx context.Context, j *job.Job, opts Options) (Result,
 		return NeverAccepted, nil
 	case j.Status == job.Completed:
 		return Finished, nil
+	case j.Status == job.StatusCanceled, j.CancelDue(r.Now()):
+		return Canceled, nil
 	case !j.UploadUntil.IsZero():
 		return NeverUploaded, nil
 	case seen.Status == job.Failed:

@@ -31,6 +31,8 @@ func (s *Service) commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	switch {
 	case j.Refused != "":
 		return nil, s.refusedBefore(ctx, to, j)
+	case s.effective(j).Status == job.StatusCanceled:
+		return nil, job.Errorf(job.Conflict, "job %s is canceled: %s; submit the image again", id, s.effective(j).Message)
 	case j.Status != job.Pending:
 		return s.effective(j), nil // committed before, or over
 	case j.UploadUntil.IsZero():

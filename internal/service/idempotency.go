@@ -36,7 +36,7 @@ func (u *submit) compare(other *job.Job) error {
 // is about to give up finds out that the job is no longer its own to fail. It returns the
 // job with its effective status; beside an error, the job that the client knows.
 func (s *Service) resend(ctx context.Context, docs job.Documents, j *job.Job, trace map[string]string) (*job.Job, error) {
-	for j.Status == job.Pending && j.UploadUntil.IsZero() && !j.Deleted && !s.sent.has(j, s.now()) {
+	for j.Status == job.Pending && j.UploadUntil.IsZero() && !j.Deleted && !j.CancelDue(s.now()) && !s.sent.has(j, s.now()) {
 		next := *j
 		var err error
 		if next.Version, err = docs.Swap(ctx, next.Stamp(s.now())); err == nil {
@@ -70,14 +70,14 @@ func loadKeyed(ctx context.Context, docs job.Documents, id job.ID) (*job.Job, er
 
 // awaitsUpload reports whether the image of j can still be uploaded directly.
 func (s *Service) awaitsUpload(j *job.Job) bool {
-	return j.Status == job.Pending && !j.Deleted && s.now().Before(j.UploadUntil)
+	return j.Status == job.Pending && !j.Deleted && s.now().Before(j.UploadUntil) && !j.CancelDue(s.now())
 }
 
 // takeOver makes the next write of the job replace a document that awaits its upload. The
 // job keeps the place of its own image: what the upload's URL still puts is never read.
 func (u *submit) takeOver(announced *job.Job) {
 	j := u.job
-	j.Version, j.CreatedAt, j.Extra = announced.Version, announced.CreatedAt, announced.Extra
+	j.Version, j.CreatedAt, j.CancelAfter, j.Extra = announced.Version, announced.CreatedAt, announced.CancelAfter, announced.Extra
 	u.former = announced.ObjectID()
 }
 

@@ -38,6 +38,8 @@ func (s *Service) Output(ctx context.Context, who job.Caller, id job.ID, choose 
 	case job.Completed:
 	case job.Failed:
 		return j, nil, job.Errorf(job.NotFound, "job %s failed and has no output: %s", id, j.Message)
+	case job.StatusCanceled:
+		return j, nil, job.Errorf(job.NotFound, "job %s is canceled and has no output: %s", id, j.Message)
 	default:
 		return j, nil, job.Errorf(job.NotFound, "job %s is %s and has no output yet; read its status until it is completed", id, j.Status)
 	}
@@ -54,7 +56,7 @@ func (s *Service) effective(j *job.Job) *job.Job { return j.Effective(s.now(), s
 // or nil when the job awaits none (any more).
 func (s *Service) upload(ctx context.Context, j *job.Job) (*job.Upload, error) {
 	left := j.UploadUntil.Sub(s.now())
-	if j.UploadUntil.IsZero() || left <= 0 || j.Status != job.Pending {
+	if j.UploadUntil.IsZero() || left <= 0 || s.effective(j).Status != job.Pending {
 		return nil, nil
 	}
 	u, err := s.presigner.PresignInput(ctx, j.ObjectID(), j.Input.ContentType, j.Input.SizeBytes, left)

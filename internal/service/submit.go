@@ -32,6 +32,10 @@ type Submission struct {
 	Acquire func(context.Context) error
 	// Key is the idempotency key; empty for none.
 	Key string
+	// CancelAfter is the number of seconds after which the job is canceled, up to
+	// [job.MaxCancelAfter]; zero for never. Under a key that has a job already it has no
+	// effect.
+	CancelAfter int
 	// Trace is the W3C trace context that travels with the message; may be nil.
 	Trace map[string]string
 }
@@ -81,7 +85,7 @@ func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Ou
 	if err != nil {
 		return Outcome{}, err
 	}
-	u := &submit{s: s, to: to, in: in, job: &job.Job{Status: job.Pending, Owner: who.Owner()}}
+	u := &submit{s: s, to: to, in: in, job: &job.Job{Status: job.Pending, Owner: who.Owner(), CancelAfter: in.CancelAfter}}
 	if in.Image == nil {
 		if err := u.announce(); err != nil {
 			return Outcome{}, err

@@ -77,7 +77,7 @@ func (m *Metrics) Refused(ctx context.Context, reason string) {
 
 // End describes the end of a job.
 type End struct {
-	// Outcome is the job's final status: completed or failed.
+	// Outcome is the job's final status: completed, failed or canceled.
 	Outcome string
 	// InQueue is the time from submit, or from a redrive, to the claim; InWork is the time
 	// from the claim to the end.

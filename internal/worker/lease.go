@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -43,12 +44,16 @@ func (l *lease) snapshot() job.Job {
 	return l.job
 }
 
-// swap changes the document. It returns errLeaseLost when the claim is no longer ours.
+// swap changes the document. It returns errLeaseLost when the claim is no longer ours, and
+// errCanceled when the job has been canceled under it.
 func (l *lease) swap(ctx context.Context, change func(*job.Job)) (*job.Job, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tried = l.r.Now()
 	for {
+		if l.job.Status == job.StatusCanceled {
+			return nil, errCanceled
+		}
 		next := l.job
 		change(&next)
 		version, err := l.r.Store.Swap(ctx, next.Stamp(l.r.Now()))
@@ -60,15 +65,15 @@ func (l *lease) swap(ctx context.Context, change func(*job.Job)) (*job.Job, erro
 		if job.KindOf(err) != job.Conflict {
 			return nil, err
 		}
-		// Under our own claim the only other writer is an earlier renewal of ours whose
-		// answer was lost. Anything else means that the claim has passed on.
+		// Under our own claim the other writers are an earlier renewal of ours whose answer
+		// was lost, and a cancellation. Anything else means that the claim has passed on.
 		if err := l.reload(ctx); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// verify reads the document and returns errLeaseLost when the claim is not ours.
+// verify reads the document. Its errors are those of swap.
 func (l *lease) verify(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,10 +87,13 @@ func (l *lease) reload(ctx context.Context) error {
 		return errLeaseLost
 	case err != nil:
 		return err
-	case j.Deleted || j.Status != job.Processing || j.Worker != l.job.Worker || !j.StartedAt.Equal(l.job.StartedAt):
+	case j.Deleted || j.Status != job.Processing && j.Status != job.StatusCanceled || j.Worker != l.job.Worker || !j.StartedAt.Equal(l.job.StartedAt):
 		return errLeaseLost
 	}
 	l.job = *j
+	if j.Status == job.StatusCanceled {
+		return errCanceled
+	}
 	return nil
 }
 
@@ -97,8 +105,10 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(l.r.Lease / 3)
+		tick := time.NewTimer(l.r.Lease / 3)
 		defer tick.Stop()
+		end := l.cancelTimer()
+		defer end.Stop()
 		due := time.NewTimer(l.r.Lease)
 		due.Stop()
 		defer due.Stop()
@@ -109,6 +119,9 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 				return
 			case <-tick.C:
 				err = l.renew(work)
+				tick.Reset(l.r.Lease/3 - min(l.age(), l.r.Lease/6))
+			case <-end.C:
+				err = errCanceled
 			case <-l.progress.news:
 				due.Reset(l.pause())
 			case <-due.C:
@@ -130,6 +143,16 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 	}
 }
 
+// cancelTimer fires when the job's time to be canceled has come, if it has one.
+func (l *lease) cancelTimer() *time.Timer {
+	at := l.job.CancelAt()
+	t := time.NewTimer(at.Sub(l.r.Now()))
+	if at.IsZero() {
+		t.Stop()
+	}
+	return t
+}
+
 // age is the time since the last write of the document.
 func (l *lease) age() time.Duration { return l.r.Now().Sub(l.snapshot().UpdatedAt) }
 
@@ -140,7 +163,8 @@ func (l *lease) pause() time.Duration {
 	return progressPause - l.r.Now().Sub(l.tried)
 }
 
-// renew extends document and message. An error means that the lease is lost.
+// renew extends document and message. An error means that the lease is lost or the job is
+// canceled. Between two writes of the document there is a third of the lease at most.
 func (l *lease) renew(ctx context.Context) error {
 	if l.age() >= l.r.Lease/6 { // else it was written just now, for its progress
 		if err := l.write(ctx); err != nil {
@@ -166,12 +190,15 @@ func (l *lease) hide(ctx context.Context) {
 }
 
 // write extends the document's lease and tells the progress. An error means that the
-// lease is lost; storage that does not answer is no loss as long as the lease still runs.
+// lease is lost or the job is canceled; storage that does not answer is no loss as long as the lease still runs.
 func (l *lease) write(ctx context.Context) error {
 	_, err := l.swap(ctx, func(j *job.Job) {
 		j.LeaseUntil = l.r.Now().Add(l.r.Lease).UTC()
 		j.Progress = l.progress.load()
 	})
+	if errors.Is(err, errCanceled) {
+		return err
+	}
 	if err != nil && ctx.Err() == nil && l.r.Now().After(l.snapshot().LeaseUntil) {
 		return errLeaseLost
 	}

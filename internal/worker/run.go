@@ -48,6 +48,8 @@ var (
 	ErrOutOfTime = errors.New("the host's time is over")
 	// errLeaseLost: another worker has the job, or it was deleted; the work is void.
 	errLeaseLost = errors.New("lease lost")
+	// errCanceled: the job is canceled, or its time to be is over; the work is void.
+	errCanceled = errors.New("job is canceled")
 	// errTimeLimit: the processing took longer than the operator allows.
 	errTimeLimit = errors.New("processing time limit exceeded")
 )
@@ -121,10 +123,12 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 	ctx, cancelSettle := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancelSettle()
 	switch {
-	case err == nil:
-		return r.complete(ctx, l, done)
 	case errors.Is(err, errLeaseLost):
 		return r.discard(ctx, l, err)
+	case errors.Is(err, errCanceled), j.CancelDue(r.Now()):
+		return r.cancel(ctx, l)
+	case err == nil:
+		return r.complete(ctx, l, done)
 	case errors.Is(err, job.ErrStopping):
 		return r.release(ctx, l, 0, "", err)
 	case isStorageError(err) && j.Interruptions < maxInterruptions:
@@ -230,6 +234,8 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 		switch {
 		case j.Deleted && !j.Status.Over():
 			return nil, Outcome{Verdict: Done, Job: j, Err: errors.New("the job is being deleted")}
+		case j.Status == job.StatusCanceled:
+			return nil, r.canceled(ctx, j, Outcome{Verdict: Done, Job: j})
 		case j.Status.Over():
 			// Ended by a delivery that did not live to delete its message, or to bill.
 			return nil, r.ended(ctx, j, Outcome{Verdict: Done, Job: j})
@@ -237,6 +243,12 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 			return nil, Outcome{Verdict: Done, Job: j, Err: errors.New("the job's direct upload is not committed")}
 		case j.Status == job.Processing && now.Before(j.LeaseUntil):
 			return nil, Outcome{Verdict: Later, After: r.rest(j, now) + rand.N(time.Second), Job: j}
+		case j.CancelDue(now):
+			out, err := r.cancelUnclaimed(ctx, j)
+			if job.KindOf(err) == job.Conflict {
+				continue
+			}
+			return nil, out
 		case now.Before(j.NotBefore):
 			return nil, Outcome{Verdict: Later, After: j.NotBefore.Sub(now), Job: j}
 		case j.Attempts >= r.MaxAttempts:
@@ -297,6 +309,8 @@ func (r *Runner) end(ctx context.Context, l *lease, out Outcome, change func(*jo
 	switch {
 	case errors.Is(err, errLeaseLost):
 		return r.discard(ctx, l, err)
+	case errors.Is(err, errCanceled):
+		return r.cancel(ctx, l)
 	case err != nil:
 		return Outcome{Verdict: Later, After: r.Lease, Err: errors.Join(out.Err, err)}
 	}
@@ -332,6 +346,8 @@ func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, mes
 	switch {
 	case errors.Is(err, errLeaseLost):
 		return r.discard(ctx, l, cause)
+	case errors.Is(err, errCanceled):
+		return r.cancel(ctx, l)
 	case err != nil:
 		// Not written: the lease lapses by itself, and only then is the job free.
 		return Outcome{Verdict: Later, After: max(after, r.Lease), Err: errors.Join(cause, err)}
@@ -351,6 +367,8 @@ func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
 	switch {
 	case err == nil && j.Status == job.Failed && !deleted:
 		return Outcome{Verdict: Done, Job: j, Err: cause}
+	case err == nil && j.Status == job.StatusCanceled && !deleted:
+		return r.canceled(ctx, j, Outcome{Verdict: Done, Job: j, Err: cause})
 	case deleted:
 		if err := errors.Join(r.Store.Remove(ctx, job.Output, ours.ObjectID(), ""), r.billDeleted(ctx, l)); err != nil {
 			return Outcome{Verdict: Later, After: restAfter(nil, 1), Job: j, Err: errors.Join(cause, err)}

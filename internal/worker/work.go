@@ -149,7 +149,7 @@ func (e storageError) Unwrap() error { return e.err }
 func byStorage(err error) error {
 	switch job.KindOf(err) {
 	case job.Unknown: // storage answers, and refuses this request: trying again may not help
-		if err != nil && !errors.Is(err, errLeaseLost) {
+		if err != nil && !errors.Is(err, errLeaseLost) && !errors.Is(err, errCanceled) {
 			return job.Wrap(job.Unknown, fmt.Errorf("storage: %w", err), "storage failed")
 		}
 	case job.Unavailable, job.Misconfigured, job.Exhausted:

@@ -22,14 +22,18 @@ func checkDocument(j *job.Job) error {
 		return fmt.Errorf("job %s: it has no owner", j.ID)
 	case j.CreatedAt.IsZero() || j.UpdatedAt.IsZero():
 		return fmt.Errorf("job %s: created_at or updated_at is missing", j.ID)
-	case j.Status == job.Failed && j.Message == "":
-		return fmt.Errorf("job %s: failed without a message for the client", j.ID)
+	case (j.Status == job.Failed || j.Status == job.StatusCanceled) && j.Message == "":
+		return fmt.Errorf("job %s: %s without a message for the client", j.ID, j.Status)
 	case j.Status == job.Processing && j.LeaseUntil.IsZero():
 		return fmt.Errorf("job %s: processing without a lease", j.ID)
 	case j.Status == job.Processing && j.LeaseUntil.After(j.UpdatedAt) && (j.Worker == "" || j.Attempts < 1):
 		return fmt.Errorf("job %s: a lease without worker or attempt", j.ID)
 	case j.Status == job.Completed && j.Output == nil:
 		return fmt.Errorf("job %s: completed without an output", j.ID)
+	case j.Status == job.Completed && j.CancelDue(j.EndedAt):
+		return fmt.Errorf("job %s: completed at %s, although it was to be canceled at %s", j.ID, j.EndedAt, j.CancelAt())
+	case j.Status == job.StatusCanceled && j.Output != nil:
+		return fmt.Errorf("job %s: canceled with an output", j.ID)
 	}
 	if _, err := job.ParseID(string(j.ID)); err != nil {
 		return fmt.Errorf("job_id %q is no canonical UUID", j.ID)
@@ -69,6 +73,8 @@ func CheckStep(was, is *job.Job) error {
 		return fmt.Errorf("job %s: lost what another release has written: %s became %s", is.ID, was.Extra, is.Extra)
 	case was.UID != is.UID && was.UploadUntil.IsZero():
 		return fmt.Errorf("job %s: its uid changed from %q to %q", is.ID, was.UID, is.UID)
+	case was.CancelAfter != is.CancelAfter:
+		return fmt.Errorf("job %s: its cancel_after changed from %d to %d", is.ID, was.CancelAfter, is.CancelAfter)
 	case !was.BilledAt.IsZero() && !was.BilledAt.Equal(is.BilledAt):
 		return fmt.Errorf("job %s: was billed at %s, and then at %s", is.ID, was.BilledAt, is.BilledAt)
 	case is.Status == job.Pending && !was.RedrivenAt.Equal(is.RedrivenAt):
@@ -94,7 +100,7 @@ func sameExtra(was, is *job.Job) bool {
 // worker or a message of it was lost, and it begins anew.
 func checkRedrive(was, is *job.Job) error {
 	switch {
-	case was.Status == job.Completed || was.Unaccepted || was.Deleted || !was.UploadUntil.IsZero():
+	case was.Status == job.Completed || was.Status == job.StatusCanceled || was.Unaccepted || was.Deleted || !was.UploadUntil.IsZero():
 		return fmt.Errorf("job %s: put back although it was %s", is.ID, was.Status)
 	case is.Attempts != 0 || is.Message != "" || is.Worker != "" || !is.LeaseUntil.IsZero() || !is.StartedAt.IsZero() || !is.EndedAt.IsZero() || is.Output != nil:
 		return fmt.Errorf("job %s: put back with something of its former life: %+v", is.ID, is)

@@ -34,6 +34,12 @@ type Writer struct {
 	Objects   job.Objects
 }
 
+// Canceler is what a cancellation needs: documents, and the ledger for the bill.
+type Canceler struct {
+	Documents job.Documents
+	Ledger    job.Ledger
+}
+
 // Remover is what a deletion needs: what a [Writer] has, and the ledger for the bill.
 type Remover struct {
 	Writer
@@ -74,6 +80,15 @@ func (a *Authorizer) Output(ctx context.Context, who job.Caller, id job.ID) (*jo
 	return j, func(ctx context.Context, o job.OpenOptions) (*job.Content, error) {
 		return a.c.Store.Open(ctx, job.Output, j.ObjectID(), o)
 	}, nil
+}
+
+// Cancel returns a job that who may cancel.
+func (a *Authorizer) Cancel(ctx context.Context, who job.Caller, id job.ID) (*job.Job, Canceler, error) {
+	j, err := a.find(ctx, who, job.ActionCancel, id)
+	if err != nil {
+		return nil, Canceler{}, err
+	}
+	return j, Canceler{a.c.Store, a.c.Ledger}, nil
 }
 
 // Delete returns a job that who may delete, also one whose deletion has begun.

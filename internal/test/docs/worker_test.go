@@ -173,29 +173,7 @@ func TestPythonWorker(t *testing.T) {
 	l := service.StartLocal(t, append(service.LocalFlags(t), "--no-worker"))
 	environ := exports(l.Exports())
 	proxy := newBucketProxy(t, environ["AWS_ENDPOINT_URL_S3"])
-	start := func() *exec.Cmd {
-		cmd := exec.Command(interpreter, file)
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LEASE_SECONDS=2"}
-		for k, v := range environ {
-			cmd.Env = append(cmd.Env, k+"="+v)
-		}
-		cmd.Env = append(cmd.Env, "AWS_ENDPOINT_URL_S3="+proxy.URL) // the last one counts
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() { _ = cmd.Wait(); close(ended) }()
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill()
-			<-ended
-			if t.Failed() {
-				t.Logf("the worker said:\n%s", out.Bytes())
-			}
-		})
-		return cmd
-	}
+	start := func() *exec.Cmd { return startPython(t, interpreter, file, environ, proxy.URL) }
 	submit := func(image []byte) (id string) {
 		ct, body := apptest.Form(t, image)
 		a := apptest.Do(t, http.MethodPost, l.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct)
@@ -270,6 +248,32 @@ func TestPythonWorker(t *testing.T) {
 		t.Errorf("the document of the job that was taken over was written %d times", n)
 	}
 	sameBills(t, environ, append(good, broken))
+}
+
+// startPython starts the worker in Python, which finds its bucket behind this endpoint.
+func startPython(t *testing.T, interpreter, file string, environ exports, endpoint string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(interpreter, file)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LEASE_SECONDS=2"}
+	for k, v := range environ {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	cmd.Env = append(cmd.Env, "AWS_ENDPOINT_URL_S3="+endpoint) // the last one counts
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("the worker said:\n%s", out.Bytes())
+		}
+	})
+	return cmd
 }
 
 // sameBills takes the usage records away, has the worker in Go write them, and compares.

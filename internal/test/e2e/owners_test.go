@@ -145,6 +145,7 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 		{"/jobs/{job_id}", http.MethodGet, completed, http.StatusCreated},
 		{"/jobs/{job_id}/output", http.MethodGet, completed, http.StatusOK},
 		{"/jobs/{job_id}/commit", http.MethodPost, awaiting, http.StatusConflict}, // nothing is uploaded
+		{"/jobs/{job_id}/cancel", http.MethodPost, awaiting, http.StatusAccepted},
 		{"/usage", http.MethodGet, "", http.StatusOK},
 		{"/jobs/{job_id}", http.MethodDelete, completed, http.StatusNoContent},
 	}
@@ -182,7 +183,7 @@ func TestEveryPathWantsAToken(t *testing.T) {
 	start := s.Count() // reads the finding of the proof
 	for _, tt := range []struct{ method, path string }{
 		{http.MethodPost, "/jobs"}, {http.MethodGet, "/jobs/" + id}, {http.MethodHead, "/jobs/" + id}, {http.MethodGet, "/jobs/" + id + "/output"},
-		{http.MethodDelete, "/jobs/" + id}, {http.MethodPost, "/jobs/" + id + "/commit"}, {http.MethodGet, "/usage"},
+		{http.MethodDelete, "/jobs/" + id}, {http.MethodPost, "/jobs/" + id + "/commit"}, {http.MethodPost, "/jobs/" + id + "/cancel"}, {http.MethodGet, "/usage"},
 	} {
 		for name, header := range map[string][]string{
 			"no token": nil, "nonsense": {"Authorization", "Bearer nonsense"}, "another scheme": {"Authorization", "Basic YTpi"},

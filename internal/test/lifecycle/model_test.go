@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,7 @@ func TestLifeOfJobsAsAModel(t *testing.T) {
 			"work":          m.work,
 			"lose worker":   m.loseWorker,
 			"duplicate":     m.duplicate,
+			"cancel":        m.cancel,
 			"delete":        m.delete,
 			"fail for good": m.failForGood,
 			"redrive":       m.redrive,
@@ -51,6 +53,9 @@ type promise struct {
 	image     string
 	accepted  bool
 	announced bool // awaits its upload
+	canceled  bool // a cancellation was answered well
+	mayEnd    bool // one was asked for, and may have taken effect
+	limited   bool // it has a Cancel-After
 	maybeGone bool // a delete was asked for, and may have gone half-way
 	gone      bool // a delete was answered well
 }
@@ -94,6 +99,9 @@ func (m *model) submit(rt *rapid.T) {
 		in = submission(fmt.Sprintf("IMG key %d", key)) // one image for each key
 		in.Key = fmt.Sprint("key ", key)
 	}
+	if rapid.IntRange(0, 3).Draw(rt, "limited") == 0 {
+		in.CancelAfter = 200
+	}
 	j, err := m.s.post(m.t.Context(), alice, in)
 	if err != nil {
 		return
@@ -105,8 +113,9 @@ func (m *model) submit(rt *rapid.T) {
 	}
 	p.image, p.accepted = m.imageOf(in), true
 	if p.gone { // a new job under an old key
-		p.maybeGone, p.gone = false, false
+		*p = promise{image: p.image, accepted: true}
 	}
+	p.limited = j.CancelAfter > 0
 }
 
 // imageOf tells what was submitted, from the key or the count.
@@ -198,6 +207,47 @@ func (m *model) delete(rt *rapid.T) {
 	p.maybeGone, p.gone = true, err == nil || job.KindOf(err) == job.NotFound
 }
 
+// cancel asks for the end of a job in whatever state it is: while it waits, or while one of
+// two workers has it. It holds the answer against what the document says then.
+func (m *model) cancel(rt *rapid.T) {
+	id, p := m.pick(rt, func(p *promise) bool { return !p.maybeGone })
+	cancel := func() {
+		p.mayEnd = true
+		j, err := m.s.service.Cancel(m.t.Context(), alice, id)
+		switch job.KindOf(err) {
+		case job.Conflict:
+			if p.canceled {
+				m.rt.Fatalf("job %s was canceled, and a second cancellation says: %v", id, err)
+			}
+		case job.Unknown:
+			if err == nil && j.Status != job.StatusCanceled {
+				m.rt.Fatalf("job %s was canceled and is %s", id, j.Status)
+			}
+			p.canceled = p.canceled || err == nil
+		}
+	}
+	if !rapid.Bool().Draw(rt, "under a worker") {
+		cancel()
+		return
+	}
+	for _, d := range m.receive(rt) {
+		m.s.processor.do = func(_ context.Context, t job.Task) (*job.Result, error) {
+			cancel()
+			image, err := io.ReadAll(t.Image)
+			if err != nil {
+				return nil, err
+			}
+			if rapid.Bool().Draw(rt, "it fails") {
+				return nil, job.Errorf(job.Unknown, "it fails")
+			}
+			return result(strings.ToLower(string(image))), nil
+		}
+		out := m.second.Run(m.t.Context(), d)
+		m.s.processor.do = nil
+		_ = worker.Settle(m.t.Context(), m.s.queue, d, out)
+	}
+}
+
 // failForGood has one worker refuse some images.
 func (m *model) failForGood(rt *rapid.T) {
 	for _, d := range m.receive(rt) {
@@ -268,10 +318,22 @@ func (m *model) end() {
 			}
 		case err != nil:
 			m.rt.Fatalf("job %s: %v", id, err)
+		case j.Status == job.StatusCanceled:
+			if !p.mayEnd && !p.limited {
+				m.rt.Fatalf("job %s is canceled, and its client never asked for that: %s", id, j.Message)
+			}
+			if d := m.s.document(m.t, id); d.Attempts > 0 && m.s.ledger.bills(d.ObjectID()) != 1 {
+				m.rt.Fatalf("job %s was canceled after %d attempts and billed %d times", id, d.Attempts, m.s.ledger.bills(d.ObjectID()))
+			} else if _, err := m.s.store.Stat(m.t.Context(), job.Output, d.ObjectID()); job.KindOf(err) != job.NotFound {
+				m.rt.Fatalf("job %s is canceled and has an output: %v", id, err)
+			}
+		case p.canceled:
+			m.rt.Fatalf("job %s was canceled and is %s", id, j.Status)
 		case !p.accepted:
 			if j.Status == job.Processing {
 				m.rt.Fatalf("job %s was never accepted and is %s", id, j.Status)
 			}
+		case p.limited && j.Status == job.Failed: // it failed before its time, which was over when it was to be put back
 		case j.Status != job.Completed:
 			m.rt.Fatalf("job %s is %s: %s", id, j.Status, j.Message)
 		default:

@@ -1,0 +1,44 @@
+package service
+
+import (
+	"context"
+
+	"claimcheck.example/internal/job"
+)
+
+// Cancel ends a job that is not over, and returns it. A worker that has it stops at its next
+// renewal of the lease, discards what it has made and bills what it did; where no worker has
+// it the bill is written here. A job that is canceled already is returned as it is, so that a
+// Cancel may be repeated. Conflict when the job is completed or failed.
+func (s *Service) Cancel(ctx context.Context, who job.Caller, id job.ID) (*job.Job, error) {
+	for {
+		j, with, err := s.authz.Cancel(ctx, who, id)
+		if err != nil {
+			return nil, err
+		}
+		switch seen := s.effective(j); {
+		case seen.Status == job.Completed || seen.Status == job.Failed:
+			return nil, job.Errorf(job.Conflict, "job %s is %s already; only a job that is not over can be canceled", id, seen.Status)
+		case j.Status != job.StatusCanceled:
+			j.Cancel(s.now(), canceledBy(who, j))
+			j.Version, err = with.Documents.Swap(ctx, j.Stamp(s.now()))
+		}
+		if job.KindOf(err) == job.Conflict {
+			continue // it has changed meanwhile
+		}
+		if err == nil && !j.Leased(s.now()) {
+			err = j.RecordUsage(ctx, with.Ledger)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return j, nil
+	}
+}
+
+func canceledBy(who job.Caller, j *job.Job) string {
+	if who.Owner() == j.Owner {
+		return "canceled by its owner"
+	}
+	return "canceled by an administrator"
+}

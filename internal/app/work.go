@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/command"
 	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/worker"
 )
@@ -35,6 +38,9 @@ func (p *Process) Worker() (*worker.Worker, error) {
 	if im, ok := pr.(*imaging.Processor); ok {
 		limit = im.Limiter(c.RoomPixels())
 	}
+	if command, ok := pr.(*command.Command); ok {
+		logWalls(log, command)
+	}
 	runner := worker.NewRunner(worker.RunnerConfig{
 		Store: b.store(), Ledger: b.documents, Queue: b.queue, Processor: pr, Limiter: limit, Worker: workerName(), Lease: c.Lease,
 		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
@@ -42,6 +48,17 @@ func (p *Process) Worker() (*worker.Worker, error) {
 	return worker.New(worker.Config{
 		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, Logger: log,
 	}), nil
+}
+
+// logWalls says what keeps the runs of a command apart.
+func logWalls(log *slog.Logger, c *command.Command) {
+	walls, err := c.Walls()
+	if !slices.Contains(walls.Missing, "folders") && !slices.Contains(walls.Missing, "signals") {
+		log.Info("walls between commands", "walls", walls.Hold, "missing_walls", walls.Missing)
+		return
+	}
+	log.Warn("this worker cannot keep commands apart: a program can reach the others that run beside it, and the worker; let all jobs of one worker be of one trust",
+		"walls", walls.Hold, "missing_walls", walls.Missing, "error", err)
 }
 
 // workerName is different for each process, on whatever host: two claims of one job by

@@ -35,12 +35,12 @@ import (
 // The program runs in an empty directory of its own (also its TMPDIR) and a process group
 // of its own, with only PATH and the listed variables. Its address space, processor time,
 // file size and output are bounded; the memory, number and files of all its processes
-// together are checked ten times a second. When it ends or its time is up, the whole group
-// is killed, and so are processes that left the group but kept TMPDIR or the directory.
-// The directory is removed; what a killed worker leaves, the next one removes. All this
-// contains mistakes, not malice: a hostile program could escape, and needs a sandbox
-// around the worker. In any case it cannot read the worker's environment and memory, which
-// hold its AWS keys.
+// together are checked ten times a second. When it ends, its time is up or the worker is
+// killed, a supervisor kills all its descendants, whatever group or session they are in.
+// The directory is removed; what a killed worker leaves, the next one removes.
+//
+// Walls keep runs apart where the kernel has them. On every kernel a program cannot read
+// the worker's environment and memory, which hold its AWS keys.
 //
 // A number of 0..1e12 in the file that CLAIMCHECK_UNITS names is the bill, in units. Each
 // line written to the file that CLAIMCHECK_PROGRESS names, which is not a regular file,
@@ -117,6 +117,9 @@ func New(line string, opts Options) (*Command, error) {
 	}
 	return &Command{args: args, path: path, opts: opts.withDefaults(), ready: sync.OnceValue(prepare)}, nil
 }
+
+// Walls returns what keeps the program's runs apart from each other and from this process.
+func (c *Command) Walls() (sandbox.Walls, error) { return sandbox.LookAtWalls() }
 
 // prepare closes this process's secrets to the programs that it will run, and removes
 // what killed workers left behind.
@@ -250,9 +253,12 @@ func (c *Command) Process(ctx context.Context, t job.Task) (_ *job.Result, err e
 		if err := writeFile(r.ctx, in, t.Image); err != nil {
 			return nil, r.verdict(err)
 		}
+		if err := scratch.Give(in); err != nil {
+			return nil, fmt.Errorf("processor input: %w", err)
+		}
 		image = nil
 	}
-	cmd := &exec.Cmd{Path: c.path, Args: args, Dir: dir, Env: c.environ(dir, t.Params)}
+	cmd := &exec.Cmd{Path: c.path, Args: args, Dir: dir, Env: c.environ(scratch, t.Params)}
 	if err := r.start(cmd, image, c.uses("out"), t.Progress); err != nil {
 		return nil, err
 	}
@@ -278,11 +284,15 @@ func (c *Command) limits() sandbox.Limits {
 	}
 }
 
-func (c *Command) environ(dir string, raw json.RawMessage) []string {
+func (c *Command) environ(scratch *sandbox.Scratch, raw json.RawMessage) []string {
+	dir := scratch.Dir
 	if len(raw) == 0 {
 		raw = json.RawMessage("{}")
 	}
 	env := []string{"TMPDIR=" + dir, "HOME=" + dir, "CLAIMCHECK_PARAMS=" + string(raw), "CLAIMCHECK_UNITS=" + filepath.Join(dir, unitsFile), "CLAIMCHECK_PROGRESS=" + progressFile}
+	if scratch.OwnUser() { // which has no name otherwise
+		env = append(env, "USER=claimcheck", "LOGNAME=claimcheck")
+	}
 	return append(env, c.opts.Env...)
 }
 

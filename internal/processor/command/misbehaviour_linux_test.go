@@ -59,6 +59,10 @@ var misbehaviours = map[string]struct {
 		script: `setsid env -i sh -c 'echo $$ >>"$0.pids"; /bin/sleep 1000' "$0" & until [ -s "$0.pids" ]; do sleep 0.01; done; printf done`,
 		want:   "done",
 	},
+	"leaves a daemon without any mark": {
+		script: `(setsid env -i sh -c 'cd /; exec <&- >&- 2>&- 3>&-; echo $$ >>"$0.pids"; while :; do /bin/sleep 0.1; done' "$0" &) & until [ -s "$0.pids" ]; do sleep 0.01; done; printf done`,
+		want:   "done",
+	},
 	"leaves daemons that start others": {
 		script: `setsid sh -c 'echo $$ >>"$0.pids"; while :; do sleep 1000 & echo $! >>"$0.pids"; sleep 0.01; done' "$0" & until [ -s "$0.pids" ]; do sleep 0.01; done; printf done`,
 		want:   "done",
@@ -269,8 +273,8 @@ func TestComplaintsTakeNoMemory(t *testing.T) {
 	}
 }
 
-// TestKilledWorkerLeavesNothing kills workers with -9 at work. The next worker removes
-// their folders and ends their daemons, but leaves those of a living worker alone.
+// TestKilledWorkerLeavesNothing kills a worker with -9 at work. Its program's daemon ends,
+// and the next worker removes its folder, but leaves those of a living worker alone.
 func TestKilledWorkerLeavesNothing(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
@@ -289,46 +293,66 @@ func TestKilledWorkerLeavesNothing(t *testing.T) {
 		t.Cleanup(func() { _ = worker.Process.Kill(); _ = worker.Wait() })
 		return worker, out
 	}
-	const daemon = `sh -c "setsid sleep 1000 >/dev/null 2>&1 & echo $! $PWD; exec sleep 1000"`
+	const daemon = `sh -c "setsid env -i sleep 1000 >/dev/null 2>&1 & echo $! $PWD $PPID; exec sleep 1000"`
 	type life struct {
 		worker *exec.Cmd
-		pid    int
+		pid    int // the daemon's
 		dir    string
 	}
-	var lives [3]life
-	for i := range lives {
-		worker, out := start(daemon)
-		lives[i].worker = worker
-		if _, err := fmt.Fscan(out, &lives[i].pid, &lives[i].dir); err != nil {
+	begin := func() (l life) {
+		t.Helper()
+		var out io.Reader
+		l.worker, out = start(daemon)
+		if _, err := fmt.Fscan(out, &l.pid, &l.dir, new(int)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for _, l := range lives[:2] {
-		if err := l.worker.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = l.worker.Wait()
 		if !running(l.pid) {
-			t.Fatal("the daemon has ended by itself")
+			t.Fatal("the daemon does not run")
 		}
+		return l
 	}
+	killed, lives := begin(), begin()
+	if err := killed.worker.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = killed.worker.Wait()
+	eventually(t, func() bool { return !running(killed.pid) })
 	_, out := start(`sh -c "echo swept; exec sleep 1000"`)
 	if _, err := fmt.Fscan(out, new(string)); err != nil {
 		t.Fatal(err)
 	}
-	for i, l := range lives {
-		_, err := os.Stat(l.dir)
-		if killed := i < 2; os.IsNotExist(err) != killed || running(l.pid) == killed {
-			t.Errorf("of worker %d (killed: %v): the folder %v, its daemon runs: %v", i, killed, err, running(l.pid))
-		}
+	if _, err := os.Stat(killed.dir); !os.IsNotExist(err) {
+		t.Errorf("the killed worker's folder is left: %v", err)
 	}
-	_ = lives[2].worker.Process.Kill()
-	_ = lives[2].worker.Wait()
-	eventually(t, func() bool { // a new worker sweeps first
-		_, out := start(`echo swept`)
-		_, err := fmt.Fscan(out, new(string))
-		return err == nil && !running(lives[2].pid)
+	if _, err := os.Stat(lives.dir); err != nil || !running(lives.pid) {
+		t.Errorf("the living worker's folder: %v; its daemon runs: %v", err, running(lives.pid))
+	}
+}
+
+// TestKilledSupervisor kills a run's supervisor, as a program can on a kernel without the
+// wall between signals: the run fails, and its processes end.
+func TestKilledSupervisor(t *testing.T) {
+	t.Parallel()
+	pids := filepath.Join(t.TempDir(), "pids")
+	p := sh(t, command.Options{}, `setsid sleep 1000 & echo $! $$ $PPID >"$1.new"; mv "$1.new" "$1"; wait`, pids)
+	r, err := p.Process(t.Context(), job.Task{Image: strings.NewReader(""), Progress: func(float64, string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var daemon, leader, supervisor int
+	eventually(t, func() bool {
+		text, _ := os.ReadFile(pids) // it may not exist yet
+		n, _ := fmt.Sscan(string(text), &daemon, &leader, &supervisor)
+		return n == 3
 	})
+	if err := syscall.Kill(supervisor, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(r.Body); job.KindOf(err) != job.Unknown {
+		t.Errorf("got %v (%v), want unknown", err, job.KindOf(err))
+	}
+	eventually(t, func() bool { return !running(daemon) && !running(leader) })
 }
 
 // TestFirstProcessLeavesNoZombies has a worker inherit orphans, as the first process of a
@@ -352,33 +376,37 @@ func TestFirstProcessLeavesNoZombies(t *testing.T) {
 }
 
 // TestResultOutlivesItsProgram reads a result more slowly than its program writes it: the
-// result is complete and ends, although an escaped process holds the pipe open.
+// result is complete and ends, although a process outside of the run holds the pipe open.
 func TestResultOutlivesItsProgram(t *testing.T) {
 	t.Parallel()
 	const size = 60_000 // of the 64 KiB that a pipe holds
 	name := filepath.Join(t.TempDir(), "pid")
 	p := sh(t, command.Options{}, `
 head -c 60000 /dev/zero
-setsid env -i sh -c 'cd /; echo $$ >$0; exec sleep 1000' "$1" 2>&- 3>&- &
-until [ -s "$1" ]; do sleep 0.01; done
-echo $$ >"$1.ended"`, name)
+echo $$ >"$1.new"; mv "$1.new" "$1"
+until [ -e "$1.held" ]; do sleep 0.01; done`, name)
 	r, err := p.Process(t.Context(), job.Task{Image: strings.NewReader("picture"), Progress: func(float64, string) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Body.Close()
-	pid := func(name string) int {
+	var pid int
+	eventually(t, func() bool {
 		text, _ := os.ReadFile(name) // it may not exist yet
-		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-		return pid
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		return pid != 0
+	})
+	pipe, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/1", pid), os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("the pipe of another process cannot be opened here: %v", err)
 	}
-	eventually(t, func() bool { ended := pid(name + ".ended"); return ended != 0 && !running(ended) })
-	t.Cleanup(func() { _ = syscall.Kill(pid(name), syscall.SIGKILL) })
+	defer pipe.Close()
+	if err := os.WriteFile(name+".held", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return !running(pid) })
 	got, err := io.ReadAll(iotest.OneByteReader(r.Body))
 	if err != nil || len(got) != size {
 		t.Errorf("got %d bytes, %v, want %d", len(got), err, size)
-	}
-	if !running(pid(name)) {
-		t.Error("no process held the pipe")
 	}
 }

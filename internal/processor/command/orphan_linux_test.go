@@ -91,14 +91,17 @@ func TestClosedFolders(t *testing.T) {
 	}
 }
 
-// TestSecretsOfTheWorker has a program look for its worker's secrets; both run as the
-// same user.
+// TestSecretsOfTheWorker has a program look for the secrets of its worker and its
+// supervisor; all run as the same user.
 func TestSecretsOfTheWorker(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
-	out, err := asNobody(t, `test -e /proc/$PPID/status || echo there is no worker
-for f in environ mem maps fd/ cwd/ root/; do
-	if ls -d /proc/$PPID/$f. 2>/dev/null || head -c 0 /proc/$PPID/$f 2>/dev/null; then echo $f is open; fi
+	out, err := asNobody(t, `worker=$(cut -d" " -f4 /proc/$PPID/stat)
+test -e /proc/$worker/status || echo there is no worker
+for pid in $PPID $worker; do
+	for f in environ mem maps fd/ cwd/ root/; do
+		if ls -d /proc/$pid/$f. 2>/dev/null || head -c 0 /proc/$pid/$f 2>/dev/null; then echo $f is open; fi
+	done
 done
 grep -zc ^TMPDIR= /proc/$$/environ`)
 	if err != nil || out != "1\n" { // it finds its own environment, so the search works
@@ -110,25 +113,36 @@ grep -zc ^TMPDIR= /proc/$$/environ`)
 // checks that nothing is left behind.
 func asNobody(t *testing.T, script string) (out string, err error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "claimcheck-processor-test-") // a folder that the user nobody can reach
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
 	worker := exec.Command("/proc/self/exe")
 	if os.Geteuid() == 0 {
-		const nobody = 65534
 		worker.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		if err := os.Chown(dir, nobody, nobody); err != nil {
-			t.Fatal(err)
-		}
 	}
+	dir := folderFor(t, worker.SysProcAttr)
 	worker.Env = append(os.Environ(), "TMPDIR="+dir, asWorker+`=sh -c '`+script+`'`)
 	all, err := worker.CombinedOutput()
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	return string(all), err
+}
+
+// nobody is the user and group without rights.
+const nobody = 65534
+
+// folderFor returns an empty folder that is the user's, and where that one can get to.
+func folderFor(t *testing.T, user *syscall.SysProcAttr) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "claimcheck-processor-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if user != nil {
+		if err := os.Chown(dir, int(user.Credential.Uid), int(user.Credential.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // TestCommandEndsWithItsWorker kills a worker: the program that it ran is gone too.

@@ -27,7 +27,8 @@ type commandRun struct {
 	limits  sandbox.Limits
 	scratch *sandbox.Scratch
 
-	cmd      *exec.Cmd
+	cmd      *exec.Cmd // the supervisor
+	run      *sandbox.Run
 	stderr   sandbox.Tail
 	progress *progressPipe
 	stdin    chan error // the result of copying the input; nil without standard input
@@ -72,7 +73,7 @@ func (r *commandRun) start(cmd *exec.Cmd, image io.Reader, toFile bool, progress
 		r.pipe, r.output, write = read, read, w
 		cmd.Stdout = w
 	}
-	err = sandbox.Start(cmd, r.limits)
+	r.run, err = sandbox.Supervise(cmd, r.limits, r.scratch)
 	if write != nil {
 		write.Close() // the program has its own copy
 	}
@@ -102,13 +103,12 @@ func feed(ctx context.Context, w io.WriteCloser, image io.Reader) error {
 const lookTime = 100 * time.Millisecond
 
 // watch waits until the program has ended, its time is up, or it has exceeded a limit,
-// and then kills its group. It does so before it collects the program's own process, so
-// that the kernel cannot yet have given the group's number away.
+// and then ends all processes of the run.
 func (r *commandRun) watch() {
 	defer close(r.exited)
 	ended := make(chan struct{})
 	go func() {
-		sandbox.AwaitExit(r.cmd.Process.Pid)
+		r.status = r.run.Wait()
 		close(ended)
 	}()
 	inFailed := r.stdin
@@ -125,16 +125,14 @@ func (r *commandRun) watch() {
 			fed, inFailed = true, nil
 			waiting = r.inErr == nil
 		case begun := <-look.C:
-			r.excess = r.limits.Exceeded(r.cmd.Process.Pid, r.scratch.Dir)
+			r.excess = r.limits.Exceeded(r.run)
 			waiting = r.excess == nil
 			look.Reset(max(lookTime, 10*time.Since(begun)))
 		}
 	}
-	sandbox.KillGroup(r.cmd.Process.Pid)
+	r.run.End()
 	<-ended
-	r.scratch.KillStrays()
-	r.status = r.cmd.Wait()
-	sandbox.ReapGroup(r.cmd.Process.Pid)
+	_ = r.cmd.Wait() // collects the supervisor, and ends the copying of standard error
 	r.progress.close()
 	if r.pipe != nil {
 		_ = r.pipe.SetReadDeadline(time.Now()) // ends a read that waits
@@ -164,15 +162,15 @@ func (r *commandRun) verdict(err error) error {
 	if err == nil {
 		err = r.inErr
 	}
-	if err != nil || r.status == nil || errors.Is(r.status, exec.ErrWaitDelay) {
+	if err != nil || r.status == nil {
 		return err
 	}
-	exit, ok := errors.AsType[*exec.ExitError](r.status)
+	exit, ok := errors.AsType[*sandbox.ExitError](r.status)
 	if !ok {
 		return fmt.Errorf("processor: %w", r.detail(r.status))
 	}
 	const dataErr, tempFail = 65, 75 // sysexits.h
-	switch exit.ExitCode() {
+	switch exit.Code {
 	case dataErr:
 		message := r.stderr.LastLine()
 		if message == "" {

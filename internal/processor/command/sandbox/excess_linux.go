@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,29 +10,30 @@ import (
 	"syscall"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/processor/command/sandbox/supervisor"
 )
 
 // Exceeded returns an error when the processes of a run together exceed the limits, which
 // the kernel enforces only for each process.
-func (l Limits) Exceeded(leader int, dir string) error {
-	all := family(leader)
+func (l Limits) Exceeded(r *Run) error {
+	all := supervisor.Descendants(r.cmd.Process.Pid)
 	if len(all) > l.Processes {
 		return excess("the processor started more processes than it may", "%d processes, of %d", len(all), l.Processes)
 	}
 	var memory uint64
 	for _, p := range all {
-		memory += p.resident
+		memory += p.Resident
 	}
 	if memory > l.Memory { // at most: shared pages were counted more than once
 		memory = 0
 		for _, p := range all {
-			memory += p.share()
+			memory += share(p)
 		}
 	}
 	if memory > l.Memory {
 		return excess("the processor took more memory than it may", "%d bytes of memory in %d processes, of %d", memory, len(all), l.Memory)
 	}
-	if disk := l.diskUse(dir); disk > l.Disk {
+	if disk := l.diskUse(r.scratch.Dir); disk > l.Disk {
 		return excess("the processor wrote more to its folder than it may", "at least %d bytes in its folder, of %d", disk, l.Disk)
 	}
 	return nil
@@ -64,58 +64,18 @@ func (l Limits) diskUse(dir string) (n uint64) {
 	return n
 }
 
-// process is a running process with its memory in bytes.
-type process struct {
-	pid      int
-	resident uint64
-}
-
-// family returns the processes of a leader's group, and those that left the group but
-// have a parent in the family. It skips processes that it cannot read.
-func family(leader int) (all []process) {
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer proc.Close()
-	names, _ := proc.Readdirnames(-1)
-	member := map[int]bool{leader: true}
-	for _, name := range names { // in the order of their numbers, usually parents first
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		stat, err := os.ReadFile("/proc/" + name + "/stat")
-		if err != nil {
-			continue
-		}
-		const parent, group, resident = 1, 2, 21 // fields after the program's name; see proc_pid_stat(5)
-		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(fields) <= resident {
-			continue
-		}
-		if pp, _ := strconv.Atoi(string(fields[parent])); string(fields[group]) != strconv.Itoa(leader) && !member[pp] {
-			continue
-		}
-		member[pid] = true
-		pages, _ := strconv.ParseUint(string(fields[resident]), 10, 64)
-		all = append(all, process{pid, pages * uint64(os.Getpagesize())})
-	}
-	return all
-}
-
 // share returns the process's memory, in which shared pages are divided among their
 // users.
-func (p process) share() uint64 {
-	rollup, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/smaps_rollup")
+func share(p supervisor.Process) uint64 {
+	rollup, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/smaps_rollup")
 	if err != nil {
-		return p.resident // or it has ended, as the next check will find
+		return p.Resident // or it has ended, as the next check will find
 	}
 	_, rest, _ := strings.Cut(string(rollup), "\nPss:")
 	kib, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	n, err := strconv.ParseUint(kib, 10, 64)
 	if err != nil {
-		return p.resident
+		return p.Resident
 	}
 	return n << 10
 }

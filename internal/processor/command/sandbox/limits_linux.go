@@ -1,39 +1,13 @@
-// Package sandbox runs a program within limits, apart from the process that starts it,
-// and leaves neither a process nor a file behind.
 package sandbox
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// Limits bound a program.
-type Limits struct {
-	Memory    uint64 // bytes of address space of each process, and of memory of all together
-	CPU       uint64 // seconds, of each process
-	File      uint64 // bytes of each file that it writes
-	Disk      uint64 // bytes in its folder
-	Processes int
-}
-
-// Shut closes this process's environment and memory, and all else that ptrace reaches, to
-// other processes of the same user. Root with CAP_SYS_PTRACE can still read them: the
-// host's root can, a container's root by default cannot. Keys of a metadata server are
-// not protected: any process, programs included, can ask for them. A program is readable
-// again after exec, so that the sweep finds the programs of killed workers.
-func Shut() error {
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("close this process to its programs: %w", err)
-	}
-	return nil
-}
 
 // Start starts the program in a process group of its own. Its limits are in force from
 // its first instruction: ptrace stops it when it has been loaded, Start sets the limits,
@@ -104,30 +78,4 @@ func ReapGroup(pid int) {
 			return
 		}
 	}
-}
-
-// Drain reads the rest of a pipe whose writers have been killed. It returns at once when
-// the pipe is empty, since an escaped process may hold the other end for ever. It ends
-// the deadline of earlier reads.
-func Drain(pipe *os.File, p []byte) (n int, err error) {
-	conn, err := pipe.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	if err := pipe.SetReadDeadline(time.Time{}); err != nil {
-		return 0, err
-	}
-	if rerr := conn.Read(func(fd uintptr) bool {
-		for {
-			if n, err = unix.Read(int(fd), p); err != unix.EINTR {
-				return true
-			}
-		}
-	}); rerr != nil {
-		return 0, rerr
-	}
-	if err == unix.EAGAIN || (err == nil && n == 0) {
-		return 0, io.EOF
-	}
-	return max(n, 0), err
 }

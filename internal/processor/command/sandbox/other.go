@@ -9,22 +9,16 @@ import (
 	"os/exec"
 )
 
-// Limits bound a program.
-type Limits struct {
-	Memory, CPU, File, Disk uint64
-	Processes               int
-}
+var errLinux = errors.New("commands are run on Linux only")
 
-// Exceeded returns nil.
-func (Limits) Exceeded(int, string) error { return nil }
+// Run is a program that has been started.
+type Run struct{}
 
-// Shut does nothing.
-func Shut() error { return nil }
+// Supervise refuses: without limits and groups a command could not be contained.
+func Supervise(*exec.Cmd, Limits, *Scratch) (*Run, error) { return nil, errLinux }
 
-// Start refuses: without limits and process groups a command could not be contained.
-func Start(*exec.Cmd, Limits) error {
-	return errors.New("commands are run on Linux only")
-}
+// Start refuses, as Supervise does.
+func Start(*exec.Cmd, Limits) error { return errLinux }
 
 // KillGroup does nothing: no program runs.
 func KillGroup(int) {}
@@ -35,7 +29,22 @@ func AwaitExit(int) {}
 // ReapGroup does nothing.
 func ReapGroup(int) {}
 
-// Drain returns the end of the output.
+// End does nothing.
+func (*Run) End() {}
+
+// Wait returns at once.
+func (*Run) Wait() error { return errLinux }
+
+// Exceeded finds nothing.
+func (Limits) Exceeded(*Run) error { return nil }
+
+// Shut does nothing.
+func Shut() error { return nil }
+
+// LookAtWalls finds none.
+func LookAtWalls() (Walls, error) { return Walls{}, errLinux }
+
+// Drain finds the end.
 func Drain(*os.File, []byte) (int, error) { return 0, io.EOF }
 
 // Scratch is the directory of one run.
@@ -44,11 +53,14 @@ type Scratch struct{ Dir string }
 // Sweep does nothing.
 func Sweep() {}
 
-// NewScratch refuses, as Start does.
-func NewScratch() (*Scratch, error) { return nil, errors.New("commands are run on Linux only") }
+// NewScratch refuses, as Supervise does.
+func NewScratch() (*Scratch, error) { return nil, errLinux }
 
-// KillStrays does nothing.
-func (*Scratch) KillStrays() {}
+// OwnUser reports that it does not.
+func (*Scratch) OwnUser() bool { return false }
+
+// Give does nothing.
+func (*Scratch) Give(string) error { return nil }
 
 // Remove does nothing.
 func (*Scratch) Remove() error { return nil }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,8 +20,11 @@ const scratchPrefix = "claimcheck-run-"
 type Scratch struct {
 	Dir  string
 	lock *os.File
+	uid  int       // of its program; 0 is this process's
+	user io.Closer // while the user is this run's alone
 }
 
+// NewScratch makes one in the folder for temporary files.
 func NewScratch() (*Scratch, error) {
 	for {
 		dir, err := os.MkdirTemp("", scratchPrefix)
@@ -28,10 +32,31 @@ func NewScratch() (*Scratch, error) {
 			return nil, err
 		}
 		s, err := lockScratch(dir, syscall.LOCK_EX)
-		if err == nil || !os.IsNotExist(err) { // another worker's sweep removed it before the lock; try again
-			return s, err
+		if os.IsNotExist(err) { // another worker's sweep removed it before the lock; try again
+			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		if s.uid, s.user = claimUser(0); s.uid != 0 {
+			if err := s.Give(dir); err != nil {
+				_ = s.Remove()
+				return nil, err
+			}
+		}
+		return s, nil
 	}
+}
+
+// OwnUser reports whether the program runs as a user of its own.
+func (s *Scratch) OwnUser() bool { return s.uid != 0 }
+
+// Give gives a file to the program's user.
+func (s *Scratch) Give(name string) error {
+	if s.uid == 0 {
+		return nil
+	}
+	return os.Lchown(name, s.uid, s.uid)
 }
 
 // lockScratch takes over an existing directory.
@@ -48,12 +73,15 @@ func lockScratch(dir string, how int) (*Scratch, error) {
 		lock.Close()
 		return nil, err
 	}
-	return &Scratch{dir, lock}, nil
+	return &Scratch{Dir: dir, lock: lock}, nil
 }
 
 // Remove removes the directory with everything in it, and then releases the lock.
 func (s *Scratch) Remove() error {
 	defer s.lock.Close()
+	if s.user != nil {
+		defer s.user.Close()
+	}
 	if os.RemoveAll(s.Dir) == nil {
 		return nil
 	}
@@ -76,7 +104,11 @@ func Sweep() {
 	}
 	for _, dir := range left {
 		if s, err := lockScratch(dir, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
-			s.KillStrays()
+			if info, err := s.lock.Stat(); err == nil {
+				// Not if another run has that user by now.
+				s.uid, s.user = claimUser(int(info.Sys().(*syscall.Stat_t).Uid))
+			}
+			s.killStrays()
 			_ = s.Remove()
 		}
 	}
@@ -85,10 +117,10 @@ func Sweep() {
 // strayTime bounds the search for processes that do not end.
 const strayTime = 2 * time.Second
 
-// KillStrays kills the processes that were started in the directory and have left their
-// group. It recognises them by their TMPDIR or their working directory. They may start
-// others meanwhile, so it repeats until it finds none.
-func (s *Scratch) KillStrays() {
+// killStrays kills the processes that were started in the directory and have no supervisor
+// any more. It recognises them by their user, their TMPDIR or their working directory. They
+// may start others meanwhile, so it repeats until it finds none.
+func (s *Scratch) killStrays() {
 	var killed []int
 	for end := time.Now().Add(strayTime); time.Now().Before(end); {
 		pids := s.strays()
@@ -122,7 +154,7 @@ func (s *Scratch) strays() (pids []int) {
 		}
 		environ, _ := os.ReadFile("/proc/" + name + "/environ") // unreadable: another user's, or it has ended
 		cwd, _ := os.Readlink("/proc/" + name + "/cwd")
-		if bytes.Contains(append([]byte{0}, environ...), mark) || cwd == s.Dir || strings.HasPrefix(cwd, s.Dir+"/") {
+		if s.uid != 0 && userOf(name) == s.uid || bytes.Contains(append([]byte{0}, environ...), mark) || cwd == s.Dir || strings.HasPrefix(cwd, s.Dir+"/") {
 			pids = append(pids, pid)
 		}
 	}

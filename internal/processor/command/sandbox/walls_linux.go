@@ -1,0 +1,35 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+
+	"claimcheck.example/internal/processor/command/sandbox/supervisor"
+)
+
+// LookAtWalls says what keeps runs of this process apart, and what this kernel or this
+// process's user does not have.
+func LookAtWalls() (w Walls, err error) {
+	runs, err := filepath.EvalSymlinks(os.TempDir())
+	if err != nil {
+		return w, err
+	}
+	found, err := supervisor.Look(runs, scratchPrefix)
+	user := firstUser() != 0
+	for _, wall := range []struct {
+		name  string
+		holds bool
+	}{
+		{"folders", found.Folders},
+		{"memory and open files", found.Folders || user},
+		{"signals", found.Signals || user},
+		{"users", user},
+	} {
+		if wall.holds {
+			w.Hold = append(w.Hold, wall.name)
+		} else {
+			w.Missing = append(w.Missing, wall.name)
+		}
+	}
+	return w, err
+}

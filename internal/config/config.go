@@ -46,6 +46,8 @@ type Config struct {
 	MaxInlineBytes Bytes         `env:"MAX_INLINE_BYTES"` // zero: see InlineBytes
 	UploadTTL      time.Duration `env:"UPLOAD_TTL" envDefault:"1h"`
 	RateLimit      Rate          `env:"RATE_LIMIT"`
+	// OutboundAllow is permitted besides public servers, of the addresses that clients name.
+	OutboundAllow Destinations `env:"OUTBOUND_ALLOW"`
 	// LogDecisions is denied or all; writes and denials are on record with either.
 	LogDecisions string `env:"LOG_DECISIONS" envDefault:"denied"`
 	LogExport    string `env:"LOG_EXPORT" envDefault:"stderr"`

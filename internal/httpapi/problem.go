@@ -31,6 +31,7 @@ var statuses = map[job.Kind]int{
 	job.Misconfigured:   http.StatusInternalServerError,
 	job.Corrupt:         http.StatusInternalServerError,
 	job.Canceled:        499, // nobody reads it; the name that proxies gave it
+	job.Upstream:        http.StatusUnprocessableEntity,
 }
 
 const typePrefix = "urn:claimcheck:problem:"

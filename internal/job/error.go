@@ -44,11 +44,13 @@ const (
 	Corrupt
 	// Canceled: the caller left before the end.
 	Canceled
+	// Upstream: a server that the client named did not do its part.
+	Upstream
 )
 
 var kindNames = [...]string{
 	"unknown", "not_found", "conflict", "invalid", "too_large", "unsupported", "mismatch", "denied",
-	"unauthenticated", "exhausted", "timeout", "unavailable", "misconfigured", "corrupt", "canceled",
+	"unauthenticated", "exhausted", "timeout", "unavailable", "misconfigured", "corrupt", "canceled", "upstream",
 }
 
 // String returns the kind's name as logs and metrics show it.

@@ -54,7 +54,7 @@ func list(t *testing.T, args ...string) map[string]listed {
 }
 
 // adapters stand between the domain and one technology each.
-var adapters = []string{"httpapi", "s3store", "sqsqueue", "pgstore", "dirstore", "processor", "oidcauthn", "cedarauthz", "preview", "awslambda"}
+var adapters = []string{"httpapi", "s3store", "sqsqueue", "pgstore", "dirstore", "processor", "oidcauthn", "cedarauthz", "preview", "awslambda", "outbound"}
 
 // leaves know nothing of ours.
 var leaves = []string{"imageinfo", "config", "telemetry", "awsclient", "workloadidentity", "proof", "provision", "cost"}

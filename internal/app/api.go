@@ -68,7 +68,7 @@ func (p *Process) API() (*API, error) {
 	a.Drain = sync.OnceFunc(func() { close(draining) })
 	service := service.New(service.Config{
 		Draining: draining,
-		Store:    b.store(), Presigner: b.objects, Ledger: b.documents, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Store:    b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,

@@ -55,6 +55,20 @@ func (q pgQueue) DeadLetters(ctx context.Context) (job.DeadLetters, error) {
 	return q.Queue.DeadLetters(ctx)
 }
 
+// outbox returns what creates jobs together with their messages; nil where documents and
+// queue are not in one database.
+func (b *backends) outbox() job.Outbox {
+	s, inDatabase := b.documents.(*pgstore.Store)
+	q, both := b.queue.(pgQueue)
+	if !inDatabase || !both {
+		return nil
+	}
+	if o := pgstore.NewOutbox(s, q.Queue); o != nil {
+		return o
+	}
+	return nil
+}
+
 // openFolder returns the images in the folder of a file URL.
 func openFolder(at config.Location, uploadKeys []string) (*dirstore.Store, error) {
 	path, err := dirstore.Folder(string(at))

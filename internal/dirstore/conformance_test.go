@@ -35,6 +35,10 @@ func (w withDocuments) Jobs(ctx context.Context, from, to time.Time) iter.Seq2[j
 
 func open(tb testing.TB) jobtest.StoreFixture {
 	s, _ := store(tb)
+	return fixture(tb, s)
+}
+
+func fixture(tb testing.TB, s *dirstore.Store) jobtest.StoreFixture {
 	twin := jobtest.NewStore(tb)
 	return jobtest.StoreFixture{
 		Store:     withDocuments{twin, s, twin},
@@ -46,6 +50,15 @@ func open(tb testing.TB) jobtest.StoreFixture {
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	jobtest.TestStore(t, func(t *testing.T) jobtest.StoreFixture { return open(t) })
+}
+
+func TestConformsWithNamedFiles(t *testing.T) {
+	t.Parallel()
+	jobtest.TestStore(t, func(t *testing.T) jobtest.StoreFixture {
+		s, _ := store(t)
+		s.NameFiles()
+		return fixture(t, s)
+	})
 }
 
 func BenchmarkStore(b *testing.B) {

@@ -2,6 +2,7 @@ package dirstore
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,43 +15,77 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Stage implements job.Objects: it writes the bytes to a file in tmp and makes them
-// durable. It holds one buffer of 128 KiB, whatever the size of the object.
+// Stage implements job.Objects: it writes the bytes to a file that is no object yet. It
+// holds one buffer of 128 KiB, whatever the size of the object.
 func (s *Store) Stage(ctx context.Context, section job.Section, id job.ID, contentType string, r io.Reader) (job.Staged, error) {
 	folder, file, err := s.path(section, id)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Join(s.root, tmp), string(id)+"-*")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, s.misconfigured("stage", err)
-	}
-	if err != nil {
+	if err := s.makeFolder(folder); err != nil {
 		return nil, s.translate(ctx, "stage", err)
 	}
-	g := &staged{store: s, tmp: f.Name(), folder: folder, file: file}
-	err = g.fill(ctx, f, contentType, r)
-	if cerr := f.Close(); err == nil {
-		err = s.translate(ctx, "stage", cerr)
+	g := &staged{store: s, next: filepath.Join(s.root, tmp, string(id)+"-"+rand.Text()), folder: folder, file: file}
+	if err := g.open(); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, s.misconfigured("stage", err)
+		}
+		return nil, s.translate(ctx, "stage", err)
 	}
-	if err != nil {
+	if err := g.fill(ctx, contentType, r); err != nil {
 		g.Discard()
 		return nil, err
 	}
 	return g, nil
 }
 
-// staged is job.Staged: a durable file that has no name yet among the objects.
+// staged is job.Staged: a file that has no name yet among the objects.
 type staged struct {
 	store        *Store
-	tmp          string // the file; empty once it is gone from tmp
-	folder, file string // its future places
+	f            *os.File // nil after the end
+	tmp          string   // the name of f in tmp; empty for a file without a name
+	next         string   // a second name in tmp, for the moment before a rename
+	folder, file string   // the future places of f
+	failed       error    // why f will never be durable
 	size         int64
 	sum          string
 }
 
+// open makes the file: without a name where the system can do that, else in tmp.
+func (g *staged) open() (err error) {
+	if g.store.unnamed() {
+		g.f, err = openUnnamed(g.folder)
+		return err
+	}
+	g.tmp = g.next + "-staged"
+	g.f, err = os.OpenFile(g.tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return err
+}
+
+// link gives the file one more name.
+func (g *staged) link(name string) error {
+	if g.tmp == "" {
+		return linkUnnamed(g.f, name)
+	}
+	return os.Link(g.tmp, name)
+}
+
+// canUnname reports whether files in a folder can be made without a name, and be given one.
+func canUnname(folder string) bool {
+	f, err := openUnnamed(folder)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	probe := filepath.Join(folder, "probe-"+rand.Text())
+	if linkUnnamed(f, probe) != nil {
+		return false
+	}
+	return os.Remove(probe) == nil
+}
+
 // fill writes what r brings, and the trailer. An error of r comes back as it is.
-func (g *staged) fill(ctx context.Context, f *os.File, contentType string, r io.Reader) error {
+func (g *staged) fill(ctx context.Context, contentType string, r io.Reader) error {
 	buffer := g.store.buffers.Get().(*[]byte)
 	defer g.store.buffers.Put(buffer)
 	sha := sha256.New()
@@ -63,7 +98,7 @@ func (g *staged) fill(ctx context.Context, f *os.File, contentType string, r io.
 			idle = 0
 			sha.Write((*buffer)[:n])
 			g.size += int64(n)
-			if _, werr := f.Write((*buffer)[:n]); werr != nil {
+			if _, werr := g.f.Write((*buffer)[:n]); werr != nil {
 				return g.store.translate(ctx, "stage", werr)
 			}
 		}
@@ -80,10 +115,7 @@ func (g *staged) fill(ctx context.Context, f *os.File, contentType string, r io.
 	g.sum = hex.EncodeToString(sha.Sum(nil))
 	end, err := trailer{ContentType: contentType, SHA256: g.sum, Size: g.size}.encode()
 	if err == nil {
-		_, err = f.Write(end)
-	}
-	if err == nil {
-		err = f.Sync()
+		_, err = g.f.Write(end)
 	}
 	return g.store.translate(ctx, "stage", err)
 }
@@ -96,34 +128,36 @@ func (g *staged) SHA256() string { return g.sum }
 
 // Commit implements job.Staged. The tag is the SHA-256 of the bytes.
 func (g *staged) Commit(ctx context.Context, c job.Condition) (string, error) {
-	if err := ctx.Err(); err != nil {
+	err := ctx.Err()
+	if err == nil {
+		err = g.failed
+	}
+	if err == nil {
+		err = g.name(ctx, c)
+	}
+	if err == nil {
+		err = g.sync(ctx)
+	}
+	if err != nil {
 		return "", g.store.translate(ctx, "commit", err)
 	}
-	if err := g.store.makeFolder(g.folder); err != nil {
-		return "", g.store.translate(ctx, "commit", err)
-	}
-	if err := g.name(ctx, c); err != nil {
-		return "", g.store.translate(ctx, "commit", err)
-	}
-	if err := syncFolder(g.folder); err != nil {
-		return "", g.store.translate(ctx, "commit", err)
-	}
-	g.remove()
+	g.end()
 	return g.sum, nil
 }
 
 // name gives the file its name under the condition. The name that it has already, from a
-// Commit that failed thereafter, is as good.
+// Commit that failed thereafter, is as good. What a crash has left of an object that was
+// not durable yet is no object.
 func (g *staged) name(ctx context.Context, c job.Condition) error {
 	if c.Tag == "" { // mostly there is nothing yet, and link(2) needs no lock
-		err := os.Link(g.tmp, g.file)
+		err := g.link(g.file)
 		if !errors.Is(err, fs.ErrExist) {
 			return g.placed(err)
 		}
-		if same, serr := sameFile(g.tmp, g.file); serr != nil || same {
+		if same, serr := g.named(); serr != nil || same {
 			return serr
 		}
-		if c.Absent {
+		if c.Absent && !damaged(g.file) {
 			return job.Wrap(job.Conflict, err, sayConflict)
 		}
 	}
@@ -132,20 +166,51 @@ func (g *staged) name(ctx context.Context, c job.Condition) error {
 		return g.placed(err)
 	}
 	defer unlock()
-	if same, err := sameFile(g.tmp, g.file); err != nil || same {
+	if same, err := g.named(); err != nil || same {
 		return err
 	}
-	if c.Tag != "" {
+	switch {
+	case c.Tag != "":
 		if err := hasTag(g.file, c.Tag); err != nil {
 			return err
 		}
+	case c.Absent && !damaged(g.file):
+		return job.Wrap(job.Conflict, fs.ErrExist, sayConflict)
 	}
-	// By a second name and not by the file itself, which another Commit may want.
-	next := g.tmp + "-next"
-	if err := os.Link(g.tmp, next); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := g.syncFile(); err != nil { // before it replaces what is durable
 		return err
 	}
-	return os.Rename(next, g.file)
+	if err := g.link(g.next); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Rename(g.next, g.file)
+}
+
+// sync makes the file and its name durable, both at once. A file that has its name too early
+// and is lost in a crash is found out by its trailer.
+func (g *staged) sync(ctx context.Context) error {
+	file := make(chan error, 1)
+	go func() { file <- g.syncFile() }()
+	name := syncFolder(g.folder)
+	if err := <-file; err != nil {
+		_ = removeIf(ctx, g.folder, g.file, func() error {
+			if same, _ := g.named(); !same {
+				return errReplaced
+			}
+			return nil
+		})
+		return err
+	}
+	return name
+}
+
+// syncFile makes the bytes durable. When the system has failed to once, it may say nothing
+// the next time: that failure stays.
+func (g *staged) syncFile() error {
+	if g.failed == nil {
+		g.failed = g.f.Sync()
+	}
+	return g.failed
 }
 
 // placed says of an error on the folder of an object that the folder is missing.
@@ -156,17 +221,28 @@ func (g *staged) placed(err error) error {
 	return err
 }
 
-// sameFile reports whether both paths name one file.
-func sameFile(a, b string) (bool, error) {
-	x, err := os.Lstat(a)
+// named reports whether the file has its name among the objects.
+func (g *staged) named() (bool, error) {
+	ours, err := g.f.Stat()
 	if err != nil {
-		return false, fmt.Errorf("the staged file is gone: %v", err)
+		return false, err
 	}
-	y, err := os.Lstat(b)
+	there, err := os.Lstat(g.file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && os.SameFile(x, y), err
+	return err == nil && os.SameFile(ours, there), err
+}
+
+// damaged reports whether the file of an object is not whole.
+func damaged(file string) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, _, err = readTrailer(f)
+	return errors.Is(err, errDamaged)
 }
 
 // hasTag returns a Conflict unless the object has the tag.
@@ -187,12 +263,17 @@ func hasTag(file, tag string) error {
 }
 
 // Discard implements job.Staged.
-func (g *staged) Discard() { g.remove() }
+func (g *staged) Discard() { g.end() }
 
-// remove takes the file out of tmp. What stays there after a failure is swept.
-func (g *staged) remove() {
+// end gives the file back, unless it has its name among the objects. What stays in tmp after
+// a failure is swept.
+func (g *staged) end() {
+	if g.f == nil {
+		return
+	}
+	_ = g.f.Close() // it is durable, or of no more use
 	if g.tmp != "" {
 		_ = os.Remove(g.tmp)
-		g.tmp = ""
 	}
+	g.f = nil
 }

@@ -19,7 +19,9 @@ type Store struct {
 	root    string
 	opts    Options
 	buffers sync.Pool // of *[]byte, for reading what is stored
-	made    sync.Map  // the folders of objects that are known to be durable
+	unnamed func() bool
+	made    sync.Map // the folders of objects that are known to be durable, and of sections that have been looked at
+	making  sync.Mutex
 }
 
 var _ job.Objects = (*Store)(nil)
@@ -33,7 +35,10 @@ type Options struct {
 
 // New returns the store of a folder that Provision has made.
 func New(root string, opts Options) *Store {
-	return &Store{root: root, opts: opts, buffers: sync.Pool{New: func() any { b := make([]byte, bufferBytes); return &b }}}
+	return &Store{
+		root: root, opts: opts, buffers: sync.Pool{New: func() any { b := make([]byte, bufferBytes); return &b }},
+		unnamed: sync.OnceValue(func() bool { return canUnname(filepath.Join(root, tmp)) }),
+	}
 }
 
 // bufferBytes is what a Stage holds in memory.
@@ -107,8 +112,28 @@ func (s *Store) path(section job.Section, id job.ID) (folder, file string, err e
 }
 
 // makeFolder makes the folder of an object where there is none. Another process may have
-// made it a moment ago and not yet have made it durable, so each process does that once.
+// made it a moment ago and not yet have made it durable, so each process does that once, for
+// all folders of a section that it finds.
 func (s *Store) makeFolder(folder string) error {
+	if _, ok := s.made.Load(folder); ok {
+		return nil
+	}
+	s.making.Lock()
+	defer s.making.Unlock()
+	section := filepath.Dir(folder)
+	if _, looked := s.made.Load(section); !looked {
+		there, err := os.ReadDir(section)
+		if err != nil {
+			return s.misconfigured("look for folders", err)
+		}
+		if err := syncFolder(section); err != nil {
+			return err
+		}
+		for _, d := range there {
+			s.made.Store(filepath.Join(section, d.Name()), true)
+		}
+		s.made.Store(section, true)
+	}
 	if _, ok := s.made.Load(folder); ok {
 		return nil
 	}
@@ -119,7 +144,7 @@ func (s *Store) makeFolder(folder string) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := syncFolder(filepath.Dir(folder)); err != nil {
+	if err := syncFolder(section); err != nil {
 		return err
 	}
 	s.made.Store(folder, true)

@@ -112,7 +112,17 @@ func TestDamagedFileIsCorrupt(t *testing.T) {
 			}
 			_, err = s.Open(t.Context(), job.Output, id, job.OpenOptions{})
 			wantKind(t, err, job.Corrupt)
-			put(t, s, job.Output, id, "anew")
+			g, err := s.Stage(t.Context(), job.Output, id, "image/png", strings.NewReader("anew"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Discard()
+			if _, err := g.Commit(t.Context(), job.Condition{Absent: true}); err != nil {
+				t.Errorf("what a crash has left is in the way: %v", err)
+			}
+			if c, err := s.Stat(t.Context(), job.Output, id); err != nil || c.Size != 4 {
+				t.Errorf("got %+v, %v; want the new object", c, err)
+			}
 		})
 	}
 }

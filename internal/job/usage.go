@@ -31,18 +31,25 @@ const deleted Status = "deleted"
 // RecordUsage records what a job has used that is over or deleted. A job that
 // never started costs nothing. It may be repeated.
 func (j *Job) RecordUsage(ctx context.Context, ledger Ledger) error {
-	if j.Unaccepted || j.Attempts == 0 {
-		return nil
-	}
-	u := usageOf(j)
-	record, err := json.Marshal(u)
-	if err == nil {
+	u, record, err := j.EncodeUsage()
+	if err == nil && record != nil {
 		err = ledger.RecordUsage(ctx, u.Owner, u.EndedAt, j.ObjectID(), record)
 	}
 	if err != nil {
 		return Wrap(KindOf(err), err, "the service could not record the job's usage; try again later")
 	}
 	return nil
+}
+
+// EncodeUsage returns what a job has used that is over or deleted, also as the ledger keeps
+// it: nil for a job that costs nothing.
+func (j *Job) EncodeUsage() (u UsageRecord, record []byte, err error) {
+	if j.Unaccepted || j.Attempts == 0 {
+		return u, nil, nil
+	}
+	u = usageOf(j)
+	record, err = json.Marshal(u)
+	return u, record, err
 }
 
 // usageOf returns the record of a job that is over or deleted. It is a function of the

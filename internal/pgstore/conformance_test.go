@@ -50,6 +50,24 @@ func BenchmarkQueue(b *testing.B) {
 	jobtest.BenchmarkQueue(b, func(b *testing.B) jobtest.QueueFixture { return openQueue(b) })
 }
 
+func TestOutboxConforms(t *testing.T) {
+	t.Parallel()
+	jobtest.TestOutbox(t, func(t *testing.T) jobtest.OutboxFixture {
+		db := open(t, provisioned(t))
+		s, q := pgstore.NewStore(db), pgstore.NewQueue(db, pgstore.QueueOptions{Wait: time.Second})
+		return jobtest.OutboxFixture{Outbox: pgstore.NewOutbox(s, q), Documents: s, Queue: q}
+	})
+}
+
+// TestOutboxOfTwoDatabases finds none.
+func TestOutboxOfTwoDatabases(t *testing.T) {
+	t.Parallel()
+	s, q := pgstore.NewStore(open(t, "postgres://h/a")), pgstore.NewQueue(open(t, "postgres://h/b"), pgstore.QueueOptions{})
+	if pgstore.NewOutbox(s, q) != nil {
+		t.Error("documents and messages of two databases can be written in one step")
+	}
+}
+
 // putRaw stores bytes in place of a job's document.
 func putRaw(tb testing.TB, url string, id job.ID, raw []byte) {
 	pgtest.Exec(tb, url, `

@@ -13,7 +13,8 @@ import (
 // Options of a DB. The zero value is good for production.
 type Options struct {
 	// MaxConns bounds the connections of this process; 10 by default, or what the URL's
-	// pool_max_conns says. A process that receives messages holds one more, to listen on.
+	// pool_max_conns says. A process that receives messages holds one more, to listen on, and so does one
+	// that waits for the end of jobs.
 	MaxConns int
 	// CallTimeout bounds a statement, its repetitions and the wait for a connection
 	// included; 15 s by default.
@@ -31,8 +32,10 @@ const (
 // DB is a bounded pool of connections to one database. It is safe for concurrent use.
 type DB struct {
 	pool     *pgxpool.Pool
-	listener *listener
-	name     string // of the database, for errors
+	notifier *notifier
+	messages *listener // of queues
+	ends     *listener // of jobs
+	name     string    // of the database, for errors
 	opts     Options
 }
 
@@ -62,7 +65,10 @@ func Open(url string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return &DB{pool: pool, listener: newListener(c.ConnConfig.Copy()), name: c.ConnConfig.Database, opts: opts}, nil
+	return &DB{
+		pool: pool, notifier: newNotifier(pool), messages: newListener(queueChannel, c.ConnConfig.Copy()), ends: newListener(jobChannel, c.ConnConfig.Copy()),
+		name: c.ConnConfig.Database, opts: opts,
+	}, nil
 }
 
 // prepare sets what a connection of this package needs and the URL leaves open.
@@ -82,7 +88,9 @@ func prepare(c *pgx.ConnConfig, timeout time.Duration) {
 
 // Close closes all connections. No call may be under way.
 func (d *DB) Close() {
-	d.listener.close()
+	d.messages.close()
+	d.ends.close()
+	d.notifier.close()
 	d.pool.Close()
 }
 

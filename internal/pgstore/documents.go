@@ -42,20 +42,55 @@ func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
 	return s.decide(ctx, j)
 }
 
-// Swap implements job.Documents: one UPDATE.
+// Swap implements job.Documents: one UPDATE. With the document that ends a job it records
+// the usage too, so that the two are made durable at once; the ledger then finds the record.
 func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 	raw, err := encode(j)
 	if err != nil {
 		return "", err
 	}
-	rows, err := s.db.exec(ctx, "swap job", `
-		UPDATE claimcheck.jobs SET revision = $3, document = $4, written_at = now()
-		WHERE id = $1 AND revision = $2`, string(j.ID), j.Version, j.Revision, raw)
+	sql, args := swap, []any{string(j.ID), j.Version, j.Revision, raw}
+	switch {
+	case j.Deleted:
+	case j.Status.Over():
+		u, record, err := j.EncodeUsage()
+		if err != nil {
+			return "", err
+		}
+		if record != nil {
+			sql, args = swapAndBill, append(args, ownerKey(u.Owner), day(u.EndedAt), string(j.ObjectID()), record)
+		}
+	case j.Status == job.Processing:
+		sql = swapLazily
+	}
+	rows, err := s.db.exec(ctx, "swap job", sql, args...)
 	if err != nil || rows == 1 {
+		if err == nil && (j.Deleted || j.Status.Over()) {
+			s.db.notifier.notify(jobChannel, string(j.ID))
+		}
 		return j.Revision, err
 	}
 	return s.decide(ctx, j)
 }
+
+const (
+	swap = `
+		UPDATE claimcheck.jobs SET revision = $3, document = $4, written_at = now()
+		WHERE id = $1 AND revision = $2`
+	swapAndBill = `
+		WITH swapped AS (` + swap + ` RETURNING 1),
+		billed AS (
+			INSERT INTO claimcheck.usage (owner_key, day, job_id, record) SELECT $5, $6, $7, $8 FROM swapped
+			ON CONFLICT DO NOTHING
+		)
+		SELECT FROM swapped`
+	// swapLazily is for claims, leases and progress, of which no client has a promise. When
+	// a crash undoes one, its worker finds that it has lost the lease, as if it had been slow;
+	// whatever that worker has made durable since has made the claim durable as well.
+	swapLazily = `
+		UPDATE claimcheck.jobs SET revision = $3, document = $4, written_at = now()
+		FROM ` + lazily + ` WHERE id = $1 AND revision = $2`
+)
 
 // decide finds out whether a write that changed no row had taken effect before, without
 // its answer: then the row has its revision.

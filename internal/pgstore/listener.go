@@ -8,9 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// channel is the channel of all notifications; the payload is the topic.
-const channel = "claimcheck"
-
 const (
 	// reconnectPause is the pause before a lost connection is made anew.
 	reconnectPause = time.Second
@@ -18,13 +15,14 @@ const (
 	listenCheck = 30 * time.Second
 )
 
-// listener shares one connection that listens on the channel. It connects when somebody
-// first subscribes, and again whenever the connection is lost.
+// listener shares one connection that listens on a channel. It connects at the first
+// subscription, and again whenever the connection is lost.
 type listener struct {
-	config *pgx.ConnConfig
-	ctx    context.Context // ends with close
-	cancel context.CancelFunc
-	run    sync.WaitGroup
+	channel string
+	config  *pgx.ConnConfig
+	ctx     context.Context // ends with close
+	cancel  context.CancelFunc
+	run     sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
 	started bool
@@ -33,9 +31,9 @@ type listener struct {
 	topics  map[string]map[chan struct{}]bool
 }
 
-func newListener(config *pgx.ConnConfig) *listener {
+func newListener(channel string, config *pgx.ConnConfig) *listener {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &listener{config: config, ctx: ctx, cancel: cancel, topics: map[string]map[chan struct{}]bool{}}
+	return &listener{channel: channel, config: config, ctx: ctx, cancel: cancel, topics: map[string]map[chan struct{}]bool{}}
 }
 
 // subscribe returns a channel that gets a value after each notification of the topic, and
@@ -91,8 +89,8 @@ func (l *listener) loop() {
 	}
 }
 
-// listen passes notifications on until the connection is lost. Who cares for the reason
-// asks the database himself, at the latest with his next statement.
+// listen passes notifications on until the connection is lost. Subscribers learn the reason
+// from their own next statement.
 func (l *listener) listen() {
 	conn, err := pgx.ConnectConfig(l.ctx, l.config)
 	if err != nil {
@@ -103,7 +101,7 @@ func (l *listener) listen() {
 		defer cancel()
 		_ = conn.Close(ctx) // it is lost, or of no more use
 	}()
-	if _, err := conn.Exec(l.ctx, "LISTEN "+channel); err != nil {
+	if _, err := conn.Exec(l.ctx, "LISTEN "+l.channel); err != nil {
 		return
 	}
 	l.setLive(true)
@@ -154,13 +152,4 @@ func wakeAll(subscribers map[chan struct{}]bool) {
 		default: // it has one to see already
 		}
 	}
-}
-
-// notify tells all processes that listen of a topic. It is best effort: the statement is
-// a transaction of its own, since one that notifies and writes holds a lock of the whole
-// database while it is made durable. Whoever misses the notification looks by himself.
-func (d *DB) notify(ctx context.Context, topic string) {
-	ctx, cancel := context.WithTimeout(ctx, d.opts.CallTimeout)
-	defer cancel()
-	_, _ = d.pool.Exec(ctx, `SELECT pg_notify($1, $2)`, channel, topic)
 }

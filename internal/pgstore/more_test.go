@@ -185,3 +185,42 @@ func TestSweep(t *testing.T) {
 		t.Errorf("swept %d messages, %v; want 1", n, err)
 	}
 }
+
+// TestEndIsBilled ends jobs. The write that ends a job that was worked on records its usage.
+func TestEndIsBilled(t *testing.T) {
+	t.Parallel()
+	store := pgstore.NewStore(open(t, provisioned(t)))
+	end := func(change func(*job.Job)) *job.Job {
+		j := jobtest.NewJob()
+		_, err := store.Create(t.Context(), j)
+		must(t, err)
+		j.Version = j.Revision
+		change(j)
+		_, err = store.Swap(t.Context(), j.Stamp(time.Now()))
+		must(t, err)
+		return j
+	}
+	completed := end(func(j *job.Job) {
+		j.Attempts = 1
+		j.Finish(job.Completed, time.Now())
+	})
+	end(func(j *job.Job) { j.Finish(job.Failed, time.Now()) }) // before its first attempt
+	end(func(j *job.Job) { j.Attempts, j.Deleted = 1, true })  // the deletion bills
+	_, record, err := completed.EncodeUsage()
+	must(t, err)
+	check := func() {
+		t.Helper()
+		if got := records(t, store, completed.Owner, time.Now().AddDate(0, 0, -1), time.Now()); !slices.Equal(got, []string{string(record)}) {
+			t.Errorf("got the records %q, want %q", got, record)
+		}
+	}
+	check()
+	must(t, completed.RecordUsage(t.Context(), store))
+	check()
+	lost := *completed
+	lost.Version = "another"
+	lost.Finish(job.Failed, time.Now().AddDate(0, 0, -1))
+	_, err = store.Swap(t.Context(), lost.Stamp(time.Now()))
+	wantKind(t, err, job.Conflict)
+	check()
+}

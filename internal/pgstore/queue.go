@@ -68,7 +68,7 @@ const lazily = `(SELECT set_config('synchronous_commit', 'off', true)) lazily`
 
 func (q *Queue) topic() string { return "queue/" + q.opts.Name }
 
-// Send implements job.Queue: one INSERT, and one notification.
+// Send implements job.Queue: one INSERT. The notification follows it.
 func (q *Queue) Send(ctx context.Context, m job.Message) error {
 	return q.send(ctx, job.EncodeClaim(m.JobID), m.Trace)
 }
@@ -78,7 +78,7 @@ func (q *Queue) send(ctx context.Context, body string, trace map[string]string) 
 		INSERT INTO claimcheck.messages (queue, body, traceparent, tracestate) VALUES ($1, $2, $3, $4)`,
 		q.opts.Name, body, trace["traceparent"], trace["tracestate"])
 	if err == nil {
-		q.db.notify(ctx, q.topic())
+		q.db.notifier.notify(queueChannel, q.topic())
 	}
 	return err
 }
@@ -86,7 +86,7 @@ func (q *Queue) send(ctx context.Context, body string, trace map[string]string) 
 // Receive implements job.Queue. It looks once, and again when a notification comes or a
 // hidden message is due.
 func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]job.Delivery, error) {
-	woken, stop := q.db.listener.subscribe(q.topic())
+	woken, stop := q.db.messages.subscribe(q.topic())
 	defer stop()
 	deadline := time.Now().Add(q.opts.Wait)
 	for {
@@ -99,7 +99,7 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 			return nil, nil
 		}
 		pause := min(left, due+overslept)
-		if !q.db.listener.listening() {
+		if !q.db.messages.listening() {
 			pause = min(pause, pollPause)
 		}
 		timer := time.NewTimer(pause)
@@ -209,7 +209,7 @@ func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) err
 		return job.Wrap(job.NotFound, err, sayReceipt)
 	}
 	if err == nil && sooner {
-		q.db.notify(ctx, q.topic())
+		q.db.notifier.notify(queueChannel, q.topic())
 	}
 	return err
 }

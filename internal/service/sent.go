@@ -16,30 +16,30 @@ const resendPause = 5 * time.Second
 type sent struct {
 	mu              sync.Mutex // guards what follows
 	since           time.Time  // when the latest generation began
-	latest, earlier map[message]struct{}
+	latest, earlier map[sending]struct{}
 }
 
-// message is one that a job needs: after a redrive, and in a new life of its key, it needs
+// sending is a message that a job needs: after a redrive, and in a new life of its key, it needs
 // another.
-type message struct {
+type sending struct {
 	object   job.ID
 	redriven int64
 }
 
-func messageOf(j *job.Job) message { return message{j.ObjectID(), j.RedrivenAt.UnixNano()} }
+func sendingOf(j *job.Job) sending { return sending{j.ObjectID(), j.RedrivenAt.UnixNano()} }
 
 func (s *sent) add(j *job.Job, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget(now)
-	s.latest[messageOf(j)] = struct{}{}
+	s.latest[sendingOf(j)] = struct{}{}
 }
 
 func (s *sent) has(j *job.Job, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget(now)
-	m := messageOf(j)
+	m := sendingOf(j)
 	_, latest := s.latest[m]
 	_, earlier := s.earlier[m]
 	return latest || earlier
@@ -51,7 +51,7 @@ func (s *sent) forget(now time.Time) {
 	if age < resendPause {
 		return
 	}
-	s.earlier, s.latest, s.since = s.latest, map[message]struct{}{}, now
+	s.earlier, s.latest, s.since = s.latest, map[sending]struct{}{}, now
 	if age >= 2*resendPause {
 		s.earlier = nil
 	}

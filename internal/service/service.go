@@ -29,10 +29,11 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Previewer, Quota and Draining are
-// needed.
+// Config is what a [Service] is made of. All fields but Outbox, Previewer, Quota and
+// Draining are needed.
 type Config struct {
 	Store     job.Store
+	Outbox    job.Outbox // nil where documents and queue are not in one place
 	Presigner job.Presigner
 	Ledger    job.Ledger
 	Queue     job.Queue
@@ -78,7 +79,7 @@ func New(c Config) *Service {
 		c.Quota = unlimited{}
 	}
 	return &Service{
-		authz:     authz.New(authz.Config{Store: c.Store, Ledger: c.Ledger, Monitor: c.Monitor, Now: c.Now}),
+		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Monitor: c.Monitor, Now: c.Now}),
 		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
 		limits: c.Limits, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), draining: c.Draining, now: c.Now, log: c.Logger,
 	}
@@ -103,9 +104,13 @@ func (s *Service) Ready(ctx context.Context) error {
 }
 
 func (s *Service) send(ctx context.Context, j *job.Job, trace map[string]string) error {
-	err := s.queue.Send(ctx, job.Message{JobID: j.ID, Owner: j.Owner, Trace: trace})
+	err := s.queue.Send(ctx, messageOf(j, trace))
 	if err == nil {
 		s.sent.add(j, s.now())
 	}
 	return err
+}
+
+func messageOf(j *job.Job, trace map[string]string) job.Message {
+	return job.Message{JobID: j.ID, Owner: j.Owner, Trace: trace}
 }

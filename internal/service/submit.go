@@ -109,6 +109,7 @@ type submit struct {
 	earlier *job.Job   // what the key names already; nil for nothing
 	staged  job.Staged // the image; nil when it comes by a direct upload, or is not stored
 	stored  bool       // staged is in storage
+	sent    bool       // the message is in the queue
 	former  job.ID     // whose input the document no longer names once the job is written; empty for none
 	over    bool       // the image is too large for a submit itself
 	preview job.Preview
@@ -228,9 +229,10 @@ func (u *submit) settle(ctx context.Context) (Outcome, error) {
 // that one was faster.
 //
 // Without a key the two are written side by side. Under a key the image comes first, since
-// a repeat that finds the document sends the message.
+// a repeat that finds the document sends the message; and before an outbox as well, which
+// sends the message with the document.
 func (u *submit) store(ctx context.Context) (other *job.Job, err error) {
-	if u.in.Key == "" {
+	if u.in.Key == "" && u.to.Outbox == nil {
 		image := make(chan error, 1)
 		go func() { image <- u.storeImage(ctx) }()
 		other, err = u.put(ctx)
@@ -246,8 +248,11 @@ func (u *submit) store(ctx context.Context) (other *job.Job, err error) {
 // accepted, or an announcement. When another submit was faster it returns that one's.
 func (u *submit) put(ctx context.Context) (other *job.Job, err error) {
 	write := u.to.Documents.Create
-	if u.job.Version != "" {
+	switch {
+	case u.job.Version != "":
 		write = u.to.Documents.Swap
+	case u.staged != nil && u.to.Outbox != nil:
+		write = u.createAndSend
 	}
 	version, err := write(ctx, u.job)
 	switch {
@@ -258,6 +263,16 @@ func (u *submit) put(ctx context.Context) (other *job.Job, err error) {
 		return loadKeyed(ctx, u.to.Documents, u.job.ID)
 	}
 	return nil, err
+}
+
+// createAndSend writes the document, and the message with it.
+func (u *submit) createAndSend(ctx context.Context, j *job.Job) (version string, err error) {
+	version, err = u.to.Outbox.CreateAndSend(ctx, j, messageOf(j, u.in.Trace))
+	if err == nil {
+		u.sent = true
+		u.s.sent.add(j, u.s.now())
+	}
+	return version, err
 }
 
 // storeImage makes the image visible, once, where no other job's image is.
@@ -289,7 +304,10 @@ func (u *submit) removeInput(ctx context.Context, id job.ID) {
 // publish makes the stored job one that goes on: it sends the message, or signs the request
 // for the upload.
 func (u *submit) publish(ctx context.Context) (err error) {
-	if u.staged != nil {
+	switch {
+	case u.sent:
+		return nil
+	case u.staged != nil:
 		return u.s.send(ctx, u.job, u.in.Trace)
 	}
 	u.job.Upload, err = u.s.upload(ctx, u.job)

@@ -98,19 +98,25 @@ func (s *Store) Objects(section job.Section) int {
 // Create implements job.Documents.
 func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
 	return run(ctx, &s.Faults, OpCreate, func() (string, error) {
-		raw := s.encode(j)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if old, ok := s.docs[j.ID]; ok {
-			if revisionOf(old) == j.Revision {
-				return tagOf(old), nil
-			}
-			return "", job.Errorf(job.Conflict, "job %s exists already", j.ID)
-		}
-		s.check(checkBirth(j))
-		s.put(j, raw)
-		return tagOf(raw), nil
+		version, _, err := s.create(j)
+		return version, err
 	})
+}
+
+// create reports besides whether the document is new.
+func (s *Store) create(j *job.Job) (version string, created bool, err error) {
+	raw := s.encode(j)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.docs[j.ID]; ok {
+		if revisionOf(old) == j.Revision {
+			return tagOf(old), false, nil
+		}
+		return "", false, job.Errorf(job.Conflict, "job %s exists already", j.ID)
+	}
+	s.check(checkBirth(j))
+	s.put(j, raw)
+	return tagOf(raw), true, nil
 }
 
 // Load implements job.Documents.

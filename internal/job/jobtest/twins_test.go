@@ -33,6 +33,15 @@ func TestQueueConforms(t *testing.T) {
 	jobtest.TestQueue(t, func(t *testing.T) jobtest.QueueFixture { return openQueue(t) })
 }
 
+func TestOutboxConforms(t *testing.T) {
+	t.Parallel()
+	jobtest.TestOutbox(t, func(t *testing.T) jobtest.OutboxFixture {
+		s, q := jobtest.NewStore(t), jobtest.NewQueue(t, nil)
+		q.Wait = time.Second
+		return jobtest.OutboxFixture{Outbox: jobtest.NewOutbox(s, q), Documents: s, Queue: q}
+	})
+}
+
 func BenchmarkStore(b *testing.B) {
 	jobtest.BenchmarkStore(b, func(b *testing.B) jobtest.StoreFixture { return openStore(b) })
 }

@@ -13,9 +13,10 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Config is what an [Authorizer] is made of. All fields are needed.
+// Config is what an [Authorizer] is made of. All fields but Outbox are needed.
 type Config struct {
 	Store   job.Store
+	Outbox  job.Outbox // nil: documents and messages are written one after the other
 	Ledger  job.Ledger
 	Monitor job.Monitor
 	Now     func() time.Time
@@ -32,6 +33,7 @@ func New(c Config) *Authorizer { return &Authorizer{c} }
 type Writer struct {
 	Documents job.Documents
 	Objects   job.Objects
+	Outbox    job.Outbox // may be nil
 }
 
 // Canceler is what a cancellation needs: documents, and the ledger for the bill.
@@ -112,7 +114,7 @@ func (a *Authorizer) Usage(ctx context.Context, who job.Caller, owner string) (j
 // nothing of jobs.
 func (a *Authorizer) Ready(ctx context.Context) error { return a.c.Store.Ready(ctx) }
 
-func (a *Authorizer) writer() Writer { return Writer{a.c.Store, a.c.Store} }
+func (a *Authorizer) writer() Writer { return Writer{a.c.Store, a.c.Store, a.c.Outbox} }
 
 // find is the only way from an identifier to a job: one read and one decision.
 func (a *Authorizer) find(ctx context.Context, who job.Caller, action job.Action, id job.ID) (*job.Job, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -33,8 +34,17 @@ func (s *stage) openHome(ctx context.Context) error {
 	if _, _, err := pgstore.Provision(ctx, db.URL); err != nil {
 		return err
 	}
-	_, err = dirstore.Provision(folder)
-	return err
+	if _, err = dirstore.Provision(folder); err != nil {
+		return err
+	}
+	for _, section := range []string{"input", "output"} { // as after the first hours of a folder
+		for part := range 256 {
+			if err := os.Mkdir(filepath.Join(folder, section, fmt.Sprintf("%02x", part)), 0o700); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // What PostgreSQL and a folder have to be beside S3 and SQS.

@@ -1,0 +1,76 @@
+package lifecycle_test
+
+import (
+	"testing"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/job/jobtest"
+	"claimcheck.example/internal/service"
+)
+
+// newOutboxSystem has documents and messages in one place.
+func newOutboxSystem(t *testing.T) *system {
+	t.Helper()
+	return newSystemWith(t, func(c *service.Config) {
+		c.Outbox = jobtest.NewOutbox(c.Store.(*jobtest.Store), c.Queue.(*jobtest.Queue))
+	})
+}
+
+// TestOutboxSubmit sends the message with the document, after the image: the twin of the
+// queue breaks the test when a message comes before its image.
+func TestOutboxSubmit(t *testing.T) {
+	t.Parallel()
+	s := newOutboxSystem(t)
+	s.submit(t, "IMG one")
+	keyed := submission("IMG two")
+	keyed.Key = "k"
+	if _, err := s.post(t.Context(), alice, keyed); err != nil {
+		t.Fatal(err)
+	}
+	if creates, sends, messages := s.store.Calls(jobtest.OpCreate), s.queue.Calls(jobtest.OpSend), s.queue.Len(); creates != 2 || sends != 0 || messages != 2 {
+		t.Errorf("%d creates, %d sends, %d messages; want 2, 0 and 2", creates, sends, messages)
+	}
+	again := submission("IMG two")
+	again.Key = "k"
+	if _, err := s.post(t.Context(), alice, again); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.queue.Len(); n != 2 {
+		t.Errorf("a repeat made them %d messages, want 2", n)
+	}
+	s.drain(t)
+}
+
+// TestOutboxFails has the one step fail before it took effect, or after.
+func TestOutboxFails(t *testing.T) {
+	t.Parallel()
+	for name, when := range map[string]jobtest.When{"before": jobtest.Before, "after": jobtest.After} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newOutboxSystem(t)
+			s.store.Inject(jobtest.Fault{Op: jobtest.OpCreate, When: when, Call: 1})
+			j, err := s.post(t.Context(), alice, submission("IMG one"))
+			if err == nil || j == nil {
+				t.Fatalf("got job %v, %v; want one that is not accepted", j, err)
+			}
+			s.drain(t)
+			if d := s.document(t, j.ID); d.Status != job.Failed || !d.Unaccepted {
+				t.Errorf("the document says %s, unaccepted %v; want failed, true", d.Status, d.Unaccepted)
+			}
+		})
+	}
+}
+
+// TestOutboxWithoutImage has no image stored, and so no job.
+func TestOutboxWithoutImage(t *testing.T) {
+	t.Parallel()
+	s := newOutboxSystem(t)
+	s.store.Inject(jobtest.Fault{Op: jobtest.OpCommit, When: jobtest.Before, Call: 1})
+	j, err := s.post(t.Context(), alice, submission("IMG one"))
+	if err == nil || j == nil {
+		t.Fatalf("got job %v, %v; want one that is not accepted", j, err)
+	}
+	if d := s.document(t, j.ID); d.Status != job.Failed || s.queue.Len() != 0 {
+		t.Errorf("the document says %s, and there are %d messages; want failed and none", d.Status, s.queue.Len())
+	}
+}

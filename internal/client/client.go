@@ -16,12 +16,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // maxTries is how often a request is made before it is given up; with the waits in
 // between that bridges some 8 s of outage.
 const maxTries = 6
+
+// firstTries is how often the first request tries to connect. A server that never answered
+// is more likely to be a wrong address than one that restarts, so the user learns it within
+// some 2 s.
+const firstTries = 3
 
 // maxAnswer bounds a JSON answer, in bytes.
 const maxAnswer = 4 << 20
@@ -32,6 +38,8 @@ type Client struct {
 	header string // that bears the token
 	token  string
 	http   *http.Client
+	// answered is true once the server has answered anything.
+	answered atomic.Bool
 }
 
 // New returns a client of the server at this URL. The token, if there is one, is sent
@@ -110,13 +118,21 @@ func (c *Client) do(ctx context.Context, r request) (int, error) {
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
-		if !again || try == maxTries {
+		if !again || try >= c.tries(err) {
 			return status, err
 		}
 		if err := pause(ctx, max(wait, backoff(try))); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// tries is how often a request is made that fails with err.
+func (c *Client) tries(err error) int {
+	if _, ok := errors.AsType[*Unreachable](err); ok && !c.answered.Load() {
+		return firstTries
+	}
+	return maxTries
 }
 
 // backoff is the wait after a try, counted from 1: exponential up to 4 s, with jitter.
@@ -207,6 +223,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 			err = &Unreachable{err}
 		}
 		return nil, err
+	}
+	if c.own(r.url) {
+		c.answered.Store(true)
 	}
 	return resp, nil
 }

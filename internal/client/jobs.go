@@ -147,7 +147,7 @@ func (c *Client) Output(ctx context.Context, job string) (*Result, error) {
 				return nil, tell(err)
 			}
 		}
-		if try == maxTries {
+		if try >= c.tries(err) {
 			return nil, tell(err)
 		}
 		if err := pause(ctx, max(wait, backoff(try))); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -191,9 +192,14 @@ func TestOneSignalAlone(t *testing.T) {
 
 func TestOutageIsToldAndBounded(t *testing.T) {
 	release := make(chan struct{})
-	hanging := httptest.NewServer(&collector{answer: func(http.ResponseWriter, *http.Request) bool { <-release; return true }})
+	hanging := httptest.NewServer(&collector{answer: func(http.ResponseWriter, *http.Request) bool {
+		<-release
+		panic(http.ErrAbortHandler)
+	}})
+	hanging.Config.ErrorLog = log.New(io.Discard, "", 0)
 	defer hanging.Close()
-	defer close(release)
+	end := sync.OnceFunc(func() { close(release) })
+	defer end()
 	refusing := httptest.NewServer(&collector{answer: func(w http.ResponseWriter, _ *http.Request) bool {
 		http.Error(w, "no", http.StatusForbidden)
 		return true
@@ -213,6 +219,9 @@ func TestOutageIsToldAndBounded(t *testing.T) {
 			}
 			if took := time.Since(start); took > exportTimeout*3/4 {
 				t.Errorf("Shutdown took %v", took)
+			}
+			if name == "hanging" {
+				end() // no need to wait for exportTimeout
 			}
 			for range 2 { // one of each signal
 				select {

@@ -63,28 +63,39 @@ func (s *Store) signingKeys() ([][]byte, error) {
 
 // PresignInput implements job.Presigner. The URL is a path of the service's own API, with
 // an expiry and a signature; [Store.AcceptInput] takes the request.
-func (s *Store) PresignInput(_ context.Context, id job.ID, contentType string, size int64, ttl time.Duration) (*job.Upload, error) {
+func (s *Store) PresignInput(_ context.Context, id job.ID, image job.Media, ttl time.Duration) (*job.Upload, error) {
 	keys, err := s.signingKeys()
 	if err != nil {
 		return nil, err
 	}
 	until := time.Now().Add(ttl).Truncate(time.Second)
 	expires := strconv.FormatInt(until.Unix(), 10)
-	q := url.Values{"expires": {expires}, "signature": {base64.RawURLEncoding.EncodeToString(sign(keys[0], id, contentType, size, expires))}}
+	q := url.Values{"expires": {expires}, "signature": {base64.RawURLEncoding.EncodeToString(sign(keys[0], id, image, expires))}}
+	if image.SHA256 != "" {
+		q.Set("sha256", image.SHA256)
+	}
 	return &job.Upload{
 		Method:    "PUT",
 		URL:       "/jobs/" + string(id) + "/upload?" + q.Encode(),
-		Headers:   map[string]string{"Content-Type": contentType, "Content-Length": strconv.FormatInt(size, 10)},
+		Headers:   map[string]string{"Content-Type": image.ContentType, "Content-Length": strconv.FormatInt(image.SizeBytes, 10)},
 		ExpiresAt: until,
 	}, nil
 }
 
-// sign returns the signature of one upload: who knows it may PUT exactly these bytes' count
-// and type as the input of this job until the expiry, and nothing else.
-func sign(key []byte, id job.ID, contentType string, size int64, expires string) []byte {
+// UploadedDigest implements job.Presigner. AcceptInput has compared the digest already.
+func (s *Store) UploadedDigest(context.Context, job.ID) (sha256, tag string, err error) {
+	return "", "", nil
+}
+
+// sign returns the signature of one upload. It permits a PUT of exactly this size, type and
+// digest as the input of this job until the expiry, and nothing else.
+func sign(key []byte, id job.ID, image job.Media, expires string) []byte {
 	mac := hmac.New(sha256.New, key)
 	// Each part is one line, and no part before the last can hold a line break.
-	fmt.Fprintf(mac, "claimcheck upload 1\nPUT\n%s\n%d\n%s\n%s", id, size, expires, contentType)
+	fmt.Fprintf(mac, "claimcheck upload 1\nPUT\n%s\n%d\n%s\n%s", id, image.SizeBytes, expires, image.ContentType)
+	if image.SHA256 != "" { // a content type has no line break, as no header has
+		fmt.Fprintf(mac, "\n%s", image.SHA256)
+	}
 	return mac.Sum(nil)
 }
 
@@ -97,10 +108,11 @@ func (s *Store) AcceptInput(ctx context.Context, id job.ID, query url.Values, co
 		return err
 	}
 	expires := query.Get("expires")
+	image := job.Media{ContentType: contentType, SizeBytes: size, SHA256: query.Get("sha256")}
 	given, _ := base64.RawURLEncoding.DecodeString(query.Get("signature"))
 	good := false
 	for _, key := range keys {
-		good = good || hmac.Equal(given, sign(key, id, contentType, size, expires))
+		good = good || hmac.Equal(given, sign(key, id, image, expires))
 	}
 	seconds, err := strconv.ParseInt(expires, 10, 64)
 	switch {
@@ -116,6 +128,9 @@ func (s *Store) AcceptInput(ctx context.Context, id job.ID, query url.Values, co
 	defer g.Discard()
 	if g.Size() != size {
 		return job.Errorf(job.Invalid, "the body has another size than the %d bytes that were announced", size)
+	}
+	if image.SHA256 != "" && g.SHA256() != image.SHA256 {
+		return job.Errorf(job.Invalid, "the body has another SHA-256 than %s, which was announced", image.SHA256)
 	}
 	_, err = g.Commit(ctx, job.Condition{Absent: true})
 	if job.KindOf(err) == job.Conflict {

@@ -1,6 +1,8 @@
 package dirstore_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/url"
@@ -16,7 +18,7 @@ import (
 // announced returns the path and the query of a signed upload.
 func announced(t *testing.T, s *dirstore.Store, id job.ID, contentType string, size int64, ttl time.Duration) url.Values {
 	t.Helper()
-	u, err := s.PresignInput(t.Context(), id, contentType, size, ttl)
+	u, err := s.PresignInput(t.Context(), id, job.Media{ContentType: contentType, SizeBytes: size}, ttl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +108,34 @@ func TestUploadKeys(t *testing.T) {
 	wantKind(t, accept(with(), a, qa), job.Denied)
 	wantKind(t, accept(with(fresh), a, qa), job.Denied)
 	if err := errors.Join(accept(with(fresh, old), a, qa), accept(with(fresh), b, qb)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestUploadDigest uploads by a URL that is signed with a digest: no other bytes are taken,
+// and the digest cannot be taken away.
+func TestUploadDigest(t *testing.T) {
+	t.Parallel()
+	s, _ := store(t)
+	id := job.NewID()
+	sum := sha256.Sum256([]byte("12345"))
+	u, err := s.PresignInput(t.Context(), id, job.Media{ContentType: "image/png", SizeBytes: 5, SHA256: hex.EncodeToString(sum[:])}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := url.Parse(u.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := parsed.Query()
+	accept := func(q url.Values, body string) error {
+		return s.AcceptInput(t.Context(), id, q, "image/png", 5, strings.NewReader(body))
+	}
+	wantKind(t, accept(q, "54321"), job.Invalid)
+	wantKind(t, accept(url.Values{"expires": q["expires"], "signature": q["signature"]}, "54321"), job.Denied)
+	other := sha256.Sum256([]byte("54321"))
+	wantKind(t, accept(url.Values{"expires": q["expires"], "signature": q["signature"], "sha256": {hex.EncodeToString(other[:])}}, "54321"), job.Denied)
+	if err := accept(q, "12345"); err != nil {
 		t.Error(err)
 	}
 }

@@ -124,3 +124,27 @@ func outputDigest(h http.Header, out *job.Media, tag string) {
 		h.Set("Repr-Digest", reprDigest(sum))
 	}
 }
+
+// announcedDigest returns the SHA-256 of an announcement, in hexadecimal of either case or
+// as a Repr-Digest has it, in lower-case hexadecimal; empty stays empty.
+func announcedDigest(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	sum, err := hex.DecodeString(s)
+	if err != nil {
+		sum = nil
+		dictionary, err := httpsfv.UnmarshalDictionary([]string{s})
+		if err != nil {
+			dictionary = httpsfv.NewDictionary()
+		}
+		if member, ok := dictionary.Get("sha-256"); ok {
+			item, _ := member.(httpsfv.Item)
+			sum, _ = item.Value.([]byte)
+		}
+	}
+	if len(sum) != sha256.Size {
+		return "", job.Errorf(job.Invalid, "sha256 is not a SHA-256; send 64 hexadecimal digits, or sha-256=:BASE64:")
+	}
+	return hex.EncodeToString(sum), nil
+}

@@ -75,6 +75,7 @@ func (a *api) upload(w http.ResponseWriter, r *request) error {
 type announcement struct {
 	ContentType string          `json:"content_type"`
 	SizeBytes   int64           `json:"size_bytes"`
+	SHA256      string          `json:"sha256"`
 	Params      json.RawMessage `json:"params"`
 	CancelAfter *int            `json:"cancel_after"`
 }
@@ -95,7 +96,7 @@ func readAnnouncement(from io.Reader) (service.Submission, error) {
 }
 
 func parseAnnouncement(body []byte) (service.Submission, error) {
-	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200}, params being optional`
+	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200}, with sha256, params and cancel_after if you like`
 	var in announcement
 	if err := misplacedMembers(body); err != nil {
 		return service.Submission{}, err
@@ -118,7 +119,11 @@ func parseAnnouncement(body []byte) (service.Submission, error) {
 			return service.Submission{}, err
 		}
 	}
-	return service.Submission{ContentType: imageinfo.MediaType(in.ContentType), Size: in.SizeBytes, CancelAfter: after, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
+	sum, err := announcedDigest(in.SHA256)
+	if err != nil {
+		return service.Submission{}, err
+	}
+	return service.Submission{SHA256: sum, ContentType: imageinfo.MediaType(in.ContentType), Size: in.SizeBytes, CancelAfter: after, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
 }
 
 // commit answers POST /jobs/{job_id}/commit: the image has been uploaded.

@@ -2,6 +2,9 @@ package httpapi_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
@@ -278,3 +281,49 @@ func TestUploadIsOfferedToWhoSendsTooMuch(t *testing.T) {
 
 // chunked hides a body's length from the client.
 type chunked struct{ io.Reader }
+
+// TestAnnouncedDigest announces an image with its digest, in each form. Bytes with another
+// one are not stored, and the job has the digest from its commit on.
+func TestAnnouncedDigest(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	img := small(t)
+	sum := sha256.Sum256(img)
+	other := bytes.Clone(img)
+	other[len(other)-1]++
+	announce := func(digest string) apptest.Answer {
+		t.Helper()
+		body := fmt.Appendf(nil, `{"content_type":"image/png","size_bytes":%d,"sha256":%q}`, len(img), digest)
+		return apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", "application/json")
+	}
+	for _, digest := range []string{"x", "00", strings.Repeat("0", 63), strings.Repeat("0", 65), "sha-256=:AAAA:", "sha-512=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":", "sha-256=" + hex.EncodeToString(sum[:])} {
+		if a := announce(digest); a.StatusCode != http.StatusBadRequest || !strings.Contains(string(a.Bytes), "64 hexadecimal digits") {
+			t.Errorf("%s: %s: %s", digest, a.Status, a.Bytes)
+		}
+	}
+	for _, digest := range []string{
+		hex.EncodeToString(sum[:]), strings.ToUpper(hex.EncodeToString(sum[:])), "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":",
+	} {
+		announced := announce(digest)
+		if announced.StatusCode != http.StatusAccepted {
+			t.Fatalf("%s: %s: %s", digest, announced.Status, announced.Bytes)
+		}
+		location := announced.Header.Get("Location")
+		if resp := offerOf(t, announced).put(t, other); resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: other bytes: %s", digest, resp.Status)
+		}
+		if a := commit(t, location); a.StatusCode != http.StatusConflict {
+			t.Errorf("%s: commit of other bytes: %s: %s", digest, a.Status, a.Bytes)
+		}
+		if resp := offerOf(t, apptest.Get(t, location)).put(t, img); resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: the announced bytes: %s", digest, resp.Status)
+		}
+		if a := commit(t, location); a.StatusCode != http.StatusAccepted {
+			t.Errorf("%s: commit: %s: %s", digest, a.Status, a.Bytes)
+		}
+		input, _ := apptest.Get(t, location).JSON(t)["input"].(map[string]any)
+		if input["sha256"] != nil && input["sha256"] != hex.EncodeToString(sum[:]) {
+			t.Errorf("%s: the status says %v", digest, input)
+		}
+	}
+}

@@ -21,7 +21,10 @@ type Upload struct {
 // Presigner makes such requests, without asking anybody.
 type Presigner interface {
 	// PresignInput returns the request that puts the input of a job, by its
-	// [Job.ObjectID]: exactly size bytes
-	// of exactly this type, once, until ttl is over at the latest.
-	PresignInput(ctx context.Context, id ID, contentType string, size int64, ttl time.Duration) (*Upload, error)
+	// [Job.ObjectID]: exactly so many bytes of exactly this type and, where the image has
+	// one, of this SHA-256, once, until ttl is over at the latest.
+	PresignInput(ctx context.Context, id ID, image Media, ttl time.Duration) (*Upload, error)
+	// UploadedDigest returns the lower-case hexadecimal SHA-256 that storage computed of the
+	// uploaded input, and its entity tag. The digest is empty where storage has none.
+	UploadedDigest(ctx context.Context, id ID) (sha256, tag string, err error)
 }

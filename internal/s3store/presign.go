@@ -2,18 +2,22 @@ package s3store
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"claimcheck.example/internal/job"
 )
 
 // PresignInput implements job.Presigner. The URL dies with the session of the credentials
 // that signed it; where these do not say when they end, nobody knows.
-func (s *Store) PresignInput(ctx context.Context, id job.ID, contentType string, size int64, ttl time.Duration) (*job.Upload, error) {
+func (s *Store) PresignInput(ctx context.Context, id job.ID, image job.Media, ttl time.Duration) (*job.Upload, error) {
 	if err := s.Proved(ctx); err != nil {
 		return nil, err
 	}
@@ -26,15 +30,25 @@ func (s *Store) PresignInput(ctx context.Context, id job.ID, contentType string,
 	if signer.CanExpire && signer.Expires.Before(expires) {
 		expires = signer.Expires
 	}
-	req, err := s.presign.PresignPutObject(ctx, &s3.PutObjectInput{
+	put := &s3.PutObjectInput{
 		Bucket:        &s.bucket,
 		Key:           &key,
-		ContentType:   &contentType,
-		ContentLength: &size,
+		ContentType:   &image.ContentType,
+		ContentLength: &image.SizeBytes,
 		IfNoneMatch:   aws.String("*"),
-	}, s3.WithPresignExpires(ttl), s3.WithPresignClientFromClientOptions(func(o *s3.Options) {
+	}
+	options := []func(*s3.PresignOptions){s3.WithPresignExpires(ttl), s3.WithPresignClientFromClientOptions(func(o *s3.Options) {
 		o.Credentials = credentials.StaticCredentialsProvider{Value: signer}
-	}))
+	})}
+	if sum, err := hex.DecodeString(image.SHA256); err == nil && len(sum) > 0 {
+		put.ChecksumSHA256 = aws.String(base64.StdEncoding.EncodeToString(sum))
+		// A header, which every store checks against the signature. In the query, where the
+		// SDK moves it by default, not every store reads it.
+		options = append(options, func(o *s3.PresignOptions) {
+			o.Presigner = v4.NewSigner(func(o *v4.SignerOptions) { o.DisableHeaderHoisting, o.DisableURIPathEscaping = true, true })
+		})
+	}
+	req, err := s.presign.PresignPutObject(ctx, put, options...)
 	if err != nil {
 		return nil, s.translate(ctx, "presign "+key, err)
 	}
@@ -45,4 +59,19 @@ func (s *Store) PresignInput(ctx context.Context, id job.ID, contentType string,
 		}
 	}
 	return &job.Upload{Method: req.Method, URL: req.URL, Headers: headers, ExpiresAt: expires}, nil
+}
+
+// UploadedDigest implements job.Presigner. S3 keeps the checksum that a presigned upload
+// had to bring; a store that ignored it has none.
+func (s *Store) UploadedDigest(ctx context.Context, id job.ID) (sha256, tag string, err error) {
+	key := objectKey(job.Input, id)
+	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		return "", "", s.translate(ctx, "head "+key, err)
+	}
+	sum, err := base64.StdEncoding.DecodeString(aws.ToString(head.ChecksumSHA256))
+	if err != nil {
+		sum = nil // of the parts of an upload, which is no digest of the image
+	}
+	return hex.EncodeToString(sum), unquoted(head.ETag), nil
 }

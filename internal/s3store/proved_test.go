@@ -44,7 +44,10 @@ func TestUnproved(t *testing.T) {
 			}
 			return err
 		},
-		"PresignInput": func() error { _, err := s.PresignInput(ctx, j.ID, "image/png", 4, time.Hour); return err },
+		"PresignInput": func() error {
+			_, err := s.PresignInput(ctx, j.ID, job.Media{ContentType: "image/png", SizeBytes: 4}, time.Hour)
+			return err
+		},
 	}
 	for name, call := range refused {
 		err := call()

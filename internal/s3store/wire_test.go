@@ -259,7 +259,7 @@ func conversation(t *testing.T, secure bool, client func(*s3.Options), dialect *
 	}
 	step("Jobs", nil)
 	id := job.NewID()
-	up, err := s.PresignInput(ctx, id, "image/png", 4, time.Hour)
+	up, err := s.PresignInput(ctx, id, job.Media{ContentType: "image/png", SizeBytes: 4}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

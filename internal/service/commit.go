@@ -46,6 +46,9 @@ func (s *Service) commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	}
 	media, err := s.inspectStored(ctx, to.Objects, j)
 	if err == nil {
+		err = s.checkUploaded(ctx, j, media.Tag)
+	}
+	if err == nil {
 		err = s.rules.CheckParams(media, j.Params)
 	}
 	switch job.KindOf(err) {
@@ -124,8 +127,26 @@ func (s *Service) inspectStored(ctx context.Context, objects job.Objects, j *job
 	if err != nil { // the worker judges what is too far into the file to be seen here
 		media = job.Media{}
 	}
-	media.ContentType, media.SizeBytes, media.Tag = j.Input.ContentType, r.total, r.tag
+	media.ContentType, media.SizeBytes, media.SHA256, media.Tag = j.Input.ContentType, r.total, j.Input.SHA256, r.tag
 	return media, nil
+}
+
+// checkUploaded compares the announced digest with the one that storage computed of the
+// object of this tag. Where storage has none, the worker compares it when it reads the image.
+func (s *Service) checkUploaded(ctx context.Context, j *job.Job, tag string) error {
+	if j.Input.SHA256 == "" {
+		return nil
+	}
+	sum, of, err := s.presigner.UploadedDigest(ctx, j.ObjectID())
+	switch {
+	case job.KindOf(err) == job.NotFound, err == nil && of != "" && of != tag:
+		return job.Wrap(job.Conflict, err, "the uploaded image changed during its inspection; commit it again")
+	case err != nil:
+		return err
+	case sum != "" && sum != j.Input.SHA256:
+		return job.Errorf(job.Invalid, "the uploaded image has the SHA-256 %s, not %s as announced; submit it again", sum, j.Input.SHA256)
+	}
+	return nil
 }
 
 // reject fails a job whose uploaded image must not be accepted.

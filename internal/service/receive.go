@@ -19,7 +19,7 @@ func (u *submit) announce() error {
 	case !u.s.rules.Accepts(in.ContentType):
 		return job.Errorf(job.Unsupported, "this service does not process %.80q; set content_type to the type of the image", in.ContentType)
 	}
-	u.job.Input = job.Media{ContentType: u.in.ContentType, SizeBytes: u.in.Size}
+	u.job.Input = job.Media{ContentType: u.in.ContentType, SizeBytes: u.in.Size, SHA256: u.in.SHA256}
 	return u.takeParams()
 }
 

@@ -59,7 +59,7 @@ func (s *Service) upload(ctx context.Context, j *job.Job) (*job.Upload, error) {
 	if j.UploadUntil.IsZero() || left <= 0 || s.effective(j).Status != job.Pending {
 		return nil, nil
 	}
-	u, err := s.presigner.PresignInput(ctx, j.ObjectID(), j.Input.ContentType, j.Input.SizeBytes, left)
+	u, err := s.presigner.PresignInput(ctx, j.ObjectID(), j.Input, left)
 	if err != nil {
 		return nil, err
 	}

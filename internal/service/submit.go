@@ -22,6 +22,8 @@ type Submission struct {
 	ContentType string
 	// Size is the image's length in bytes where it was announced; zero when unknown.
 	Size int64
+	// SHA256 is the lower-case hexadecimal SHA-256 of an announced image; empty when unknown.
+	SHA256 string
 	// Announced is the least that the body brings, in bytes; zero when unknown.
 	Announced int64
 	// Rest is called once the image has been read to its end and before anything is

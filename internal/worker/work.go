@@ -234,7 +234,8 @@ func (i *inputReader) because(err error) error {
 func (i *inputReader) finish(known job.Media) (job.Media, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.failed == nil && !i.ended && known.SHA256 != "" {
+	// What a direct upload announced is not known until it has been read.
+	if i.failed == nil && !i.ended && known.SHA256 != "" && known.Tag == "" {
 		return known, nil
 	}
 	for buf := make([]byte, 32<<10); !i.ended; {

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
+	t.Parallel()
 	program.Need(t, "sh") // a processor that takes its time
 	err := run(t.Context(), options{
 		duration: *duration, killEvery: 1500 * time.Millisecond, faultEvery: 1500 * time.Millisecond,
@@ -39,6 +40,7 @@ func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
 
 // TestNothingIsLostOnADatabase is the same with PostgreSQL and a folder.
 func TestNothingIsLostOnADatabase(t *testing.T) {
+	t.Parallel()
 	program.Need(t, "sh")
 	pgtest.Programs(t)
 	err := run(t.Context(), options{
@@ -52,6 +54,7 @@ func TestNothingIsLostOnADatabase(t *testing.T) {
 
 // TestTheAuditNotices breaks promises and has the audit find them.
 func TestTheAuditNotices(t *testing.T) {
+	t.Parallel()
 	program.Need(t, "sh")
 	o := options{duration: 2 * time.Second, clients: 2, workers: 1, root: "../../.."}
 	s, err := newStage(t.Context(), o, t.TempDir())

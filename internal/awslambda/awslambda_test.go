@@ -98,6 +98,34 @@ func TestBrokenAnswer(t *testing.T) {
 	}
 }
 
+// TestStream reads the first part of an answer before the second is written.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	read := make(chan struct{})
+	f := awslambda.Function{Flush: func() {}, API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "first")
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		<-read
+		io.WriteString(w, "second")
+	})}
+	v, err := f.Handle(t.Context(), event("GET", "", false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := v.(*events.LambdaFunctionURLStreamingResponse)
+	first := make([]byte, 5)
+	if _, err := io.ReadFull(answer.Body, first); err != nil || string(first) != "first" {
+		t.Errorf("%q, %v", first, err)
+	}
+	close(read)
+	if rest, err := io.ReadAll(answer.Body); err != nil || string(rest) != "second" {
+		t.Errorf("%q, %v", rest, err)
+	}
+	answer.Close()
+}
+
 // TestHead answers HEAD with a body, which goes no further.
 func TestHead(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,7 @@ func (f *Function) request(ctx context.Context, e *events.LambdaFunctionURLReque
 			}
 		}()
 		r.ContentLength = length // the wrapper does not set it
+		w = unbuffered{w}
 		if head {
 			w = bodiless{w}
 		}
@@ -117,6 +118,12 @@ func (x *exchange) Close() error {
 	x.flush()
 	return nil
 }
+
+// unbuffered is an answer each of whose writes goes to Lambda at once.
+type unbuffered struct{ http.ResponseWriter }
+
+// Flush implements http.Flusher.
+func (unbuffered) Flush() {}
 
 // bodiless drops the body of an answer to HEAD, as net/http's server does.
 type bodiless struct{ http.ResponseWriter }

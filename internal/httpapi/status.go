@@ -54,11 +54,16 @@ func (a *api) view(r *http.Request, j *job.Job) statusView {
 	return v
 }
 
-// status answers GET /jobs/{job_id}: one read of storage, unless the client wants to wait.
+// status answers GET /jobs/{job_id}: one read of storage, unless the client wants to wait or
+// to be told of changes.
 func (a *api) status(w http.ResponseWriter, r *request) error {
 	id, err := job.ParseID(r.PathValue("job_id"))
 	if err != nil {
 		return err
+	}
+	w.Header().Add("Vary", "Accept")
+	if r.Method == http.MethodGet && wantsEvents(r.Header) {
+		return a.stream(w, r, id)
 	}
 	d := preferredWait(r.Header)
 	j, waited, err := a.Service.Wait(r.Context(), r.who, id, d)

@@ -49,7 +49,7 @@ func TestDescriptionAndRoutesAgree(t *testing.T) {
 func TestEveryKindOfErrorIsAProblemType(t *testing.T) {
 	t.Parallel()
 	const prefix = "urn:claimcheck:problem:"
-	want := []string{prefix + "method_not_allowed", prefix + "precondition_failed", prefix + "range_not_satisfiable"}
+	want := []string{prefix + "method_not_allowed", prefix + "not_acceptable", prefix + "precondition_failed", prefix + "range_not_satisfiable"}
 	for k := job.Unknown; k < job.Canceled; k++ { // an answer to who has left nobody reads
 		want = append(want, prefix+k.String())
 	}

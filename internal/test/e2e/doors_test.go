@@ -74,6 +74,19 @@ func TestDoorsCarryTheSameJob(t *testing.T) {
 			if got.StatusCode != http.StatusOK || !bytes.HasPrefix(got.Bytes, []byte("\xff\xd8\xff")) {
 				t.Errorf("output is %s, %d bytes", got.Status, len(got.Bytes))
 			}
+			req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(location, "/output"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Accept", "text/event-stream")
+			resp, err = tt.client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if b, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(string(b), "event: status\nid: ") || !strings.Contains(string(b), `"status":"completed"`) {
+				t.Errorf("stream is %s: %s (%v)", resp.Status, b, err)
+			}
 		})
 	}
 }
@@ -101,6 +114,11 @@ func drains(t *testing.T, door string) {
 			t.Errorf("who waited is told %s: %s", a.Status, a.Bytes)
 		}
 	})
+	done.Go(func() { // and this one has a stream
+		if a := apptest.Get(t, pending, "Accept", "text/event-stream"); !strings.HasPrefix(string(a.Bytes), "event: status\n") || !strings.Contains(string(a.Bytes), "\n\nretry: ") {
+			t.Errorf("the stream is %s: %s", a.Status, a.Bytes)
+		}
+	})
 	var writers []*io.PipeWriter
 	for range 20 {
 		r, w := io.Pipe()
@@ -119,7 +137,7 @@ func drains(t *testing.T, door string) {
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for out := d.Output(); strings.Count(out, `"action":"submit"`) < 21 || !strings.Contains(out, `"action":"readStatus"`); out = d.Output() {
+	for out := d.Output(); strings.Count(out, `"action":"submit"`) < 21 || strings.Count(out, `"action":"readStatus"`) < 2; out = d.Output() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

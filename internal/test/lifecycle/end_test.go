@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,18 +92,20 @@ func TestWait(t *testing.T) {
 		t.Parallel()
 		s := newSystem(t)
 		j := s.submit(t, "IMG one")
-		go func() {
+		var worked sync.WaitGroup
+		worked.Go(func() {
 			for range time.Tick(time.Millisecond) {
 				if s.store.Calls(jobtest.OpLoad) >= 2 { // it has asked, and waits
 					break
 				}
 			}
 			s.drain(t)
-		}()
+		})
 		got, waited, err := s.service.Wait(t.Context(), alice, j.ID, time.Minute)
 		if err != nil || !waited || got.Status != job.Completed {
 			t.Errorf("got %+v, %v, %v", got, waited, err)
 		}
+		worked.Wait()
 	})
 	t.Run("until the time is over, with few reads", func(t *testing.T) {
 		t.Parallel()

@@ -1,0 +1,99 @@
+package service
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/limiter"
+)
+
+// Watch follows the status of one job for one caller. One goroutine uses it, and ends it by
+// Close.
+type Watch struct {
+	s     *Service
+	who   job.Caller
+	id    job.ID
+	last  *job.Job
+	pause time.Duration  // before the next read
+	place *limiter.Lease // nil when there is none for the caller
+}
+
+// Watch returns the job's status, and what follows it. A watch takes one of Limits.Waiters,
+// unless the job is over or the caller's owner has its share of them: then Follows is false.
+func (s *Service) Watch(ctx context.Context, who job.Caller, id job.ID) (*Watch, *job.Job, error) {
+	j, err := s.Status(ctx, who, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &Watch{s: s, who: who, id: id, last: j, pause: firstPause}
+	if !j.Status.Over() {
+		w.place, _ = s.waiters.TryAcquire(who.Owner())
+	}
+	return w, j, nil
+}
+
+// Follows reports whether Next waits for changes.
+func (w *Watch) Follows() bool { return w.place != nil }
+
+// Close gives the place back.
+func (w *Watch) Close() {
+	if w.place != nil {
+		w.place.Release()
+	}
+}
+
+// Next waits up to d for a change of the status and returns the job then. It returns nil when
+// d has passed, when ctx ends and when the service drains. It reads the document at growing
+// intervals, which begin anew with each change from one status to another.
+func (w *Watch) Next(ctx context.Context, d time.Duration) (*job.Job, error) {
+	deadline := time.NewTimer(d)
+	defer deadline.Stop()
+	for {
+		next := time.NewTimer(w.pause*3/4 + rand.N(w.pause/2))
+		select {
+		case <-next.C:
+		case <-deadline.C:
+			next.Stop()
+			return nil, nil
+		case <-w.s.draining: // every caller gets an answer before the end
+			next.Stop()
+			return nil, nil
+		case <-ctx.Done():
+			next.Stop()
+			return nil, nil
+		}
+		w.pause = min(w.pause*3/2, longestPause)
+		now, err := w.s.Status(ctx, w.who, w.id)
+		switch was := w.last; {
+		case ctx.Err() != nil:
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case now.Status != was.Status:
+			w.pause = firstPause
+			fallthrough
+		case now.Version != was.Version:
+			w.last = now
+			return now, nil
+		}
+	}
+}
+
+// Draining reports whether the service is about to end.
+func (s *Service) Draining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// The intervals between reads. The end of a job that takes milliseconds is seen in
+// milliseconds; one that takes minutes costs a read every two seconds.
+const (
+	firstPause   = 15 * time.Millisecond
+	longestPause = 2 * time.Second
+)

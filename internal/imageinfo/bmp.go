@@ -2,18 +2,17 @@ package imageinfo
 
 import "encoding/binary"
 
-// bmpFile reads the header of a BMP file. Whether the pixels are all there is not
-// looked at.
+// bmpFile reads the header of a BMP file. It does not check that all pixels are present.
 type bmpFile struct {
-	t    tally
+	t    tracker
 	size uint32 // of the second header
 }
 
-func newBMP(t tally) (format, want) {
+func newBMP(t tracker) (format, want) {
 	return &bmpFile{t: t}, want{at: 14, size: 4}
 }
 
-func (m *bmpFile) tally() *tally { return &m.t }
+func (m *bmpFile) tracker() *tracker { return &m.t }
 
 func (m *bmpFile) next(_ int64, b []byte) (want, error) {
 	if m.size == 0 {

@@ -5,15 +5,15 @@ import (
 	"math"
 )
 
-// boxFile walks the boxes of an ISO base media file (ISO/IEC 14496-12), the structure
-// of HEIF and of JPEG XL's container. What a box means is up to its content.
+// boxFile walks the boxes of an ISO base media file (ISO/IEC 14496-12), the structure of
+// HEIF and of JPEG XL's container. A content interprets the boxes.
 type boxFile struct {
-	t       tally
+	t       tracker
 	state   func(f *boxFile, at int64, b []byte) (want, error)
 	content content
 
 	kind    [4]byte // of the current box
-	end     int64   // behind the current box; math.MaxInt64: it ends with the file
+	end     int64   // end of the current box; math.MaxInt64: it ends with the file
 	parents []parent
 }
 
@@ -23,21 +23,21 @@ type parent struct {
 	end  int64
 }
 
-// content gives the boxes of one format their meaning.
+// content interprets the boxes of one format.
 type content interface {
-	// enter is called at the beginning of each box; body is behind its header. It asks
-	// for bytes of the box, steps into it by f.into or over it by f.over.
+	// enter is called at the beginning of each box; body is the offset after its header. It
+	// asks for bytes of the box, steps into it by f.into or over it by f.over.
 	enter(f *boxFile, body int64) (want, error)
-	// left is called behind the last box within a box of this kind. With done set, its
-	// want holds instead of the next box.
+	// left is called after the last box in a box of this kind. With done set, its want
+	// replaces the next box.
 	left(f *boxFile, kind string) (w want, done bool, err error)
 }
 
-func newBoxes(t tally, c content) (format, want) {
+func newBoxes(t tracker, c content) (format, want) {
 	return &boxFile{t: t, content: c, state: (*boxFile).header}, want{at: 0, size: 8}
 }
 
-func (f *boxFile) tally() *tally                         { return &f.t }
+func (f *boxFile) tracker() *tracker                     { return &f.t }
 func (f *boxFile) next(at int64, b []byte) (want, error) { return f.state(f, at, b) }
 
 func (f *boxFile) header(at int64, b []byte) (want, error) {
@@ -90,7 +90,7 @@ func (f *boxFile) into(at int64) (want, error) {
 	return f.boxAt(at)
 }
 
-// over asks for what follows the current box.
+// over asks for the bytes after the current box.
 func (f *boxFile) over() (want, error) { return f.boxAt(f.end) }
 
 func (f *boxFile) boxAt(at int64) (want, error) {
@@ -110,7 +110,7 @@ func (f *boxFile) boxAt(at int64) (want, error) {
 	return want{at: at, size: 8}, nil
 }
 
-// read asks for size bytes at offset at, which the current box must hold.
+// read asks for size bytes at offset at, which must be in the current box.
 func (f *boxFile) read(at int64, size int, state func(f *boxFile, at int64, b []byte) (want, error)) (want, error) {
 	if at > f.end-int64(size) {
 		return want{}, f.t.malformed("box %q is too short", f.kind[:])

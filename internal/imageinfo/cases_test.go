@@ -9,8 +9,8 @@ import (
 	"claimcheck.example/internal/imageinfo"
 )
 
-// The sizes in these tables are those that libvips' vipsheader and ImageMagick's identify
-// state; the frames are those that the file was made of.
+// The sizes in these tables are those of libvips' vipsheader and ImageMagick's identify;
+// the number of frames is that of the files' sources.
 func TestSoundFiles(t *testing.T) {
 	t.Parallel()
 	type size struct{ width, height, frames, orientation int }
@@ -51,7 +51,7 @@ func TestSoundFiles(t *testing.T) {
 
 		{"writers/odd-clap.heic", imageinfo.HEIC, size{101, 67, 1, 0}}, // coded as 102 x 68
 		{"writers/alpha.heic", imageinfo.HEIC, scene},
-		{"writers/exif-orientation-6.heic", imageinfo.HEIC, scene}, // which counts for nothing
+		{"writers/exif-orientation-6.heic", imageinfo.HEIC, scene}, // EXIF does not count
 		{"writers/two-pictures.heic", imageinfo.HEIC, scene},       // the other one has 101 x 67
 		{"writers/grid.avif", imageinfo.AVIF, size{128, 128, 1, 0}},
 		{"writers/turned-mirrored.avif", imageinfo.AVIF, size{64, 96, 1, 0}},

@@ -6,28 +6,29 @@ import (
 	"encoding/binary"
 )
 
-// HeadSize is how many bytes Detect looks at, at most.
+// HeadSize is the largest number of bytes that Detect reads.
 const HeadSize = 4096
 
-// Media types of the formats whose structure this package follows.
+// Media types of the formats whose structure this package parses.
 const (
 	JPEG = "image/jpeg"
-	PNG  = "image/png" // animated PNG too
+	PNG  = "image/png" // including animated PNG
 	GIF  = "image/gif"
 	WebP = "image/webp"
-	TIFF = "image/tiff" // BigTIFF too
+	TIFF = "image/tiff" // including BigTIFF
 	BMP  = "image/bmp"
-	HEIC = "image/heic" // all of HEIF but AVIF, sequences too
-	AVIF = "image/avif" // sequences too
-	JXL  = "image/jxl"  // the bare codestream too
+	HEIC = "image/heic" // all of HEIF but AVIF, including sequences
+	AVIF = "image/avif" // including sequences
+	JXL  = "image/jxl"  // including the bare codestream
 )
 
 // HEIF is another name of HEIC; see MediaType.
 const HEIF = "image/heif"
 
-// Detect returns the media type of the image that begins with head (of which it reads
-// at most HeadSize bytes), or "" when it begins no image. What counts is the very
-// front: a GIF with a script in it is a GIF, and a script with a GIF in it is none.
+// Detect returns the media type of the image that begins with head (of which it reads at
+// most HeadSize bytes), or "" when head is not the beginning of an image. Only the very
+// beginning counts: a GIF with a script in it is a GIF, and a script with a GIF in it is
+// not an image.
 func Detect(head []byte) string {
 	head = head[:min(len(head), HeadSize)]
 	switch {
@@ -58,9 +59,9 @@ func Detect(head []byte) string {
 	return ""
 }
 
-// brand returns the media type of the image that an ISO base media file says it is: by
-// the first of its brands that names a coding, the major brand being the first of all,
-// else HEIC when one of them says that it is HEIF.
+// brand returns the media type that the brands of an ISO base media file state: that of
+// the first brand that names a coding, beginning with the major brand, else HEIC when one
+// of them means HEIF.
 func brand(head []byte) string {
 	end := int(min(binary.BigEndian.Uint32(head), uint32(len(head))))
 	heif := ""
@@ -80,8 +81,8 @@ func brand(head []byte) string {
 	return heif
 }
 
-// isBMP wants more than the two letters that any text could begin with: the length of
-// the second header must be one that was ever defined.
+// isBMP checks more than the two letters, which any text could begin with: the length of
+// the second header must be one that exists.
 func isBMP(head []byte) bool {
 	if len(head) < 18 || string(head[:2]) != "BM" {
 		return false

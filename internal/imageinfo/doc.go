@@ -1,14 +1,14 @@
-// Package imageinfo tells what a file is from its bytes alone: which image format, how
-// many pixels in how many frames, which way up.
+// Package imageinfo identifies images by their bytes alone: the format, the number of
+// pixels and frames, the orientation.
 //
-// It believes no label and no name, decodes no pixel, and is meant for bytes of
-// strangers: [Scanner] watches an upload stream by, in memory that does not grow with
-// the file (less than 80 KiB) and time linear in its length, and stops it as soon as
-// it is certain that the file holds too many pixels or is not what it begins as.
-// [ReadInfo] does the same for a file that can be read at any place.
+// It ignores labels and names, decodes no pixel, and is made for bytes from strangers:
+// [Scanner] inspects an upload while it streams through, in memory that does not grow with
+// the file (less than 80 KiB) and time linear in its length. It stops the upload as soon as
+// it is certain that the file has too many pixels or is not what it seems. [ReadInfo] does
+// the same for a file with random access.
 //
-// Each format is a small state machine that asks for the next few bytes it needs and
-// where they are; one driver feeds it from a stream, another from an io.ReaderAt.
-// There is no recursion. Checksums and compressed data are not looked at: a file that
-// passes is well-formed as far as its structure goes, and no more.
+// Each format is a small state machine that asks for the next bytes it needs and their
+// offset; one driver feeds it from a stream, another from an io.ReaderAt. There is no
+// recursion. Checksums and compressed data are not checked: a file that passes is
+// well-formed in its structure, and no more.
 package imageinfo

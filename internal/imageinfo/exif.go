@@ -2,8 +2,8 @@ package imageinfo
 
 import "encoding/binary"
 
-// exifOrientation returns the orientation that an EXIF block (a TIFF structure, CIPA
-// DC-008) states in its first directory, 1 to 8; zero when it states none.
+// exifOrientation returns the orientation in the first directory of an EXIF block (a TIFF
+// structure, CIPA DC-008), 1 to 8; zero when there is none.
 func exifOrientation(b []byte) int {
 	if len(b) < 8 {
 		return 0

@@ -10,9 +10,9 @@ import (
 	"claimcheck.example/internal/imageinfo"
 )
 
-// FuzzScanner holds, for any bytes: nothing panics; the outcome does not depend on how
-// the bytes are cut; what the scanner knows, ReadInfo knows as well; and where a
-// decoder finds a size, so does the scanner, the same one, or it refuses the file.
+// FuzzScanner checks for any bytes: nothing panics; the result does not depend on how the
+// bytes are split; ReadInfo knows all that the scanner knows; and where a decoder finds a
+// size, the scanner finds the same size or refuses the file.
 func FuzzScanner(f *testing.F) {
 	for _, file := range hostile(f) {
 		if len(file.data) < 8<<10 {

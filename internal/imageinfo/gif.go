@@ -2,24 +2,24 @@ package imageinfo
 
 import "encoding/binary"
 
-// gifFile follows the blocks of a GIF file (GIF89a specification, appendix B) to its
-// trailer, and counts every image descriptor. The size is the screen's, or the first
-// frame's where that is larger.
+// gifFile parses the blocks of a GIF file (GIF89a specification, appendix B) to its
+// trailer, and counts every image descriptor. The size is that of the screen, or of the
+// first frame where that is larger.
 type gifFile struct {
-	t     tally
+	t     tracker
 	state func(g *gifFile, at int64, b []byte) (want, error)
-	// width and height are the screen's; a side of zero is that of the first frame.
+	// width and height are those of the screen; a side of zero is that of the first frame.
 	width, height int64
 }
 
-func newGIF(t tally) (format, want) {
+func newGIF(t tracker) (format, want) {
 	return &gifFile{t: t, state: (*gifFile).screen}, want{at: 6, size: 7}
 }
 
-func (g *gifFile) tally() *tally                         { return &g.t }
+func (g *gifFile) tracker() *tracker                     { return &g.t }
 func (g *gifFile) next(at int64, b []byte) (want, error) { return g.state(g, at, b) }
 
-// colorTable is the length in bytes of the table that follows a descriptor.
+// colorTable returns the length in bytes of the table that follows a descriptor.
 func colorTable(flags byte) int64 {
 	if flags&0x80 == 0 {
 		return 0
@@ -30,7 +30,7 @@ func colorTable(flags byte) int64 {
 func (g *gifFile) screen(at int64, b []byte) (want, error) {
 	w, h := int64(binary.LittleEndian.Uint16(b)), int64(binary.LittleEndian.Uint16(b[2:]))
 	g.width, g.height = w, h
-	if w > 0 && h > 0 { // else the first frame says it
+	if w > 0 && h > 0 { // else the first frame states it
 		if err := g.t.canvas(w, h); err != nil {
 			return want{}, err
 		}
@@ -54,7 +54,7 @@ func (g *gifFile) block(at int64, b []byte) (want, error) {
 		g.t.Complete = true
 		return want{}, nil
 	case g.t.Frames > 0:
-		// Nothing that a decoder would go on to read: it has its frames.
+		// No decoder would read on here: it has its frames.
 		return want{}, nil
 	}
 	return want{}, g.t.malformed("block %#x before the first frame", b[0])
@@ -72,14 +72,14 @@ func (g *gifFile) descriptor(at int64, b []byte) (want, error) {
 			return want{}, err
 		}
 	}
-	// Shown, a frame takes the whole screen; one that is larger takes its own size.
+	// A displayed frame covers the whole screen; a larger one has its own size.
 	if screenW, screenH := int64(g.t.Width), int64(g.t.Height); w*h < screenW*screenH {
 		w, h = screenW, screenH
 	}
 	if err := g.t.frame(w, h); err != nil {
 		return want{}, err
 	}
-	return g.subBlocksAt(at + int64(len(b)) + colorTable(b[8]) + 1) // a byte of LZW code size
+	return g.subBlocksAt(at + int64(len(b)) + colorTable(b[8]) + 1) // one byte for the LZW code size
 }
 
 func (g *gifFile) subBlocksAt(at int64) (want, error) {

@@ -6,29 +6,29 @@ import (
 	"slices"
 )
 
-// maxProperties bounds the properties that are kept of one file: one per tile and then
-// some of a picture of 45 x 45 tiles.
+// maxProperties bounds the properties that are kept of one file: one per tile of a
+// picture of 45 x 45 tiles, and some more.
 const maxProperties = 2048
 
 // heif reads the header of a HEIF file (ISO/IEC 23008-12; HEIC and AVIF). The size is
-// that of the primary item as it is shown: its ispe property, cropped by clap, turned by
+// that of the primary item as displayed: its ispe property, cropped by clap, turned by
 // irot. Tiles, thumbnails, gain maps and alpha planes are not counted, but none of them
 // may be over the limit by itself. EXIF's orientation has no effect in HEIF.
 //
-// Of a sequence (a moov box, in files of such a brand) every sample of the first track
-// of pictures counts as a frame of that size.
+// Of a sequence (a moov box, in files of such a brand) every sample of the first track of
+// pictures counts as a frame of that size.
 type heif struct {
 	sequence bool
 
 	primary    uint32 // the primary item, once hasPrimary
 	hasPrimary bool
 	properties []property
-	index      int    // of the property that is being read, from 1 on
+	index      int    // of the current property, from 1 on
 	overflow   bool   // there are more properties than are kept
-	listed     bool   // all properties and associations were seen
+	listed     bool   // all properties and associations have been read
 	uses       []byte // the primary item's associations, of two bytes each
 
-	early   int64  // where the associations are that came before the primary item; 0: nowhere
+	early   int64  // offset of associations before the primary item; 0: none
 	entries uint32 // associations still to be read
 	wide    bool   // items have 32 bits
 	long    bool   // property indices have 15 bits
@@ -39,10 +39,10 @@ type heif struct {
 		samples       int64
 	}
 	counted bool  // a track of pictures was counted
-	samples int64 // in it
+	samples int64 // its samples
 }
 
-// property is an item property that has to do with the size.
+// property is an item property that affects the size.
 type property struct {
 	index         uint16
 	kind          propertyKind
@@ -144,7 +144,7 @@ func (h *heif) primaryItem(f *boxFile, _ int64, b []byte) (want, error) {
 	return h.finish(f)
 }
 
-// finish resolves the size, and asks for what follows.
+// finish determines the size, and asks for the next bytes.
 func (h *heif) finish(f *boxFile) (want, error) {
 	if err := h.resolve(f); err != nil || !h.sequence {
 		return want{}, err
@@ -152,7 +152,7 @@ func (h *heif) finish(f *boxFile) (want, error) {
 	return f.over()
 }
 
-// property reads one that has to do with the size, and passes over the others.
+// property reads a property that affects the size, and skips others.
 func (h *heif) property(f *boxFile, body int64) (want, error) {
 	if h.index++; h.index > math.MaxInt16 {
 		return want{}, f.t.malformed("more than %d properties", math.MaxInt16)
@@ -179,7 +179,7 @@ func (h *heif) keep(f *boxFile, kind propertyKind, width, height uint32) (want, 
 
 func (h *heif) extent(f *boxFile, _ int64, b []byte) (want, error) {
 	width, height := binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
-	// A decoder may have to decode any of them, a tile for instance.
+	// A decoder may have to decode any of them, for instance a tile.
 	if err := f.t.fits(int64(width), int64(height)); err != nil {
 		return want{}, err
 	}
@@ -217,7 +217,8 @@ func (h *heif) associations(f *boxFile, at int64, b []byte) (want, error) {
 	return h.association(f, at+8)
 }
 
-// association asks for the header of the next one: an item, and a count of properties.
+// association asks for the header of the next association: an item, and a count of
+// properties.
 func (h *heif) association(f *boxFile, at int64) (want, error) {
 	if h.entries == 0 {
 		if h.early != 0 {
@@ -268,7 +269,7 @@ func (h *heif) use(f *boxFile, at int64, b []byte) (want, error) {
 	return h.association(f, at+int64(len(b)))
 }
 
-// resolve states the size of the primary item.
+// resolve determines the size of the primary item.
 func (h *heif) resolve(f *boxFile) error {
 	var width, height int64
 	for p := range h.used {
@@ -298,13 +299,13 @@ func (h *heif) resolve(f *boxFile) error {
 		return err
 	}
 	f.t.settled = !h.sequence
-	if h.counted { // by a track in front of it
+	if h.counted { // by an earlier track
 		return h.countFrames(f)
 	}
 	return f.t.frame(width, height)
 }
 
-// used yields the properties of the primary item, in their order.
+// used yields the properties of the primary item in order.
 func (h *heif) used(yield func(property) bool) {
 	for b := h.uses; len(b) >= 2; b = b[2:] {
 		index := binary.BigEndian.Uint16(b) & 0x7fff
@@ -346,7 +347,7 @@ func (h *heif) countTrack(f *boxFile) error {
 	return h.countFrames(f)
 }
 
-// countFrames states so many frames of the size that is stated.
+// countFrames records a number of frames of the stated size.
 func (h *heif) countFrames(f *boxFile) error {
 	if h.samples == 0 {
 		f.t.unknown = true

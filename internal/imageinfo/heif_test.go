@@ -129,7 +129,7 @@ func TestHEIF(t *testing.T) {
 	}
 }
 
-// Without a limit there is no telling how many pixels a sequence has.
+// Without a limit the pixels of a sequence are unknown.
 func TestSequenceOfMorePixelsThanCanBeCounted(t *testing.T) {
 	t.Parallel()
 	got, err := scan(join(ftyp("hevc", "msf1"), box("moov", track("pict", 65_535, 65_535, -1))), 0, 100)
@@ -138,8 +138,8 @@ func TestSequenceOfMorePixelsThanCanBeCounted(t *testing.T) {
 	}
 }
 
-// Associations in front of the primary item, and too far in front for a stream: the
-// pixels stay unknown, and no picture in the file is over the limit.
+// When associations come before the primary item, too far back for a stream, the pixels
+// stay unknown, but no picture in the file is over the limit.
 func TestAssociationsThatAStreamHasPassed(t *testing.T) {
 	t.Parallel()
 	data := join(heic, meta(iprp(ispe(40, 30), ipma(1, 1)), box("free", make([]byte, 100)), pitm(1)))
@@ -162,8 +162,8 @@ func jxlBoxes(boxes ...[]byte) []byte {
 	return join(box("JXL ", be32(0x0d0a870a)), box("ftyp", "jxl ", be32(0), "jxl "), bytes.Join(boxes, nil))
 }
 
-// codestream packs fields of a JPEG XL header, each so many bits of a value, behind the
-// signature.
+// codestream packs the fields of a JPEG XL header, each a number of bits and a value,
+// after the signature.
 func codestream(fields ...[2]int) []byte {
 	b, pos := []byte{0xff, 0x0a}, 16
 	for _, f := range fields {

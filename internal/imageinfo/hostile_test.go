@@ -83,7 +83,7 @@ func anmf(w, h int, stream []byte) []byte {
 	return webpChunk("ANMF", join(le24(0), le24(0), le24(w-1), le24(h-1), le24(100), 0, stream))
 }
 
-// directory is a TIFF directory of one page, 2+2*12+4 bytes.
+// directory returns a TIFF directory of one page, 2+2*12+4 bytes.
 func directory(w, h, next int) []byte {
 	return join(le16(2), le16(256), le16(4), le32(1), le32(w), le16(257), le16(4), le32(1), le32(h), le32(next))
 }
@@ -92,12 +92,12 @@ const directorySize = 30
 
 func tiffHeader(first int) []byte { return join("II*\x00", le32(first)) }
 
-// exifUp is an EXIF block that states an orientation.
+// exifUp returns an EXIF block with an orientation.
 func exifUp(orientation int) []byte {
 	return join("MM\x00*", be32(8), be16(1), be16(274), be16(3), be32(1), be16(orientation), be16(0), be32(0))
 }
 
-// animation is an animated GIF of so many frames, each a single pixel of its canvas.
+// animation returns an animated GIF with that many frames, each one pixel of its canvas.
 func animation(t testing.TB, w, h, frames int) []byte {
 	t.Helper()
 	g := &gif.GIF{Config: image.Config{Width: w, Height: h, ColorModel: color.Palette{color.Black, color.White}}}
@@ -112,7 +112,7 @@ func animation(t testing.TB, w, h, frames int) []byte {
 	return b.Bytes()
 }
 
-// verdict is what a test expects of a file.
+// verdict is the expected result for a file.
 type verdict int
 
 const (
@@ -140,7 +140,7 @@ func verdictOf(t testing.TB, err error) verdict {
 	return 0
 }
 
-// hostile are files that nobody should send, and a few odd ones that are all right.
+// hostile are hostile files, and a few odd ones that are valid.
 func hostile(t testing.TB) map[string]struct {
 	data []byte
 	want verdict
@@ -299,7 +299,7 @@ func TestScannerCountsEveryFrame(t *testing.T) {
 		if err != nil || got != tt.want {
 			t.Errorf("%s: got %+v, %v, want %+v", tt.name, got, err, tt.want)
 		}
-		// Cut off, it is what could be seen of it.
+		// When cut off, the result is what could be read.
 		got, err = scan(tt.data[:len(tt.data)-1], limit, 3)
 		if err != nil || got.Complete || got.Width != 40 {
 			t.Errorf("%s cut off: got %+v, %v", tt.name, got, err)
@@ -307,7 +307,7 @@ func TestScannerCountsEveryFrame(t *testing.T) {
 	}
 }
 
-// The first frame enlarges the screen, with its offset; the others do not.
+// The first frame, with its offset, enlarges the screen; the others do not.
 func TestGIFScreenHoldsItsFirstFrame(t *testing.T) {
 	t.Parallel()
 	frame := func(left, top, w, h int) []byte {
@@ -355,8 +355,8 @@ func TestOrientation(t *testing.T) {
 	}
 }
 
-// A directory behind which a stream cannot go back leaves the pixels unknown; a reader
-// that can be read at any place sees it.
+// When a directory points back behind a stream's position, the pixels stay unknown;
+// ReadInfo, which can seek, finds them.
 func TestDirectoriesThatReferBack(t *testing.T) {
 	t.Parallel()
 	const gap = 10_000
@@ -375,7 +375,7 @@ func TestDirectoriesThatReferBack(t *testing.T) {
 	}
 }
 
-// The head of a large object is enough for ReadInfo to tell its size.
+// The head of a large object is enough for ReadInfo to find its size.
 func TestReadInfoOfAHead(t *testing.T) {
 	t.Parallel()
 	data := join(pngHeader(40, 30), pngChunk("IDAT", make([]byte, 100_000)), pngChunk("IEND", nil))
@@ -396,13 +396,13 @@ func TestScannerMemory(t *testing.T) {
 	if err != nil || info.Width != 640 {
 		t.Fatalf("got %+v, %v", info, err)
 	}
-	// All that was ever allocated, a buffer's growth included.
+	// All allocations, including those of a growing buffer.
 	if got := after.TotalAlloc - before.TotalAlloc; got > 512<<10 {
 		t.Errorf("%d bytes of file took %d bytes of memory", len(data), got)
 	}
 }
 
-// What a scanner keeps of a file is bounded, however many boxes and properties there are.
+// The memory of a scanner is bounded, however many boxes and properties a file has.
 func TestScannerKeepsLittle(t *testing.T) {
 	names := bytes.Repeat(be16(1), 255)
 	tests := map[string][]byte{
@@ -424,7 +424,7 @@ func TestScannerKeepsLittle(t *testing.T) {
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 128<<10 { // 64 KiB of EXIF, and what the runtime takes meanwhile
+		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 128<<10 { // 64 KiB of EXIF, and some for the runtime
 			t.Errorf("%s: the scanner keeps %d bytes of %d", name, got, len(data))
 		} else {
 			t.Logf("%s: %d bytes of %d", name, got, len(data))

@@ -6,33 +6,32 @@ import (
 	"math"
 )
 
-// Info is what is known of an image.
+// Info describes an image as far as it is known.
 type Info struct {
-	// ContentType is the media type that Detect found.
+	// ContentType is the media type that Detect returns.
 	ContentType string
-	// Width and Height are in pixels, of the first frame (of the canvas, where frames
-	// are composed on one), as stored, before Orientation; zero when unknown. A HEIF or
-	// JPEG XL file turns its picture itself: there they are as shown.
+	// Width and Height are in pixels, of the first frame (of the canvas, where frames are
+	// composed on one), as stored, before Orientation; zero when unknown. HEIF and JPEG XL
+	// files rotate their pictures themselves: there the size is as displayed.
 	Width, Height int
 	// Frames counts the pictures seen: frames of an animation, pages of a TIFF. Zero
 	// when unknown.
 	Frames int
-	// Pixels is the number of pixels of all frames together. A frame of an animation
-	// counts as the whole canvas, since that is what it takes to show it. Zero when
-	// unknown: a format of which only the name is known, or a stream that refers back
-	// to bytes that are gone.
+	// Pixels is the number of pixels of all frames together. A frame of an animation counts
+	// as the whole canvas, which displaying it takes. Zero when unknown: for a format that
+	// is not parsed, or a stream that refers to earlier bytes.
 	Pixels int64
 	// Orientation is the EXIF orientation, 1 to 8; zero when the file states none.
 	Orientation int
-	// Complete: the structure was followed to its end. False for a file that was cut
-	// off, and for formats whose end is not looked for.
+	// Complete: the structure was parsed to its end. False for a file that is cut off, and
+	// for formats whose end is not checked.
 	Complete bool
 }
 
-// ErrNotImage is the error of a file that begins no image.
+// ErrNotImage is the error for a file that does not begin as an image.
 var ErrNotImage = errors.New("not an image")
 
-// MalformedError is the error of a file that begins as an image and is none.
+// MalformedError is the error for a file that begins as an image and is broken.
 type MalformedError struct {
 	ContentType string
 	Reason      string
@@ -42,8 +41,8 @@ func (e *MalformedError) Error() string {
 	return fmt.Sprintf("malformed %s: %s", e.ContentType, e.Reason)
 }
 
-// TooManyPixelsError is the error of an image that holds more pixels than allowed. The
-// figures are those at the moment when that was certain; there may be more frames.
+// TooManyPixelsError is the error for an image with more pixels than allowed. The figures
+// are those known at that moment; there may be more frames.
 type TooManyPixelsError struct {
 	Width, Height int
 	Frames        int
@@ -58,22 +57,22 @@ func (e *TooManyPixelsError) Error() string {
 	return fmt.Sprintf("%d x %d are %d pixels, more than %d", e.Width, e.Height, e.Pixels, e.Max)
 }
 
-// tally gathers the Info of one file and holds it to the limit.
-type tally struct {
+// tracker collects the Info of one file and enforces the limit.
+type tracker struct {
 	Info
 	max int64 // pixels; zero or less: no limit
-	// unknown: the pixels cannot be known from what can be seen.
+	// unknown: the file does not reveal its pixels.
 	unknown bool
-	// settled: nothing that follows can add pixels.
+	// settled: nothing later in the file can add pixels.
 	settled bool
 }
 
-func (t *tally) malformed(format string, args ...any) error {
+func (t *tracker) malformed(format string, args ...any) error {
 	return &MalformedError{ContentType: t.ContentType, Reason: fmt.Sprintf(format, args...)}
 }
 
-// canvas notes the size of the picture as a whole.
-func (t *tally) canvas(width, height int64) error {
+// canvas records the size of the picture as a whole.
+func (t *tracker) canvas(width, height int64) error {
 	err := t.fits(width, height)
 	if _, malformed := err.(*MalformedError); !malformed {
 		t.Width, t.Height = int(width), int(height)
@@ -81,8 +80,8 @@ func (t *tally) canvas(width, height int64) error {
 	return err
 }
 
-// fits holds the size of a picture in the file to the limit, and states nothing.
-func (t *tally) fits(width, height int64) error {
+// fits checks the size of a picture in the file against the limit, without recording it.
+func (t *tracker) fits(width, height int64) error {
 	if width <= 0 || height <= 0 || width > math.MaxInt32 || height > math.MaxInt32 {
 		return t.malformed("size %d x %d", width, height)
 	}
@@ -92,8 +91,8 @@ func (t *tally) fits(width, height int64) error {
 	return nil
 }
 
-// frame counts one more picture of so many pixels.
-func (t *tally) frame(width, height int64) error {
+// frame counts one more picture with that many pixels.
+func (t *tracker) frame(width, height int64) error {
 	if width <= 0 || height <= 0 || width > math.MaxInt32 || height > math.MaxInt32 {
 		return t.malformed("frame of %d x %d", width, height)
 	}
@@ -101,8 +100,8 @@ func (t *tally) frame(width, height int64) error {
 	return t.pixels(width, height, width*height)
 }
 
-// pixels adds n pixels to the sum, on account of a picture of width x height.
-func (t *tally) pixels(width, height, n int64) error {
+// pixels adds n pixels for a picture of width x height.
+func (t *tracker) pixels(width, height, n int64) error {
 	if t.Pixels > math.MaxInt64-n {
 		t.Pixels = math.MaxInt64
 	} else {
@@ -114,8 +113,8 @@ func (t *tally) pixels(width, height, n int64) error {
 	return nil
 }
 
-// result is the Info as it may be shown.
-func (t *tally) result() Info {
+// result returns the Info for callers.
+func (t *tracker) result() Info {
 	info := t.Info
 	if t.unknown {
 		info.Pixels, info.Frames = 0, 0

@@ -5,25 +5,25 @@ import (
 	"encoding/binary"
 )
 
-// jpegFile follows a JPEG file from marker to marker (ITU-T T.81, annex B): the size
-// is in the start of frame, the orientation in an APP1 segment. Scans are searched for
-// the marker that ends them, so that a file that was cut off is told from a whole one.
+// jpegFile parses a JPEG file from marker to marker (ITU-T T.81, annex B): the size is in
+// the start of frame, the orientation in an APP1 segment. It searches scans for the
+// marker at their end, so that it can tell a truncated file from a whole one.
 type jpegFile struct {
-	t     tally
+	t     tracker
 	state func(j *jpegFile, at int64, b []byte) (want, error)
-	code  byte // the marker that is being read
+	code  byte // the current marker
 	scans bool // a scan has begun
 }
 
-func newJPEG(t tally) (format, want) {
+func newJPEG(t tracker) (format, want) {
 	return &jpegFile{t: t, state: (*jpegFile).prefix}, want{at: 2, size: 1, scan: true}
 }
 
-func (j *jpegFile) tally() *tally                         { return &j.t }
+func (j *jpegFile) tracker() *tracker                     { return &j.t }
 func (j *jpegFile) next(at int64, b []byte) (want, error) { return j.state(j, at, b) }
 
-// marker asks for the next marker at or after at. Bytes before it are passed over, as
-// decoders do.
+// marker asks for the next marker at or after at. It skips bytes before it, as decoders
+// do.
 func (j *jpegFile) marker(at int64) (want, error) {
 	j.state = (*jpegFile).prefix
 	return want{at: at, size: 1, scan: true}, nil
@@ -55,7 +55,7 @@ func (j *jpegFile) kind(at int64, b []byte) (want, error) {
 }
 
 func (j *jpegFile) length(at int64, b []byte) (want, error) {
-	n := int(binary.BigEndian.Uint16(b)) // its own two bytes included
+	n := int(binary.BigEndian.Uint16(b)) // including its own two bytes
 	if n < 2 {
 		return want{}, j.t.malformed("segment %#x of length %d", j.code, n)
 	}

@@ -1,20 +1,21 @@
 package imageinfo
 
-// jxlFile reads the header of a JPEG XL codestream (ISO/IEC 18181-1), which may be
-// alone or in boxes (18181-2), whole or in parts. The size is that of the picture as it
-// is shown, turned as the codestream says. The frames of an animation are not counted:
-// the header does not state their number.
+// jxlFile reads the header of a JPEG XL codestream (ISO/IEC 18181-1), which may be alone
+// or in boxes (18181-2), whole or in parts. The size is that of the picture as displayed,
+// after the codestream's rotation. The frames of an animation are not counted: the header
+// does not state their number.
 type jxl struct {
 	header [maxCodestreamHeader]byte
 	n      int
 	part   bool // the codestream comes in parts
 }
 
-// maxCodestreamHeader is enough for the fields up to the animation's, 24 bytes at most.
+// maxCodestreamHeader is enough for the fields up to those of the animation, 24 bytes at
+// most.
 const maxCodestreamHeader = 32
 
 // newJXL begins with the codestream's signature or a box's header.
-func newJXL(t tally) (format, want) {
+func newJXL(t tracker) (format, want) {
 	c := &jxl{}
 	f := &boxFile{t: t, content: c}
 	f.state = func(f *boxFile, at int64, b []byte) (want, error) {
@@ -87,8 +88,8 @@ func (c *jxl) next(f *boxFile, at int64, b []byte) (want, error) {
 	return want{}, f.t.frame(width, height)
 }
 
-// bits reads numbers from the low end of each byte on. Beyond the last byte it reads
-// zeros and is short.
+// bits reads numbers from the low end of each byte. Beyond the last byte it reads zeros
+// and sets short.
 type bits struct {
 	b     []byte
 	pos   int
@@ -108,7 +109,7 @@ func (r *bits) take(n int) int64 {
 	return v
 }
 
-// distribution is one of four ways to code a number: so many bits, plus an offset.
+// distribution is one of four encodings of a number: that many bits, plus an offset.
 type distribution [4]struct{ bits, offset int }
 
 func (r *bits) number(d distribution) int64 {

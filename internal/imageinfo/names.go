@@ -11,8 +11,8 @@ import (
 	"github.com/gabriel-vasile/mimetype"
 )
 
-// followed are the formats whose structure this package follows, and the other names
-// under which software knows them.
+// followed are the formats whose structure this package parses, and their other names in
+// software.
 var followed = []struct {
 	contentType, name string
 	extensions        []string // of file names
@@ -29,9 +29,9 @@ var followed = []struct {
 	{JXL, "JPEG XL", []string{".jxl"}, []string{"image/x-jxl"}},
 }
 
-// MediaType returns the name that Detect has for the image format that a client names:
-// without parameters, in lower case, "image/jpeg" for "image/jpg". A name that it does
-// not know comes back as it is.
+// MediaType returns Detect's name for an image format that a client names: without
+// parameters, in lower case, "image/jpeg" for "image/jpg". It returns an unknown name
+// unchanged.
 func MediaType(name string) string {
 	bare, _, _ := strings.Cut(name, ";")
 	bare = strings.ToLower(strings.TrimSpace(bare))
@@ -43,15 +43,15 @@ func MediaType(name string) string {
 	return name
 }
 
-// kind is what a file can be beside the formats that are followed.
+// kind is a kind of file besides the parsed formats.
 type kind struct {
 	contentType string
 	name        string // with its article
 	image       bool   // Detect returns the content type
-	why         string // the file is refused, and what to do; for what is no image
+	why         string // why the file is refused, and what to do; for files that are not images
 }
 
-// Why some kinds are refused.
+// Reasons for refusals.
 const (
 	whySVG   = "it is a document with scripts and links, which a decoder would run and fetch; send the picture as PNG"
 	whyPDF   = "it is a document with scripts and links, which a decoder would run and fetch; send the page as PNG or JPEG"
@@ -61,8 +61,8 @@ const (
 	whyText  = "send the bytes of an image file"
 )
 
-// kinds are recognised in order to be refused by their right names. A processor of its
-// operator's may take those that are images.
+// kinds are detected in order to refuse them by their right names. A processor of the
+// operator may accept those that are images.
 var kinds = []kind{
 	{"image/x-icon", "an ICO icon", true, ""},
 	{"image/x-cursor", "a CUR cursor", true, ""},
@@ -118,8 +118,8 @@ var signatures = []struct{ front, contentType string }{
 	{"IIU\x00", "image/x-panasonic-rw2"},
 }
 
-// recognise returns what a file is that begins with head and that is not followed; nil
-// when that is not known.
+// recognise returns the kind of a file that begins with head and is not of a parsed
+// format; nil when it is unknown.
 func recognise(head []byte) *kind {
 	if isTGA(head) { // which may begin like a cursor
 		return kindOf("image/x-tga")
@@ -151,9 +151,9 @@ func kindOf(contentType string) *kind {
 	return nil
 }
 
-// Taken lists the formats that a service takes which accepts images of certain types
-// only: by name, as in "JPEG, PNG or GIF", and as the value of an HTML input's accept
-// attribute, with extensions of file names for systems that do not know the types.
+// Taken lists the formats of a service that accepts only certain types of images: by
+// name, as in "JPEG, PNG or GIF", and as the value of an HTML input's accept attribute,
+// with file extensions for systems that do not know the types.
 func Taken(accepts func(contentType string) bool) (names, attribute string) {
 	var all, types []string
 	for _, f := range followed {
@@ -173,8 +173,8 @@ func Taken(accepts func(contentType string) bool) (names, attribute string) {
 	}
 }
 
-// Refusal words why the file that begins with head is not taken by a service that
-// accepts images of certain types only.
+// Refusal says why a service that accepts only certain types of images refuses the file
+// that begins with head.
 func Refusal(head []byte, accepts func(contentType string) bool) string {
 	head = head[:min(len(head), HeadSize)]
 	contentType, article := Detect(head), ""
@@ -196,7 +196,7 @@ func Refusal(head []byte, accepts func(contentType string) bool) string {
 	k := recognise(head)
 	switch {
 	case contentType != "":
-		k = kindOf(contentType) // a raw photograph is one by its TIFF structure
+		k = kindOf(contentType) // a camera raw file is recognised by its TIFF structure
 		return fmt.Sprintf("the file is %s, which this service does not process; %s", k.name, send)
 	case k != nil && strings.HasPrefix(k.contentType, "image/") && k.contentType != "image/svg+xml":
 		return fmt.Sprintf("the file is %s, which this service does not process: %s", k.name, k.why)
@@ -226,8 +226,8 @@ func encoded(head []byte) string {
 	return ""
 }
 
-// isTGA goes by every field of a Targa header, since the format has no signature at its
-// front.
+// isTGA checks every field of a Targa header, since the format has no signature at its
+// beginning.
 func isTGA(head []byte) bool {
 	if len(head) < 18 {
 		return false
@@ -248,14 +248,14 @@ func isTGA(head []byte) bool {
 	return width > 0 && height > 0 && slices.Contains([]byte{8, 15, 16, 24, 32}, head[16]) && head[17]&0xc0 == 0
 }
 
-// isNetpbm reports whether head begins with one of P1 to P7 and, on a line of its own or
-// not, a number or a comment.
+// isNetpbm reports whether head begins with one of P1 to P7 and then a number or a
+// comment.
 func isNetpbm(head []byte) bool {
 	return len(head) >= 4 && head[0] == 'P' && '1' <= head[1] && head[1] <= '7' &&
 		bytes.IndexByte([]byte(" \t\r\n"), head[2]) >= 0 && (head[3] == '#' || head[3] == 'W' || '0' <= head[3] && head[3] <= '9')
 }
 
-// Tags of TIFF directories by which camera raw files are known.
+// Tags of TIFF directories that identify camera raw files.
 const (
 	tagSubfileType = 254
 	tagSubIFDs     = 330
@@ -263,7 +263,7 @@ const (
 )
 
 // rawPhotograph returns the media type of the camera raw file that a TIFF's head begins,
-// or "". What such files show in their main directory is a thumbnail.
+// or "". The main directory of such files holds a thumbnail.
 func rawPhotograph(head []byte) string {
 	if len(head) >= 10 && string(head[8:10]) == "CR" {
 		return "image/x-canon-cr2"

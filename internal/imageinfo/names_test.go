@@ -48,8 +48,8 @@ func TestRefusalsNameTheFile(t *testing.T) {
 	tests := []struct {
 		name  string
 		head  []byte
-		image string // what Detect returns
-		want  string // how the refusal begins
+		image string // Detect's result
+		want  string // the beginning of the refusal
 	}{
 		{"heic", join(heic, meta()), "image/heic", "the file is a HEIC image, which this service does not process; " + send},
 		{"avif", ftyp("avif", "mif1"), "image/avif", "the file is an AVIF image, which this service does not process"},

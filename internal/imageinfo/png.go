@@ -5,23 +5,23 @@ import (
 	"math"
 )
 
-// pngFile follows the chunks of a PNG file (ISO/IEC 15948). Frames of an animation are
-// counted by their fcTL chunks, not by what acTL promises; a default image that is no
+// pngFile parses the chunks of a PNG file (ISO/IEC 15948). It counts the frames of an
+// animation by their fcTL chunks, not by acTL's promise; a default image that is not a
 // frame of the animation counts as well.
 type pngFile struct {
-	t     tally
+	t     tracker
 	state func(p *pngFile, at int64, b []byte) (want, error)
-	end   int64 // of the current chunk, checksum included
+	end   int64 // end of the current chunk, including its checksum
 	data  bool  // IDAT was seen
 	// animated: acTL was seen, which comes before IDAT or not at all.
 	animated bool
 }
 
-func newPNG(t tally) (format, want) {
+func newPNG(t tracker) (format, want) {
 	return &pngFile{t: t, state: (*pngFile).header}, want{at: 8, size: 8 + 13}
 }
 
-func (p *pngFile) tally() *tally                         { return &p.t }
+func (p *pngFile) tracker() *tracker                     { return &p.t }
 func (p *pngFile) next(at int64, b []byte) (want, error) { return p.state(p, at, b) }
 
 func (p *pngFile) header(at int64, b []byte) (want, error) {
@@ -81,7 +81,7 @@ func (p *pngFile) exif(_ int64, b []byte) (want, error) {
 	return p.chunkAt(p.end), nil
 }
 
-// last has seen the last checksum.
+// last handles the last checksum.
 func (p *pngFile) last(int64, []byte) (want, error) {
 	p.t.Complete = true
 	return want{}, nil

@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// want is what a format asks for next: size bytes at offset at of the file. With scan
-// set it is the first byte 0xFF at or after at, and size is 1. The zero value asks for
-// nothing more.
+// want says what a format needs next: size bytes at offset at of the file. With scan set
+// it is the first byte 0xFF at or after at, and size is 1. The zero value means nothing
+// more.
 type want struct {
 	at   int64
 	size int
@@ -19,17 +19,17 @@ type want struct {
 // maxWant bounds want.size, and so a scanner's memory.
 const maxWant = 64 << 10
 
-// format follows one file format's structure. Its next is handed exactly the bytes
-// that were wanted, and where they lie; it must not keep the slice.
+// format parses the structure of one file format. Its next receives exactly the wanted
+// bytes and their offset; it must not keep the slice.
 type format interface {
 	next(at int64, b []byte) (want, error)
-	tally() *tally
+	tracker() *tracker
 }
 
-// open returns the format's machine, and its first want. A nil format: only the name
-// of this one is known.
+// open returns the parser of a format, and its first want. A nil format: only the
+// format's name is known.
 func open(contentType string, maxPixels int64) (format, want) {
-	t := tally{Info: Info{ContentType: contentType}, max: maxPixels}
+	t := tracker{Info: Info{ContentType: contentType}, max: maxPixels}
 	switch contentType {
 	case JPEG:
 		return newJPEG(t)
@@ -51,19 +51,20 @@ func open(contentType string, maxPixels int64) (format, want) {
 	return nil, want{}
 }
 
-// Scanner is an io.WriteCloser through which a file streams by. Write and Close return
-// ErrNotImage, a *MalformedError or a *TooManyPixelsError as soon as it is certain, and
-// again from then on. The outcome does not depend on how the bytes are cut into writes.
+// Scanner is an io.WriteCloser that inspects a file while it streams through. Write and
+// Close return ErrNotImage, a *MalformedError or a *TooManyPixelsError as soon as it is
+// certain, and again from then on. The result does not depend on how the bytes are split
+// into writes.
 type Scanner struct {
 	maxPixels int64
 	head      []byte // the first HeadSize bytes
-	pos       int64  // offset of the next byte to be written
-	seen      int64  // offset behind the last byte that was handed to f
-	f         format // nil until the head is complete, and for formats known by name only
+	pos       int64  // offset of the next written byte
+	seen      int64  // offset after the last byte given to f
+	f         format // nil until the head is complete, and for formats that are not parsed
 	detected  bool
-	info      Info // while there is no f
+	info      Info // used while f is nil
 	w         want
-	buf       []byte // the beginning of what is wanted, when it lies in several writes
+	buf       []byte // the beginning of the wanted bytes, when several writes contain them
 	err       error
 }
 
@@ -73,7 +74,7 @@ func NewScanner(maxPixels int64) *Scanner {
 	return &Scanner{maxPixels: maxPixels}
 }
 
-// Write looks at the next bytes of the file.
+// Write inspects the next bytes of the file.
 func (s *Scanner) Write(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
@@ -97,8 +98,8 @@ func (s *Scanner) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close says that the last byte was written. A file that ended before its size was
-// told is malformed; one that was cut off later is not, but it is not Complete.
+// Close says that the file is complete. A file that ends before its size is known is
+// malformed; one that is cut off later is not, but it is not Complete.
 func (s *Scanner) Close() error {
 	if s.err != nil {
 		return s.err
@@ -109,20 +110,20 @@ func (s *Scanner) Close() error {
 		}
 	}
 	if s.f != nil {
-		s.err = ended(s.f.tally())
+		s.err = ended(s.f.tracker())
 	}
 	return s.err
 }
 
-// Info tells what is known so far.
+// Info returns what is known so far.
 func (s *Scanner) Info() Info {
 	if s.f == nil {
 		return s.info
 	}
-	return s.f.tally().result()
+	return s.f.tracker().result()
 }
 
-// begin looks at the head, which is complete.
+// begin inspects the complete head.
 func (s *Scanner) begin() error {
 	s.detected = true
 	s.info.ContentType = Detect(s.head)
@@ -135,23 +136,23 @@ func (s *Scanner) begin() error {
 	return s.err
 }
 
-// ended is the verdict on a file that has no more bytes.
-func ended(t *tally) error {
+// ended returns the verdict on a file that has ended.
+func ended(t *tracker) error {
 	if t.Width == 0 && !t.unknown {
 		return t.malformed("it ends before it says its size")
 	}
 	return nil
 }
 
-// feed hands the machine what it wants out of p, the bytes at pos.
+// feed gives the parser the bytes it wants from p, the bytes at pos.
 func (s *Scanner) feed(p []byte) error {
 	start := s.pos
 	s.pos += int64(len(p))
 	for s.f != nil && s.w.size > 0 {
 		if s.w.at < s.seen {
-			// It refers back. Only the head is still there.
+			// It refers back. Only the head is still in memory.
 			if s.w.scan || s.w.at+int64(s.w.size) > int64(len(s.head)) {
-				s.f.tally().unknown = true
+				s.f.tracker().unknown = true
 				s.w = want{}
 				return nil
 			}
@@ -201,22 +202,21 @@ func (s *Scanner) step(at int64, b []byte) (err error) {
 	return err
 }
 
-// ReadInfo tells what the file of size bytes in r is, with the errors of Scanner, and
-// those of r with their cause. It sees what a stream cannot: structures that refer
-// back. When r ends before size it answers from what there is, as for a file that was
-// cut off, so that the head of a large object is enough to learn most.
+// ReadInfo describes the file of size bytes in r, with the errors of Scanner, and those
+// of r with their cause. It also parses what a stream cannot: structures that refer back.
+// When r ends before size it answers as for a truncated file, so that the head of a large
+// object is usually enough.
 func ReadInfo(r io.ReaderAt, size, maxPixels int64) (Info, error) {
-	return readInfo(r, size, maxPixels, func(*tally) bool { return false })
+	return readInfo(r, size, maxPixels, func(*tracker) bool { return false })
 }
 
-// ReadSize is ReadInfo that reads on no further than it takes to know the pixels. What
-// comes behind them, an orientation for instance, and whether the file is Complete, it
-// does not tell.
+// ReadSize is ReadInfo that stops once it knows the pixels. It does not return what comes
+// after them, such as an orientation, nor whether the file is Complete.
 func ReadSize(r io.ReaderAt, size, maxPixels int64) (Info, error) {
-	return readInfo(r, size, maxPixels, func(t *tally) bool { return t.settled })
+	return readInfo(r, size, maxPixels, func(t *tracker) bool { return t.settled })
 }
 
-func readInfo(r io.ReaderAt, size, maxPixels int64, enough func(*tally) bool) (Info, error) {
+func readInfo(r io.ReaderAt, size, maxPixels int64, enough func(*tracker) bool) (Info, error) {
 	win := window{r: r, size: size}
 	head, err := win.read(0, int(min(size, HeadSize)))
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -230,7 +230,7 @@ func readInfo(r io.ReaderAt, size, maxPixels int64, enough func(*tally) bool) (I
 	if f == nil {
 		return Info{ContentType: contentType}, nil
 	}
-	for w.size > 0 && !enough(f.tally()) {
+	for w.size > 0 && !enough(f.tracker()) {
 		at, b := w.at, []byte(nil)
 		if w.scan {
 			at, b, err = win.scan(w.at)
@@ -241,16 +241,16 @@ func readInfo(r io.ReaderAt, size, maxPixels int64, enough func(*tally) bool) (I
 			break
 		}
 		if err != nil {
-			return f.tally().result(), fmt.Errorf("read image: %w", err)
+			return f.tracker().result(), fmt.Errorf("read image: %w", err)
 		}
 		if w, err = f.next(at, b); err != nil {
-			return f.tally().result(), err
+			return f.tracker().result(), err
 		}
 	}
-	return f.tally().result(), ended(f.tally())
+	return f.tracker().result(), ended(f.tracker())
 }
 
-// window reads a file through one buffer, so that many small wants cost few reads.
+// window reads a file through one buffer, so that many small reads become few.
 type window struct {
 	r    io.ReaderAt
 	size int64
@@ -258,7 +258,8 @@ type window struct {
 	buf  []byte
 }
 
-// read returns the n bytes at offset at, good until the next call; fewer only with io.EOF.
+// read returns the n bytes at offset at, valid until the next call; fewer only with
+// io.EOF.
 func (w *window) read(at int64, n int) ([]byte, error) {
 	if at < w.at || at+int64(n) > w.at+int64(len(w.buf)) {
 		if at >= w.size {

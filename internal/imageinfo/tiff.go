@@ -16,24 +16,24 @@ const (
 	tiffLong8 = 16
 )
 
-// maxEntries bounds the directory entries that are read of one file, whose directories
-// may overlap: without it a small file could cost much time.
+// maxEntries bounds the directory entries that are read of one file: directories may
+// overlap, so that a small file could otherwise take much time.
 const maxEntries = 1 << 20
 
 // tiffFile follows the chain of directories of a TIFF or BigTIFF file. Each is a page.
-// Directories beside the chain (thumbnails, the layers of a pyramid) are not counted.
+// Directories outside the chain (thumbnails, the layers of a pyramid) do not count.
 //
-// In a stream it sees directories that lie behind each other, as nearly all writers
-// put them, and any within the head; with others the pixels stay unknown.
+// In a stream it finds directories in the order of the file, as nearly all writers put
+// them, and any within the head; with others the pixels stay unknown.
 type tiffFile struct {
-	t     tally
+	t     tracker
 	state func(f *tiffFile, at int64, b []byte) (want, error)
 	order binary.ByteOrder
 	big   bool
 
-	left          uint64 // entries of this directory still to be read
+	left          uint64 // unread entries of this directory
 	width, height uint64 // of this directory
-	entries       int    // read altogether
+	entries       int    // total entries read
 	pages         int
 
 	// Brent's cycle detection: the offset that the chain would come back to, and how
@@ -42,11 +42,11 @@ type tiffFile struct {
 	lap, budget int
 }
 
-func newTIFF(t tally) (format, want) {
+func newTIFF(t tracker) (format, want) {
 	return &tiffFile{t: t, state: (*tiffFile).header}, want{at: 0, size: 8}
 }
 
-func (f *tiffFile) tally() *tally                         { return &f.t }
+func (f *tiffFile) tracker() *tracker                     { return &f.t }
 func (f *tiffFile) next(at int64, b []byte) (want, error) { return f.state(f, at, b) }
 
 func (f *tiffFile) header(_ int64, b []byte) (want, error) {
@@ -130,7 +130,7 @@ func (f *tiffFile) entry(at int64, b []byte) (want, error) {
 	}
 	tag, kind := f.order.Uint16(b), f.order.Uint16(b[2:])
 	if count != 1 {
-		// The value may be the offset of a list, of which decoders take the first.
+		// The value may be the offset of a list; decoders use its first number.
 		if tag == tagWidth || tag == tagHeight {
 			return want{}, f.t.malformed("%d sizes in one entry", count)
 		}
@@ -160,7 +160,7 @@ func (f *tiffFile) entry(at int64, b []byte) (want, error) {
 	return f.entryAt(at + int64(len(b)))
 }
 
-// page ends a directory; at is where the link to the next one lies.
+// page ends a directory; at is the offset of the link to the next one.
 func (f *tiffFile) page(at int64) (want, error) {
 	w, h := int64(min(f.width, math.MaxInt64)), int64(min(f.height, math.MaxInt64))
 	if f.pages == 0 {

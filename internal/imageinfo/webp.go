@@ -2,27 +2,27 @@ package imageinfo
 
 import "encoding/binary"
 
-// webpFile follows the chunks of a WebP file (RFC 9649). The sizes in the bitstreams
-// are looked at as well as the one of the canvas: decoders believe the bitstream.
+// webpFile parses the chunks of a WebP file (RFC 9649). It checks the sizes in the
+// bitstreams as well as that of the canvas: decoders use those of the bitstream.
 type webpFile struct {
-	t     tally
+	t     tracker
 	state func(w *webpFile, at int64, b []byte) (want, error)
 	size  int64 // of the RIFF file
-	seen  int64 // offset behind the last byte that was handed over
-	end   int64 // of the current chunk, padding included
-	// frameEnd is where the animation frame ends whose chunks are being read; zero
-	// outside of one. frameW and frameH are its size.
+	seen  int64 // offset after the last byte received
+	end   int64 // end of the current chunk, including padding
+	// frameEnd is the end of the current animation frame; zero outside of one. frameW and
+	// frameH are its size.
 	frameEnd       int64
 	frameW, frameH int64
 	extended       bool // VP8X was seen: its canvas is the size
 	animated       bool
 }
 
-func newWebP(t tally) (format, want) {
+func newWebP(t tracker) (format, want) {
 	return &webpFile{t: t, state: (*webpFile).riff}, want{at: 4, size: 8}
 }
 
-func (w *webpFile) tally() *tally { return &w.t }
+func (w *webpFile) tracker() *tracker { return &w.t }
 
 func (w *webpFile) next(at int64, b []byte) (want, error) {
 	w.seen = at + int64(len(b))
@@ -52,7 +52,7 @@ func (w *webpFile) chunkAt(at int64) (want, error) {
 	return want{at: at, size: 8}, nil
 }
 
-// last has seen the last byte.
+// last handles the last byte.
 func (w *webpFile) last(int64, []byte) (want, error) {
 	w.t.Complete = w.t.Frames > 0
 	return want{}, nil
@@ -134,7 +134,7 @@ func (w *webpFile) vp8l(_ int64, b []byte) (want, error) {
 	return w.bitstream(bits&0x3fff+1, bits>>14&0x3fff+1)
 }
 
-// bitstream holds the size that a bitstream states against what was said of it.
+// bitstream compares the size in a bitstream with the announced one.
 func (w *webpFile) bitstream(width, height int64) (want, error) {
 	switch {
 	case w.frameEnd != 0:
@@ -144,7 +144,7 @@ func (w *webpFile) bitstream(width, height int64) (want, error) {
 	case w.t.Frames > 0:
 		return want{}, w.t.malformed("a second picture")
 	case w.animated:
-		// A picture beside an animation is not shown.
+		// A picture beside an animation is not displayed.
 	default:
 		if w.extended && (width != int64(w.t.Width) || height != int64(w.t.Height)) {
 			return want{}, w.t.malformed("canvas of %d x %d holds %d x %d", w.t.Width, w.t.Height, width, height)

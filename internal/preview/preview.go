@@ -1,7 +1,7 @@
 // Package preview shows accepted images to the developer who runs a server at debug
 // level: in the desktop's viewer where there is a display, as a thumbnail in the terminal
-// where there is one, and always as a log record. It is a job.Witness: it never slows,
-// fails or enlarges a submit, and is not for the cloud.
+// where there is one, and always as a log record. It is a job.Previewer: it never slows,
+// fails or enlarges a submit. It is not for the cloud.
 package preview
 
 import (
@@ -26,32 +26,32 @@ import (
 )
 
 const (
-	// maxBytes and maxPixels are the most that is kept and decoded for a picture. What is
-	// larger is logged and not shown.
+	// maxBytes and maxPixels bound the pictures that are kept and decoded. Larger ones are
+	// only logged.
 	maxBytes  = 16 << 20
 	maxPixels = 40_000_000
-	// maxWaiting is how many pictures wait to be shown; more are logged and not shown.
+	// maxWaiting bounds the pictures that wait; others are only logged.
 	maxWaiting = 4
 )
 
-// Options say where pictures are shown.
+// Options say where to show pictures.
 type Options struct {
 	Logger *slog.Logger
-	// Terminal gets thumbnails; nil: none.
+	// Terminal receives thumbnails; nil for none.
 	Terminal io.Writer
 	// Columns is the terminal's width in characters.
 	Columns int
-	// Open opens a file in the desktop's viewer; nil: there is no display.
+	// Open opens a file in the desktop's viewer; nil without a display.
 	Open func(path string) error
 }
 
-// Viewer shows pictures, one after the other, apart from the submits. Close ends it.
+// Viewer shows pictures one after the other, independently of the submits. Close ends it.
 type Viewer struct {
 	o       Options
 	queue   chan picture
 	done    chan struct{}
 	closing sync.Once
-	dir     string // of what the desktop was shown; only run touches it
+	dir     string // the last file for the desktop; only run uses it
 }
 
 type picture struct {
@@ -66,7 +66,7 @@ func New(o Options) *Viewer {
 	return v
 }
 
-// Close waits for the picture that is being shown. No View may be used after it.
+// Close waits for the picture in progress. Do not call View after it.
 func (v *Viewer) Close() {
 	v.closing.Do(func() { close(v.queue) })
 	<-v.done
@@ -79,7 +79,7 @@ func (v *Viewer) run() {
 	}
 }
 
-// Watch begins to keep a copy of an upload.
+// Watch begins a copy of an upload.
 func (v *Viewer) Watch() job.Preview { return &view{viewer: v} }
 
 // view is the copy of one upload, up to maxBytes.
@@ -107,14 +107,13 @@ func (w *view) Accepted(j *job.Job) {
 	}
 	select {
 	case w.viewer.queue <- picture{*j, w.buf.Bytes()}:
-	default: // busy with others: the log line has to do
+	default: // too many wait: the log record must do
 	}
 }
 
 func (w *view) Close() { w.buf = bytes.Buffer{} }
 
-// show puts one picture where the developer can see it. Nothing that goes wrong here
-// matters to anybody else.
+// show shows one picture. Its failures affect nothing else.
 func (v *Viewer) show(p picture) {
 	defer func() {
 		if recover() != nil {
@@ -142,8 +141,8 @@ func (v *Viewer) show(p picture) {
 	writeThumbnail(v.o.Terminal, img, v.o.Columns)
 }
 
-// open hands the picture to the desktop's viewer as a file of a new folder, which nobody
-// else can have made before, and which stays: the viewer reads it at its leisure.
+// open opens the picture in the desktop's viewer as a file in a new folder, which no
+// other user can have created before, and leaves it there: the viewer may read it later.
 func (v *Viewer) open(p picture) error {
 	if v.dir == "" {
 		dir, err := os.MkdirTemp("", "claimcheck-debug-")
@@ -164,8 +163,8 @@ func extension(contentType string) string {
 	return "." + string(sub)
 }
 
-// Desktop returns how this machine opens a file in its image viewer, or nil where there
-// is no display. getenv is os.Getenv.
+// Desktop returns a function that opens a file in this machine's image viewer, or nil
+// without a display. getenv is os.Getenv.
 func Desktop(getenv func(string) string) func(path string) error {
 	var name string
 	var args []string
@@ -187,7 +186,7 @@ func Desktop(getenv func(string) string) func(path string) error {
 		if err := cmd.Start(); err != nil {
 			return err
 		}
-		go cmd.Wait() // the viewer lives as long as the developer looks
+		go cmd.Wait() // the viewer runs until the developer closes it
 		return nil
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"os"
 )
 
-// The picture as one looks at it.
+// The picture as displayed.
 const width, height = 1200, 1600
 
 func main() {
@@ -74,7 +74,7 @@ func (c rgb) mix(d rgb, t float64) rgb {
 
 func (c rgb) times(f float64) rgb { return rgb{c.r * f, c.g * f, c.b * f} }
 
-// hash is a value of -1..1 for each point of a lattice.
+// hash returns a value of -1..1 for each point of a lattice.
 func hash(x, y, seed int) float64 {
 	h := uint64(x)*0x9e3779b97f4a7c15 ^ uint64(y)*0xc2b2ae3d27d4eb4f ^ uint64(seed)*0x165667b19e3779f9
 	h ^= h >> 29
@@ -111,7 +111,8 @@ func fractal(x, y float64, octaves, seed int, ridged bool) float64 {
 	return sum / norm
 }
 
-// terrain is the height of the land, in kilometres, z kilometres away and x to the right.
+// terrain returns the height of the land, in kilometres, z kilometres away and x to the
+// right.
 func terrain(x, z float64) float64 {
 	// The volcano, 17 km away.
 	dx, dz := x-0.25, z-17
@@ -158,13 +159,13 @@ func sky(x, y float64) rgb {
 	return c.mix(rgb{0.93, 0.94, 0.96}, n*0.75*smooth(0.02, 0.25, y))
 }
 
-// ground is the colour of the land at a point, and how the light falls on it.
+// ground returns the colour of the land at a point, including the light.
 func ground(x, z, h, distance float64) rgb {
 	e := 0.0016 * max(distance, 1.2)
 	nx, nz := terrain(x-e, z)-terrain(x+e, z), terrain(x, z-e)-terrain(x, z+e)
 	n := normal(nx, 2*e, nz)
 	lit := max(0, n[0]*sun[0]+n[1]*sun[1]+n[2]*sun[2])
-	// What stands between the point and the sun.
+	// Shadows of the land between the point and the sun.
 	shade := 1.0
 	for s := 0.06; s < 2.6; s *= 1.33 {
 		over := terrain(x+sun[0]*s, z+sun[2]*s) - (h + sun[1]*s)
@@ -194,12 +195,12 @@ func paint() []rgb {
 	return out
 }
 
-// slope is how steeply one looks up at a row.
+// slope returns the slope of the view at a row.
 func slope(py float64) float64 {
 	return ((1-horizon)*height - py) / (focal * width)
 }
 
-// column walks away from the eye, and paints what rises above all that is nearer.
+// column walks away from the eye, and paints what is higher than all nearer ground.
 func column(px int, out []rgb) {
 	side := (float64(px) + 0.5 - width/2) / (focal * width)
 	top := height // the highest row that is painted
@@ -232,7 +233,7 @@ func column(px int, out []rgb) {
 	}
 }
 
-// water mirrors what stands above the lake, in ripples that grow towards the eye.
+// water mirrors what is above the lake, with ripples that grow towards the eye.
 func water(out []rgb) {
 	level := int((1 - horizon) * height)
 	for py := level + 4; py < height; py++ {
@@ -289,7 +290,7 @@ func encode(v float64) float64 {
 	return 1.055*math.Pow(v, 1/2.4) - 0.055
 }
 
-// lying turns the picture counter-clockwise, which orientation 6 undoes.
+// lying turns the picture counter-clockwise; orientation 6 undoes that.
 func lying(m *image.RGBA) *image.RGBA {
 	out := image.NewRGBA(image.Rect(0, 0, height, width))
 	for y := range height {

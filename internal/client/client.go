@@ -1,6 +1,6 @@
-// Package client speaks the public API of a Claimcheck server and nothing else. Every
-// call is repeated while that can help and is safe; the server's own words come back as
-// a [*Problem].
+// Package client uses the public API of a Claimcheck server and nothing else. It repeats
+// every call while that may help and is safe; the server's problem comes back as a
+// [*Problem].
 package client
 
 import (
@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// maxTries is how often a request is made before it is given up; with the waits in
-// between that bridges some 8 s of outage.
+// maxTries bounds the tries of a request; with the waits in between they cover an outage
+// of some 8 s.
 const maxTries = 6
 
 // firstTries is how often the first request tries to connect. A server that never answered
@@ -32,18 +32,18 @@ const firstTries = 3
 // maxAnswer bounds a JSON answer, in bytes.
 const maxAnswer = 4 << 20
 
-// Client is one user of one server. It is safe for concurrent use.
+// Client is a client of one server. Safe for concurrent use.
 type Client struct {
-	server string // without a final slash
-	header string // that bears the token
+	server string // without a trailing slash
+	header string // the header of the token
 	token  string
 	http   *http.Client
 	// answered is true once the server has answered anything.
 	answered atomic.Bool
 }
 
-// New returns a client of the server at this URL. The token, if there is one, is sent
-// to that server alone, in the header of this name.
+// New returns a client of the server at this URL. The token, if any, goes only to that
+// server, in the header with this name.
 func New(server, header, token string) (*Client, error) {
 	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
@@ -60,16 +60,16 @@ func New(server, header, token string) (*Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 16
-	transport.ResponseHeaderTimeout = longestWait + 20*time.Second // counted from the request's end
+	transport.ResponseHeaderTimeout = longestWait + 20*time.Second // from the end of the request
 	return &Client{
 		server: strings.TrimSuffix(server, "/"), header: header, token: token,
-		// A token must not follow a redirection, and neither must an image.
+		// Do not follow redirects with a token or an image.
 		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
-// Problem is an answer that says no: the problem document (RFC 9457), or what could be
-// made of it.
+// Problem is an error answer: its problem document (RFC 9457), or a replacement when it
+// has none.
 type Problem struct {
 	Status   int     `json:"status"` // of HTTP
 	Type     string  `json:"type"`
@@ -79,7 +79,7 @@ type Problem struct {
 	Upload   *Upload `json:"upload"`
 }
 
-// Error implements error: the sentence that is meant for the user.
+// Error returns the sentence for the user.
 func (p *Problem) Error() string {
 	if p.Detail == "" {
 		return fmt.Sprintf("the server answers with status %d %s", p.Status, http.StatusText(p.Status))
@@ -87,34 +87,33 @@ func (p *Problem) Error() string {
 	return p.Detail
 }
 
-// request is one call, as often as it is made.
+// request is one call with all its tries.
 type request struct {
 	method, url string
 	header      map[string]string
-	body        func() io.Reader // nil: none
+	body        func() io.Reader // nil for none
 	size        int64
 	// into receives a JSON answer with one of the good statuses.
 	into any
 	good []int
-	// goodAgain are statuses that tell of the effect of an earlier try.
+	// goodAgain are statuses that show the effect of an earlier try.
 	goodAgain []int
 }
 
-// do makes the request, again and again while it fails in a way that may pass, and
-// returns the status of the good answer. What changes something on the server may be
-// repeated because of its idempotency key, or because the same request twice has the
-// same end.
+// do makes the request, repeats it while its failure may be temporary, and returns the
+// status of the good answer. A change on the server is safe to repeat: it has an
+// idempotency key, or the same request twice has the same result.
 func (c *Client) do(ctx context.Context, r request) (int, error) {
 	for try := 1; ; try++ {
 		status, wait, err := c.once(ctx, r)
 		if err == nil {
 			return status, nil
 		}
-		p, told := errors.AsType[*Problem](err)
-		if told && try > 1 && slices.Contains(r.goodAgain, p.Status) {
+		p, isProblem := errors.AsType[*Problem](err)
+		if isProblem && try > 1 && slices.Contains(r.goodAgain, p.Status) {
 			return p.Status, nil
 		}
-		again := !told || p.Status == http.StatusTooManyRequests || p.Status == http.StatusRequestTimeout || p.Status >= 500
+		again := !isProblem || p.Status == http.StatusTooManyRequests || p.Status == http.StatusRequestTimeout || p.Status >= 500
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
@@ -152,7 +151,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// once makes the request. Its errors never hold a URL, which may be a secret.
+// once makes one try. Its errors never contain a URL, which may be a secret.
 func (c *Client) once(ctx context.Context, r request) (status int, wait time.Duration, err error) {
 	resp, err := c.send(ctx, r)
 	if err != nil {
@@ -172,7 +171,7 @@ func (c *Client) once(ctx context.Context, r request) (status int, wait time.Dur
 	return resp.StatusCode, 0, nil
 }
 
-// strange is what is said of an answer that no Claimcheck server gives.
+// strange is the sentence for an answer that no Claimcheck server gives.
 const strange = "the server answers, but not as a Claimcheck server does; check its URL"
 
 func retryAfter(resp *http.Response) time.Duration {
@@ -183,7 +182,7 @@ func retryAfter(resp *http.Response) time.Duration {
 func problemOf(resp *http.Response, raw []byte) *Problem {
 	p := &Problem{}
 	if err := json.Unmarshal(raw, p); err != nil {
-		p = &Problem{} // from something in between, such as a proxy
+		p = &Problem{} // from an intermediary, such as a proxy
 	}
 	p.Status = resp.StatusCode
 	if to := resp.Header.Get("Location"); p.Detail == "" && p.Status/100 == 3 && to != "" {
@@ -230,7 +229,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Unreachable says that no connection to the client's server could be made.
+// Unreachable means that no connection to the client's server was possible.
 type Unreachable struct{ err error }
 
 func (u *Unreachable) Error() string { return u.err.Error() }

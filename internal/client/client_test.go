@@ -18,9 +18,9 @@ import (
 	"claimcheck.example/internal/client"
 )
 
-// script is a server that gives one answer after the other, and notes what it was asked.
+// script is a server that gives one answer after the other, and records its requests.
 type script struct {
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards the fields below
 	answers []http.HandlerFunc
 	seen    []*http.Request
 	bodies  []string
@@ -50,7 +50,7 @@ func says(status int, body string, header ...string) http.HandlerFunc {
 
 func hangsUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// serve starts a server that plays the script, whose {} stands for its own URL.
+// serve starts a server for the script, in which {} stands for its own URL.
 func serve(t *testing.T, token string, answers ...http.HandlerFunc) (*client.Client, *script, string) {
 	t.Helper()
 	s := &script{answers: answers}
@@ -67,7 +67,7 @@ func image(content string) client.Image {
 	return client.Image{Content: strings.NewReader(content), Size: int64(len(content)), ContentType: "image/png", Key: "key"}
 }
 
-// TestSubmitIsRepeatedWhole has a submit fail in each way that may pass: every try is the
+// TestSubmitIsRepeatedWhole has a submit fail in each temporary way: every try is the
 // whole image under the same key.
 func TestSubmitIsRepeatedWhole(t *testing.T) {
 	t.Parallel()
@@ -87,7 +87,7 @@ func TestSubmitIsRepeatedWhole(t *testing.T) {
 	}
 }
 
-// TestMistakesAreNotRepeated has the server say no: its words are the error.
+// TestMistakesAreNotRepeated has the server refuse: its sentence is the error.
 func TestMistakesAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 401, 403, 404, 409, 413, 415, 422} {
@@ -102,8 +102,8 @@ func TestMistakesAreNotRepeated(t *testing.T) {
 	}
 }
 
-// TestTokenGoesToTheServerAlone has the server offer an upload elsewhere, call itself by
-// another name, and redirect.
+// TestTokenGoesToTheServerAlone has the server offer an upload elsewhere, use another
+// name for itself, and redirect.
 func TestTokenGoesToTheServerAlone(t *testing.T) {
 	t.Parallel()
 	storage := &script{answers: []http.HandlerFunc{says(500, ""), says(200, "")}}
@@ -150,7 +150,8 @@ func TestDeletedBefore(t *testing.T) {
 	}
 }
 
-// TestWaitingIsNoHammering has a server that does not wait: the client does, in between.
+// TestWaitingIsNoHammering has a server that does not wait: the client pauses between
+// requests.
 func TestWaitingIsNoHammering(t *testing.T) {
 	t.Parallel()
 	c, s, own := serve(t, "", says(200, `{"status":"pending"}`), says(200, `{"status":"processing"}`), says(201, `{"status":"completed"}`))
@@ -165,7 +166,7 @@ func TestWaitingIsNoHammering(t *testing.T) {
 	}
 }
 
-// TestOutputIsVerified has an output change on its way.
+// TestOutputIsVerified changes an output on its way.
 func TestOutputIsVerified(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte("result"))
@@ -183,7 +184,7 @@ func TestOutputIsVerified(t *testing.T) {
 	}
 }
 
-// TestStrangers has something else answer at the server's address.
+// TestStrangers has another kind of server answer at the address.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []http.HandlerFunc{says(200, "<html>"), says(200, "{}"), says(202, "hello")} {
@@ -204,7 +205,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestGivesUp has nobody answer: the tries are bounded, and so is the time.
+// TestGivesUp has no server answer: the tries are bounded, and so is the time.
 func TestGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

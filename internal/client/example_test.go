@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/client"
 )
 
-// answers is a server with one job, which is completed as soon as it is submitted.
+// answers is a server with one job, which completes at once.
 func answers(w http.ResponseWriter, r *http.Request) {
 	job := `{"job_id": "01a205c3-98c3-73a4-8dce-5da8191d9b77", "status": "completed", "location": "http://` + r.Host + `/jobs/01a205c3-98c3-73a4-8dce-5da8191d9b77"}`
 	switch {
@@ -55,7 +55,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer result.Body.Close()
-	output, err := io.ReadAll(result.Body) // fails when the digest is another
+	output, err := io.ReadAll(result.Body) // fails when the digest differs
 	if err != nil {
 		log.Fatal(err)
 	}

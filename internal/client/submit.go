@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// Image is what is submitted.
+// Image is an image to submit.
 type Image struct {
 	Content     io.ReaderAt
 	Size        int64  // bytes
 	ContentType string // such as image/png
 	// Params is a JSON object for the processor; empty for none.
 	Params string
-	// Key is the idempotency key, 1 to 255 characters: the same caller's same key
-	// names the same job as long as that is kept.
+	// Key is the idempotency key, 1 to 255 characters: the same key of the same caller names
+	// the same job as long as the job is kept.
 	Key string
-	// Progress hears how many bytes of the image have been sent so far, by this try;
-	// nil means no observer.
+	// Progress receives the number of bytes of the image that this try has sent; nil for
+	// none.
 	Progress func(sent int64)
 }
 
-// Upload is where the server lets an image be put that is too large for a submit.
+// Upload is the server's offer for an image that is too large for a submit.
 type Upload struct {
 	Method    string            `json:"method"`
 	URL       string            `json:"url"`
@@ -41,14 +41,13 @@ type accepted struct {
 	Upload   *Upload `json:"upload"`
 }
 
-// Check is what one comes back with for a job. This client asks by the identifier, at its
-// own server: the URL is for whoever reads it, and may name the server by another name
-// than this client does.
+// Check identifies a submitted job. This client uses the identifier, at its own server:
+// the URL is for people, and may have another name for the server.
 type Check struct{ ID, URL string }
 
-// Submit leaves an image and takes the check. An image that is too large for a submit is
-// put into storage directly, where the server offers that; when that fails, the check
-// comes with the error.
+// Submit submits an image and returns its check. It puts an image that is too large for a
+// submit directly into storage, where the server offers that; when that fails, it returns
+// the check with the error.
 func (c *Client) Submit(ctx context.Context, img Image) (Check, error) {
 	if img.Params != "" && !json.Valid([]byte(img.Params)) {
 		return Check{}, fmt.Errorf("params is not JSON: %s", img.Params)
@@ -77,11 +76,11 @@ func (c *Client) Submit(ctx context.Context, img Image) (Check, error) {
 	return check, nil
 }
 
-// direct puts the image where the offer says and tells the server so.
+// direct uploads the image as offered and commits the job.
 func (c *Client) direct(ctx context.Context, img Image, id string, to *Upload) error {
 	_, err := c.do(ctx, request{
 		method: to.Method, url: to.URL, header: to.Headers, body: img.reader, size: img.Size,
-		// 412: it is there already, by an earlier try whose answer was lost.
+		// 412: an earlier try has stored it, and its answer was lost.
 		good: []int{http.StatusOK, http.StatusPreconditionFailed},
 	})
 	if p, ok := errors.AsType[*Problem](err); ok {
@@ -105,7 +104,7 @@ func (img Image) reader() io.Reader {
 	return &counter{r: r, tell: img.Progress}
 }
 
-// counter tells how many bytes were read through it.
+// counter counts the bytes that are read through it.
 type counter struct {
 	r    io.Reader
 	n    int64

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Workload is what a month's jobs are like. Server and workers run on Cloud Run as
+// Workload describes the jobs of a month. Server and workers run on Cloud Run as
 // cloudbuild.yaml deploys them.
 type Workload struct {
 	Jobs       float64       `json:"jobs"`         // a month
@@ -20,11 +20,11 @@ type Workload struct {
 	Polls      float64       `json:"polls"`        // reads of a job's status
 	Outputs    float64       `json:"outputs"`      // downloads of a job's output
 	Direct     bool          `json:"direct"`       // images go to S3 by direct upload
-	Work       time.Duration `json:"work_ns"`      // that one job takes of a worker
-	Workers    int           `json:"workers"`      // that run all the time; zero for as many as the work takes
-	Answer     time.Duration `json:"answer_ns"`    // that one request takes of the server
+	Work       time.Duration `json:"work_ns"`      // of a worker for one job
+	Workers    int           `json:"workers"`      // always running; zero for as many as the work needs
+	Answer     time.Duration `json:"answer_ns"`    // of the server for one request
 	Lease      time.Duration `json:"lease_ns"`     // as LEASE
-	Days       float64       `json:"days"`         // for which jobs are kept
+	Days       float64       `json:"days"`         // days that jobs are kept
 	ServerCPU  float64       `json:"server_vcpus"` // of an instance
 	ServerGiB  float64       `json:"server_gib"`
 	WorkerCPU  float64       `json:"worker_vcpus"`
@@ -34,11 +34,11 @@ type Workload struct {
 const (
 	// month is 730 hours, as AWS counts.
 	month = 730 * time.Hour
-	// pollsPerHour are the long polls of an idle worker, of 20 s each.
+	// pollsPerHour is the number of long polls of an idle worker, of 20 s each.
 	pollsPerHour = 180
-	// DocumentBytes is more than a job's document has, its params left out.
+	// DocumentBytes is an upper bound for a job's document without its params.
 	DocumentBytes = 1000
-	// billedTime is the least time for which Cloud Run charges.
+	// billedTime is the shortest time that Cloud Run bills.
 	billedTime = 100 * time.Millisecond
 )
 
@@ -50,11 +50,11 @@ type Line struct {
 	Unit     string  `json:"unit"`
 	Amount   float64 `json:"amount"`  // a month
 	PerJob   float64 `json:"per_job"` // zero without jobs
-	Idle     float64 `json:"idle"`    // what of Amount it costs although no job comes
+	Idle     float64 `json:"idle"`    // the part of Amount that is due without any job
 	price    Price
 }
 
-// Bill is what a month costs.
+// Bill is the cost of a month.
 type Bill struct {
 	Workload Workload `json:"workload"`
 	Place    string   `json:"place"`
@@ -63,16 +63,16 @@ type Bill struct {
 	Lines    []Line   `json:"lines"`
 	Total    float64  `json:"total"`
 	PerJob   float64  `json:"per_job"`
-	Idle     float64  `json:"idle"` // what a month without any job costs
+	Idle     float64  `json:"idle"` // the cost of a month without any job
 }
 
-// NewBill sums up a month.
+// NewBill adds up a month.
 func NewBill(w Workload, p *Prices) (*Bill, error) {
 	if w.Size < 0 || w.OutputSize < 0 || w.Work < 0 || w.Workers < 0 || w.Answer < 0 {
 		return nil, errors.New("a number of the workload is less than zero")
 	}
 	for _, n := range []float64{w.Jobs, w.Polls, w.Outputs, w.Days} {
-		if !(n >= 0 && n <= 1e12) { // which NaN is not
+		if !(n >= 0 && n <= 1e12) { // NaN fails this, too
 			return nil, fmt.Errorf("%v in the workload is less than zero, or more than 1e12, or no number", n)
 		}
 	}
@@ -106,7 +106,7 @@ func NewBill(w Workload, p *Prices) (*Bill, error) {
 	return b, nil
 }
 
-// life returns the requests of one job, apart from those that w says how often to make.
+// life returns the requests of one job, without those whose number w gives.
 func (w Workload) life() (all []string) {
 	steps := []Step{Submit, Receive, Claim, Read, Write, Complete, Record, Done}
 	if w.Direct {
@@ -127,7 +127,7 @@ func (w Workload) life() (all []string) {
 	return all
 }
 
-// quantities are how many units of each item a month takes.
+// quantities returns the number of units of each item in a month.
 func (w Workload) quantities() map[Item]float64 {
 	renewals := math.Floor(w.Work.Seconds() / (w.Lease / 3).Seconds())
 	job := count(w.life()).
@@ -137,7 +137,7 @@ func (w Workload) quantities() map[Item]float64 {
 	polls := count(Idle.Requests).times(pollsPerHour * month.Hours() * float64(w.Workers))
 
 	answers := 1 + w.Polls + w.Outputs
-	documents := w.Polls + w.Outputs + 1 // that are read: by each of those, and by the worker
+	documents := w.Polls + w.Outputs + 1 // documents read: by each of these, and by the worker
 	throughServer := float64(w.Size)
 	if w.Direct {
 		answers++
@@ -160,7 +160,8 @@ func (w Workload) quantities() map[Item]float64 {
 		PoolMemory:  running * w.WorkerGiB,
 		S3Storage:   w.Jobs * (in + out + document) / gib * w.Days * 24 / month.Hours(),
 		AWSEgress:   w.Jobs * (in + out*w.Outputs + document*documents) / gib,
-		// The image and the result on their way into S3, and what clients are told and given.
+		// The image and the result on their way into S3, and the answers and results for
+		// clients.
 		GoogleEgress: w.Jobs * (throughServer + out + out*w.Outputs + document*answers) / gib,
 	}
 }
@@ -178,7 +179,7 @@ func (b *Bill) Write(out io.Writer) error {
 		of(w.Outputs, "time"), w.Work, of(float64(w.Workers), "worker"), of(w.Days, "day"))
 	fmt.Fprintf(out, "List prices of %s, %s, without taxes and discounts.\n\n", b.Place, b.AsOf)
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	const name = "%-16s\t" // on the left of its column
+	const name = "%-16s\t" // to the left of its column
 	fmt.Fprintf(t, name+"a month\tunit\tfree\tprice\t%s a month\tof 1000 jobs\tof idling\t\n", "", b.Currency)
 	for _, l := range b.Lines {
 		free := ""
@@ -195,7 +196,7 @@ func (b *Bill) Write(out io.Writer) error {
 	return t.Flush()
 }
 
-// of is n of something in words: "1 worker".
+// of returns n and a noun in the right number: "1 worker".
 func of(n float64, what string) string {
 	if n != 1 {
 		what += "s"
@@ -203,7 +204,7 @@ func of(n float64, what string) string {
 	return number(n) + " " + what
 }
 
-// number is n in whole numbers with commas; below 10, with up to two decimals.
+// number returns n in whole numbers with commas; below 10, with up to two decimals.
 func number(n float64) string {
 	if n < 10 {
 		return strconv.FormatFloat(math.Round(n*100)/100, 'f', -1, 64)
@@ -219,7 +220,7 @@ func number(n float64) string {
 	return b.String()
 }
 
-// size is n bytes in decimal units.
+// size returns n bytes in decimal units.
 func size(n int64) string {
 	for _, u := range []struct {
 		name  string

@@ -11,7 +11,7 @@ import (
 	"claimcheck.example/internal/cost"
 )
 
-// million is a workload whose bill was made by hand.
+// million is a workload whose bill was calculated by hand.
 var million = cost.Workload{
 	Jobs: 1e6, Size: 2 << 20, OutputSize: 1 << 20, Polls: 3, Outputs: 1, Work: time.Second, Answer: 100 * time.Millisecond,
 	Lease: time.Minute, Days: 7, ServerCPU: 1, ServerGiB: 0.5, WorkerCPU: 1, WorkerGiB: 2,
@@ -51,8 +51,8 @@ func TestBillByHand(t *testing.T) {
 		}},
 		"direct upload": {direct, map[cost.Item]float64{
 			cost.S3Writes: 7_000 * 0.005,  // announced, uploaded, committed
-			cost.S3Reads:  9_000 * 0.0004, // the commit's look at document and image
-			// the image is none of Google's; two calls of the server instead of one
+			cost.S3Reads:  9_000 * 0.0004, // the commit reads document and image
+			// the image does not pass Google; two calls of the server instead of one
 			cost.GoogleEgress: 1023*0.12 + (1e6*(2.0/1024+6000.0/(1<<30))-1024)*0.11,
 			cost.RunRequests:  (6 - 2) * 0.40,
 		}},
@@ -105,7 +105,7 @@ func TestBillForPeople(t *testing.T) {
 	if err := b.Write(&out); err != nil {
 		t.Fatal(err)
 	}
-	// Columns are apart by as many spaces as it takes.
+	// Columns are separated by any number of spaces.
 	got := regexp.MustCompile(` +`).ReplaceAllString(out.String(), " ")
 	for _, want := range []string{
 		"A month of 1,000,000 jobs: images of 2.1 MB, outputs of 1.05 MB, each job's status read 3 times",

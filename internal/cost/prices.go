@@ -14,23 +14,22 @@ import (
 //go:embed prices.json
 var published []byte
 
-// Published returns the list prices that come with the program, of the month that AsOf
-// says.
+// Published returns the list prices of the program, as of the month in AsOf.
 func Published() *Prices {
 	p, err := ReadPrices(bytes.NewReader(published))
 	if err != nil {
-		panic(err) // the file beside this one
+		panic(err) // the embedded file
 	}
 	return p
 }
 
-// WritePublished writes the file of these prices, to be changed and read by ReadPrices.
+// WritePublished writes the file of these prices, for changes and ReadPrices.
 func WritePublished(w io.Writer) error {
 	_, err := w.Write(published)
 	return err
 }
 
-// Prices are what the clouds ask for, before taxes and discounts.
+// Prices are the prices of the clouds, before taxes and discounts.
 type Prices struct {
 	Place    string         `json:"place"`
 	Currency string         `json:"currency"`
@@ -38,7 +37,7 @@ type Prices struct {
 	Items    map[Item]Price `json:"prices"`
 }
 
-// Item is something that a cloud charges for.
+// Item is a unit that a cloud charges for.
 type Item string
 
 // The items of a bill.
@@ -57,7 +56,7 @@ const (
 	GoogleEgress Item = "google_egress"
 )
 
-// names are what items are called, in the order of a bill.
+// names are the names of items, in the order of a bill.
 var names = []named{
 	{S3Writes, "S3 writes"},
 	{S3Reads, "S3 reads"},
@@ -78,9 +77,9 @@ type named struct {
 	name string
 }
 
-// Price is that of one item.
+// Price is the price of one item.
 type Price struct {
-	// Per is how many units the tiers' prices are for.
+	// Per is the number of units that a tier's price is for.
 	Per    float64 `json:"per"`
 	Unit   string  `json:"unit"`
 	Tiers  []Tier  `json:"tiers"`
@@ -88,14 +87,13 @@ type Price struct {
 	Note   string  `json:"note,omitempty"`
 }
 
-// Tier is the price of the units of a month up to a number, from where the tier before
-// ends.
+// Tier is the price of a month's units from the end of the previous tier up to a number.
 type Tier struct {
-	UpTo  float64 `json:"up_to,omitempty"` // zero: all further
+	UpTo  float64 `json:"up_to,omitempty"` // zero: no limit
 	Price float64 `json:"price"`
 }
 
-// of is what this many units of a month cost.
+// of returns the cost of that many units in a month.
 func (p Price) of(units float64) float64 {
 	sum, from := 0.0, 0.0
 	for _, t := range p.Tiers {
@@ -109,7 +107,7 @@ func (p Price) of(units float64) float64 {
 	return sum
 }
 
-// free is how many units of a month cost nothing.
+// free returns the number of units in a month that cost nothing.
 func (p Price) free() float64 {
 	if p.Tiers[0].Price == 0 {
 		return p.Tiers[0].UpTo
@@ -117,17 +115,17 @@ func (p Price) free() float64 {
 	return 0
 }
 
-// at is the price of the last of this many units.
+// at returns the price of the last of that many units.
 func (p Price) at(units float64) float64 {
 	for _, t := range p.Tiers {
 		if t.UpTo == 0 || units <= t.UpTo {
 			return t.Price
 		}
 	}
-	return 0 // not reached: the last tier has no end
+	return 0 // unreachable: the last tier has no limit
 }
 
-// ReadPrices reads a file of prices. The error names what is wrong with it.
+// ReadPrices reads a file of prices. The error names its mistakes.
 func ReadPrices(r io.Reader) (*Prices, error) {
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()

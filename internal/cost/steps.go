@@ -1,6 +1,6 @@
-// Package cost tells what jobs cost: the requests that each step of a job's life makes
-// to S3 and SQS, which a test counts at the wire, and a month's bill made of them and of
-// prices, which are data.
+// Package cost estimates what jobs cost: it lists the requests to S3 and SQS of each step
+// in a job's life, which a test counts at the wire, and computes a monthly bill from them
+// and from prices, which are data.
 package cost
 
 import (
@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// Step is a part of a job's life, or of the service's.
+// Step is a step in a job's life, or of the service.
 type Step struct {
-	// Who makes the requests: server, worker or client.
+	// Who is the sender of the requests: server, worker or client.
 	Who  string
 	Name string
-	// Requests are the API's operations, those on objects with the first part of the
-	// object's key: "PutObject input".
+	// Requests are the API's operations, with the first part of the object's key where there
+	// is one: "PutObject input".
 	Requests []string
 }
 
-// What clients ask for.
+// Steps of clients.
 var (
 	Submit        = Step{"server", "submit", append(put("input", 1), "PutObject jobs", "SendMessage")}
 	SubmitParts   = Step{"server", "submit of 5 to 10 MiB; one part more for each further 5 MiB", append(put("input", 2*partBytes), "PutObject jobs", "SendMessage")}
@@ -37,7 +37,7 @@ var (
 	Health        = Step{"server", "health", nil}
 )
 
-// What workers do.
+// Steps of workers.
 var (
 	Receive  = Step{"worker", "receive, up to 10 jobs at once", []string{"ReceiveMessage"}}
 	Claim    = Step{"worker", "claim", []string{"GetObject jobs", "PutObject jobs"}}
@@ -51,17 +51,17 @@ var (
 	Idle     = Step{"worker", "idle, every 20 s: 180 an hour", []string{"ReceiveMessage"}}
 )
 
-// Steps are all of them, in the order of a job's life.
+// Steps lists all steps, in the order of a job's life.
 var Steps = []Step{
 	Submit, SubmitParts, SubmitKeyed, RepeatPending, RepeatLater, Announce, Upload, Commit,
 	Receive, Claim, Read, Write, Complete, Record, Done, Renew, Retry,
 	Status, Output, Delete, Usage, Ready, Health, Idle,
 }
 
-// partBytes is the size of the parts of an upload, and of the largest that has none.
+// partBytes is the size of the parts of an upload, and the largest size without parts.
 const partBytes = 5 << 20
 
-// put returns the requests that store an object of this many bytes.
+// put returns the requests that store an object of that many bytes.
 func put(section string, size int64) []string {
 	if size <= partBytes {
 		return []string{"PutObject " + section}
@@ -75,7 +75,7 @@ func put(section string, size int64) []string {
 	return all
 }
 
-// counts are requests by what they are billed as.
+// counts returns the number of requests by the item that bills them.
 type counts struct{ writes, reads, deletes, messages float64 }
 
 func (c counts) plus(d counts) counts {
@@ -98,13 +98,13 @@ func count(requests []string) (c counts) {
 		case "SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes":
 			c.messages++
 		default:
-			panic("cost: nobody knows what S3 and SQS charge for " + op)
+			panic("cost: there is no price for " + op)
 		}
 	}
 	return c
 }
 
-// Table is Steps as a Markdown table.
+// Table returns Steps as a Markdown table.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| who | step | S3 writes | S3 reads | S3 deletes | SQS | requests |\n|---|---|---|---|---|---|---|\n")

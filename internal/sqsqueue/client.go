@@ -6,19 +6,20 @@ import (
 	"claimcheck.example/internal/awsclient"
 )
 
-// ClientOptions sets a client up for this package: sqs.NewFromConfig(cfg, ClientOptions).
+// ClientOptions configures a client for this package: sqs.NewFromConfig(cfg,
+// ClientOptions).
 //
 //   - Up to four tries of a call, at most 2 s apart.
-//   - 2 s to connect. How long an answer may take is bounded call by call, since a long
-//     poll takes its 20 s by design.
+//   - 2 s to connect. Each call bounds its answer separately, since a long poll takes 20
+//     s by design.
 //
-// An HTTP client of the config's own, other than the SDK's, stays as it is.
+// A custom HTTP client in the config stays as it is.
 func ClientOptions(o *sqs.Options) {
 	o.Retryer = awsclient.Retryer()
 	o.HTTPClient = awsclient.HTTP(o.HTTPClient, nil)
 }
 
-// longPoll is for a receive: who waits for messages anyway comes back by himself, and
-// an error of the first try should be seen. Repeating a receive whose answer was lost
-// would hide those messages until their visibility is over, and take more.
+// longPoll configures a receive without repetition: the caller polls again anyway, and
+// should see the error of the first try. Repeating a receive whose answer was lost would
+// hide those messages until their visibility timeout ends, and take more.
 func longPoll(o *sqs.Options) { o.RetryMaxAttempts = 1 }

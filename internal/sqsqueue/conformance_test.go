@@ -11,7 +11,7 @@ import (
 	"claimcheck.example/internal/sqsqueue"
 )
 
-// newClient returns a client of the environment's SQS as production has it; more is
+// newClient returns a client of the environment's SQS with production settings; more is
 // applied last.
 func newClient(env *awstest.Env, more ...func(*sqs.Options)) *sqs.Client {
 	endpoint := func(o *sqs.Options) { o.BaseEndpoint = &env.SQSURL }

@@ -13,8 +13,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// DeadLetters returns the queue that the redrive policy of this one names, with the same
-// options: one GetQueueAttributes, one GetQueueUrl. Misconfigured when it names none.
+// DeadLetters returns the dead-letter queue in this queue's redrive policy, with the same
+// options: one GetQueueAttributes, one GetQueueUrl. Misconfigured when there is none.
 func (q *Queue) DeadLetters(ctx context.Context) (*Queue, error) {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, q.opts.CallTimeout)

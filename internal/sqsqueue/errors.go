@@ -20,12 +20,12 @@ const (
 	sayCanceled      = "the request was canceled"
 )
 
-// translate turns an error of the SDK into one of the domain's, whose cause names the
-// operation and tells the operator what to do. It is the only place that knows SQS's
-// error codes.
+// translate converts an error of the SDK to one of the domain, whose cause names the
+// operation and says what the operator can do. Only this function knows SQS's error
+// codes.
 //
-// A request that was canceled is Canceled; one that ran out of time is Unavailable,
-// since it is the queue that took the time.
+// A canceled request is Canceled; one that ran out of time is Unavailable, since the
+// queue took the time.
 func (q *Queue) translate(ctx context.Context, operation string, err error) error {
 	if err == nil {
 		return nil
@@ -53,7 +53,7 @@ func (q *Queue) translate(ctx context.Context, operation string, err error) erro
 	case "ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight":
 		return job.Wrap(job.NotFound, cause(""), sayReceipt)
 	case "InvalidParameterValue":
-		// SQS says so of a receipt whose message is gone, and of 12 hours being over.
+		// SQS's answer for the receipt of a deleted message, and after 12 hours.
 		if operation == "ChangeMessageVisibility" || operation == "DeleteMessage" {
 			return job.Wrap(job.NotFound, cause(""), sayReceipt)
 		}
@@ -69,8 +69,8 @@ func (q *Queue) translate(ctx context.Context, operation string, err error) erro
 	case status == http.StatusForbidden, status == http.StatusUnauthorized:
 		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf("access to queue %s is denied", q.url)), sayMisconfigured)
 	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests, status == 0:
-		// Zero: no answer came at all, because of the network, the time, the retry
-		// quota, or credentials that could not be fetched.
+		// Zero: there was no answer, because of the network, a timeout, the retry quota, or
+		// missing credentials.
 		return job.Wrap(job.Unavailable, cause(""), sayUnavailable)
 	}
 	return cause("")

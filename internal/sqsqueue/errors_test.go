@@ -26,7 +26,7 @@ type doFunc func(*http.Request) (*http.Response, error)
 
 func (f doFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// stubbed returns a queue whose requests are all answered by do.
+// stubbed returns a queue whose requests all go to do.
 func stubbed(do doFunc, opts sqsqueue.Options) *sqsqueue.Queue {
 	client := sqs.New(sqs.Options{
 		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
@@ -37,12 +37,12 @@ func stubbed(do doFunc, opts sqsqueue.Options) *sqsqueue.Queue {
 	return sqsqueue.New(client, url, opts)
 }
 
-// refuse answers every request with an error of SQS's.
+// refuse answers every request with an error of SQS.
 func refuse(status int, code string) doFunc {
 	return func(r *http.Request) (*http.Response, error) {
 		return &http.Response{
 			StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Request: r,
-			Body: io.NopCloser(strings.NewReader(`{"__type":"com.amazonaws.sqs#` + code + `","message":"told"}`)),
+			Body: io.NopCloser(strings.NewReader(`{"__type":"com.amazonaws.sqs#` + code + `","message":"refused"}`)),
 		}, nil
 	}
 }
@@ -53,7 +53,7 @@ func TestKinds(t *testing.T) {
 		status int
 		code   string
 		want   job.Kind
-		hint   string // what the operator must be able to read
+		hint   string // the operator must be able to read it
 	}{
 		{400, "QueueDoesNotExist", job.Misconfigured, "SQS_QUEUE_URL"},
 		{403, "AccessDeniedException", job.Misconfigured, "sqs:SendMessage"},
@@ -79,7 +79,7 @@ func TestKinds(t *testing.T) {
 				t.Errorf("the operator reads %q, want a word of %s", err, tt.hint)
 			}
 			if m := job.MessageOf(err); (m == "") != (tt.want == job.Unknown) || strings.Contains(m, "SQS") {
-				t.Errorf("the client is told %q", m)
+				t.Errorf("the client gets %q", m)
 			}
 		})
 	}
@@ -130,7 +130,7 @@ func TestTries(t *testing.T) {
 func TestNotReady(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
-	missing := env.QueueURL + "-of-nobody"
+	missing := env.QueueURL + "-missing"
 	tests := []struct {
 		name   string
 		client *sqs.Client
@@ -153,7 +153,7 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-// TestGroup looks at the message itself: its body and its group.
+// TestGroup checks the body and the group of the message.
 func TestGroup(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)

@@ -1,6 +1,6 @@
 package sqsqueue
 
-// For tests of their own.
+// For tests.
 var (
 	GroupOf = groupOf
 	Seconds = seconds

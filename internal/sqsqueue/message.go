@@ -39,13 +39,13 @@ func decodeTrace(attributes map[string]string) map[string]string {
 	return out
 }
 
-// maxGroup is how long a message group may be, in characters.
+// maxGroup is the longest message group, in characters.
 const maxGroup = 128
 
 // groupOf returns the message group of an owner: the owner itself where SQS allows its
 // characters (ASCII letters, digits and punctuation) and length, else its SHA-256. Two
 // owners never share a group by accident; an owner that looks like the hash of another
-// shares its turn in the queue, and nothing more.
+// shares only its turn in the queue.
 func groupOf(owner string) string {
 	fits := owner != "" && len(owner) <= maxGroup
 	for i := 0; fits && i < len(owner); i++ {

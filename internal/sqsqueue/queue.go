@@ -12,26 +12,25 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// SQS's own limits.
+// SQS's limits.
 const (
 	maxWait       = 20 * time.Second
 	maxVisibility = 12 * time.Hour
 	maxReceive    = 10
 )
 
-// Options of a Queue. The zero value is good for production.
+// Options of a Queue. The zero value suits production.
 type Options struct {
-	// Wait is how long Receive waits for a message; 20 s by default, and at most. SQS
+	// Wait is the time that Receive waits for a message; 20 s by default and at most. SQS
 	// counts whole seconds.
 	Wait time.Duration
-	// CallTimeout bounds every other call, its retries included; 15 s by default.
+	// CallTimeout bounds every other call, including its retries; 15 s by default.
 	CallTimeout time.Duration
-	// NoGroups leaves the message group out, for servers that refuse one on a standard
-	// queue.
+	// NoGroups omits the message group, for servers that refuse it on a standard queue.
 	NoGroups bool
 }
 
-// Queue is job.Queue on one SQS queue. It is safe for concurrent use.
+// Queue implements job.Queue on one SQS queue. Safe for concurrent use.
 type Queue struct {
 	client *sqs.Client
 	url    string
@@ -40,7 +39,7 @@ type Queue struct {
 
 var _ job.Queue = (*Queue)(nil)
 
-// New returns the queue at url. The client should be made with [ClientOptions].
+// New returns the queue at url. The client should be configured by [ClientOptions].
 func New(client *sqs.Client, url string, opts Options) *Queue {
 	if opts.Wait <= 0 || opts.Wait > maxWait {
 		opts.Wait = maxWait
@@ -95,7 +94,7 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	return got, nil
 }
 
-// deliveryOf returns what SQS delivered as the domain sees it.
+// deliveryOf converts a received message to a job.Delivery.
 func deliveryOf(m types.Message) job.Delivery {
 	attributes := make(map[string]string, len(m.MessageAttributes))
 	for name, value := range m.MessageAttributes {
@@ -104,15 +103,15 @@ func deliveryOf(m types.Message) job.Delivery {
 	return Delivery(Received{aws.ToString(m.Body), aws.ToString(m.ReceiptHandle), m.Attributes, attributes})
 }
 
-// Received is a message of the queue that somebody else has received, such as Lambda's
+// Received is a message that another program received from the queue, such as Lambda's
 // event source mapping.
 type Received struct {
 	Body, Receipt string
-	System        map[string]string // SQS's own attributes, such as SentTimestamp
-	Attributes    map[string]string // the sender's
+	System        map[string]string // of SQS, such as SentTimestamp
+	Attributes    map[string]string // of the sender
 }
 
-// Delivery returns a received message as the domain sees it.
+// Delivery converts the message to a job.Delivery.
 func Delivery(m Received) job.Delivery {
 	d := job.Delivery{Receipt: m.Receipt, Received: 1}
 	if n, err := strconv.Atoi(m.System[string(types.MessageSystemAttributeNameApproximateReceiveCount)]); err == nil {
@@ -130,8 +129,8 @@ func Delivery(m Received) job.Delivery {
 	return d
 }
 
-// Extend implements job.Queue: ChangeMessageVisibility. It is rounded up to whole
-// seconds; SQS allows 12 hours in all from the receive.
+// Extend implements job.Queue: ChangeMessageVisibility. It rounds up to whole seconds;
+// SQS allows 12 hours in total since the receive.
 func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) error {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, q.opts.CallTimeout)
@@ -142,7 +141,7 @@ func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) err
 	return q.translate(caller, "ChangeMessageVisibility", err)
 }
 
-// LongestInvisible implements job.Queue: SQS's bound, counted from the delivery.
+// LongestInvisible implements job.Queue: SQS's limit, counted from the delivery.
 func (q *Queue) LongestInvisible() time.Duration { return maxVisibility }
 
 // Delete implements job.Queue: DeleteMessage.
@@ -169,7 +168,7 @@ func (q *Queue) Ready(ctx context.Context) error {
 	return q.translate(caller, "GetQueueAttributes", err)
 }
 
-// seconds rounds d up to what SQS counts in, within what it takes.
+// seconds rounds d up to whole seconds, within SQS's limits.
 func seconds(d time.Duration) int32 {
 	d = min(max(d, 0), maxVisibility)
 	return int32((d + time.Second - 1) / time.Second)

@@ -19,7 +19,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Job is a job as the API tells of it.
+// Job is a job as the API returns it.
 type Job struct {
 	ID        string          `json:"job_id"`
 	Status    string          `json:"status"` // pending, processing, completed, failed or canceled
@@ -32,12 +32,12 @@ type Job struct {
 	Output    *Media          `json:"output,omitempty"`
 	Params    json.RawMessage `json:"params,omitempty"`
 	Progress  *Progress       `json:"progress,omitempty"`
-	Upload    *Upload         `json:"upload,omitempty"` // which the job waits for
-	// URL is the job's own, the check.
+	Upload    *Upload         `json:"upload,omitempty"` // while the job waits for its image
+	// URL is the job URL.
 	URL string `json:"url"`
 }
 
-// Media is an image, or whatever else a job has made.
+// Media is an image, or another result of a job.
 type Media struct {
 	ContentType string `json:"content_type"`
 	SizeBytes   int64  `json:"size_bytes"`
@@ -46,22 +46,23 @@ type Media struct {
 	SHA256      string `json:"sha256,omitempty"` // hexadecimal
 }
 
-// Progress is how far the processing of a job is.
+// Progress is the progress of a job.
 type Progress struct {
 	Fraction float64 `json:"fraction"` // 0 to 1
 	Note     string  `json:"note,omitempty"`
 }
 
-// Over reports whether the job has come to its end.
+// Over reports whether the job has ended.
 func (j *Job) Over() bool {
 	return j.Status == "completed" || j.Status == "failed" || j.Status == "canceled"
 }
 
 func (c *Client) jobURL(id string) string { return c.server + "/jobs/" + url.PathEscape(id) }
 
-// find is where a job is asked for, going by its URL or identifier, and how to tell of an
-// error. A server hands out URLs by its public name, which need not be the one by which
-// we know it: so a job's URL elsewhere is asked for by its identifier, at our server.
+// find returns the URL of a job on this server, given its URL or identifier, and a
+// function for its errors. A server's job URLs have its public name, which may differ
+// from the one that this client uses: so a job URL with another name is requested by its
+// identifier.
 func (c *Client) find(job string) (u string, tell func(error) error, err error) {
 	job = strings.TrimSuffix(job, "/output")
 	tell = func(err error) error { return err }
@@ -82,10 +83,10 @@ func (c *Client) find(job string) (u string, tell func(error) error, err error) 
 	return c.jobURL(job), tell, nil
 }
 
-// longestWait is how long one request waits for the end of a job.
+// longestWait bounds the time that one request waits for the end of a job.
 const longestWait = 50 * time.Second
 
-// Status asks how a job stands. With wait it comes back when the job is over.
+// Status returns a job. With wait it returns when the job is over.
 func (c *Client) Status(ctx context.Context, job string, wait bool) (*Job, error) {
 	u, tell, err := c.find(job)
 	if err != nil {
@@ -106,7 +107,7 @@ func (c *Client) Status(ctx context.Context, job string, wait bool) (*Job, error
 		if !wait || j.Over() {
 			return j, nil
 		}
-		// A server on which too many wait already answers at once.
+		// A server with too many waiting callers answers at once.
 		if time.Since(begin) < longestWait/2 {
 			if err := pause(ctx, backoff(min(try, 4))); err != nil {
 				return nil, err
@@ -115,13 +116,13 @@ func (c *Client) Status(ctx context.Context, job string, wait bool) (*Job, error
 	}
 }
 
-// Result is an output on its way in. The caller closes Body, whose end is an error when
-// the bytes are not those that the server said.
+// Result is an output that is being received. The caller closes Body; reading to its end
+// fails when the bytes do not match the server's digest.
 type Result struct {
 	Body        io.ReadCloser
 	ContentType string
 	Size        int64  // bytes; negative when unknown
-	Name        string // that the server suggests, without folders; may be empty
+	Name        string // suggested by the server, without folders; may be empty
 }
 
 // Output opens the output of a completed job.
@@ -180,7 +181,7 @@ func digestOf(h http.Header) []byte {
 	return sum
 }
 
-// verified is an output whose SHA-256 is known beforehand.
+// verified is an output with a known SHA-256.
 type verified struct {
 	io.ReadCloser
 	sum  hash.Hash
@@ -196,8 +197,8 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Delete removes a job, its image and its output, in whatever state it is. What names
-// another server is refused: the same batch has jobs of the same identifiers there.
+// Delete deletes a job with its image and output, in any state. It refuses a URL of
+// another server, whose jobs may have the same identifiers.
 func (c *Client) Delete(ctx context.Context, job string) error {
 	u, _, err := c.find(job)
 	if err != nil {
@@ -210,16 +211,16 @@ func (c *Client) Delete(ctx context.Context, job string) error {
 	return err
 }
 
-// Usage is what an owner has used.
+// Usage is the usage of an owner.
 type Usage struct {
 	Owner string     `json:"owner"`
 	From  string     `json:"from"` // yyyy-mm-dd, UTC
-	To    string     `json:"to"`   // the last day, included
+	To    string     `json:"to"`   // including the last day
 	Days  []UsageDay `json:"days"`
 	Total UsageDay   `json:"total"`
 }
 
-// UsageDay is what was used on one day (UTC), or in all.
+// UsageDay is the usage of one day (UTC), or the total.
 type UsageDay struct {
 	Day               string  `json:"day,omitempty"`
 	Jobs              int     `json:"jobs"`
@@ -234,8 +235,8 @@ type UsageDay struct {
 	Units             float64 `json:"units"`
 }
 
-// Usage asks what the caller, or another owner where the policies allow that, used on
-// the days from..to, written yyyy-mm-dd. Empty means the server's own default.
+// Usage returns the usage of the caller, or of another owner where the policies allow
+// that, on the days from..to, written yyyy-mm-dd. Empty means the server's default.
 func (c *Client) Usage(ctx context.Context, owner, from, to string) (*Usage, error) {
 	q := url.Values{}
 	for name, value := range map[string]string{"owner": owner, "from": from, "to": to} {

@@ -115,7 +115,10 @@ func (b *bench) homesWork(ctx context.Context, which side, name string, image []
 			order = []side{server, which}
 		}
 		for _, one := range order {
-			n := max(b.queued()/b.rounds, 32)
+			n := b.queued()/b.rounds + 150
+			if b.short {
+				n = 64
+			}
 			if err := b.submit(ctx, one, image, n); err != nil {
 				return err
 			}

@@ -73,6 +73,7 @@ type round struct {
 	took      time.Duration   // wall clock
 	latencies []time.Duration // of each request
 	taken     taken           // by the process
+	jobs      int             // whose processing taken is for; zero: as many as there are latencies
 }
 
 // until says when a round ends: after some time, or after a number of requests.

@@ -92,8 +92,8 @@ func compare(name string, rounds map[side][]round) row {
 // each are the figures that a single round has.
 var each = map[figure]func(round) float64{
 	perSecond: func(r round) float64 { return float64(len(r.latencies)) / r.took.Seconds() },
-	cpu:       func(r round) float64 { return ms(r.taken.CPU) / float64(len(r.latencies)) },
-	allocs:    func(r round) float64 { return float64(r.taken.Allocs) / float64(len(r.latencies)) },
+	cpu:       func(r round) float64 { return ms(r.taken.CPU) / float64(max(r.jobs, len(r.latencies))) },
+	allocs:    func(r round) float64 { return float64(r.taken.Allocs) / float64(max(r.jobs, len(r.latencies))) },
 }
 
 func summary(rounds []round) figures {

@@ -95,7 +95,7 @@ func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, err
 		Small: c.MaxUploads, Large: largeUploads, SmallBytes: smallUpload, Spare: func() (func(), bool) { return b.limiter.TryAcquire() },
 	})
 	b.limiter = newLimiter(c, memory.PartBytes())
-	o := opener{aws: newAWSClients(tel, load), databases: b.databases, memory: memory, uploadKeys: c.UploadKeys, noGroups: !c.MessageGroups}
+	o := opener{aws: newAWSClients(tel, load), databases: b.databases, with: c.Documents(), memory: memory, uploadKeys: c.UploadKeys, noGroups: !c.MessageGroups}
 	var err error
 	if b.documents, err = o.documents(c.Documents()); err == nil {
 		b.objects, err = o.objects(c.Objects())
@@ -133,6 +133,7 @@ func (b *backends) proved(ctx context.Context) error {
 type opener struct {
 	aws        *awsClients
 	databases  databases
+	with       config.Location // where the documents are
 	memory     *s3store.Memory // nil for the default
 	uploadKeys []string
 	wait       time.Duration // of a Receive; zero for the default
@@ -164,7 +165,7 @@ func (o opener) queue(at config.Location) (queue, error) {
 	case "http", "https":
 		return o.aws.queue(string(at), sqsqueue.Options{Wait: o.wait, NoGroups: o.noGroups})
 	case "postgres":
-		return o.databases.queue(at, pgstore.QueueOptions{Wait: o.wait})
+		return o.databases.queue(at, pgstore.QueueOptions{Wait: o.wait, Documents: at == o.with})
 	}
 	return nil, fmt.Errorf("cannot send messages to %s", at)
 }

@@ -26,6 +26,9 @@ type Delivery struct {
 	Received int
 	// SentAt is when the message entered the queue; zero when unknown.
 	SentAt time.Time
+	// Job is the document of the job at the moment of the delivery, where the queue has it
+	// at hand; else nil.
+	Job *Job
 	// Malformed says why the body is no message of ours; then JobID is empty.
 	Malformed string
 }

@@ -25,6 +25,9 @@ type QueueOptions struct {
 	Name string
 	// Wait is how long Receive waits for a message; 20 s by default, and at most.
 	Wait time.Duration
+	// Documents says that the jobs' documents are in this database. They are then delivered
+	// along with the messages.
+	Documents bool
 	// MaxReceives is how often a message is delivered before it becomes a dead letter; 100
 	// by default.
 	MaxReceives int
@@ -147,23 +150,28 @@ func (q *Queue) takeOnce(ctx context.Context, limit int, visibility time.Duratio
 		WITH next AS MATERIALIZED (
 			SELECT id FROM claimcheck.messages WHERE queue = $1 AND visible_at <= now()
 			ORDER BY visible_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+		), taken AS (
+			UPDATE claimcheck.messages m SET
+				received = received + 1,
+				queue = CASE WHEN received >= $4 THEN $5 ELSE queue END,
+				visible_at = CASE WHEN received >= $4 THEN now() ELSE now() + $3 * interval '1 microsecond' END
+			FROM next, `+lazily+` WHERE m.id = next.id
+			RETURNING m.id, m.queue, m.received, m.sent_at, m.body, m.traceparent, m.tracestate
 		)
-		UPDATE claimcheck.messages m SET
-			received = received + 1,
-			queue = CASE WHEN received >= $4 THEN $5 ELSE queue END,
-			visible_at = CASE WHEN received >= $4 THEN now() ELSE now() + $3 * interval '1 microsecond' END
-		FROM next, `+lazily+` WHERE m.id = next.id
-		RETURNING m.id, m.queue, m.received, m.sent_at, m.body, m.traceparent, m.tracestate`,
-		q.opts.Name, limit, span(visibility), most, q.dead)
+		SELECT taken.*, coalesce(jobs.revision, ''), jobs.document FROM taken
+		LEFT JOIN claimcheck.jobs ON $6 AND jobs.id = CASE WHEN taken.body ~ `+"'"+claimPattern+"'"+` THEN substr(taken.body, 12, 36)::uuid END
+		ORDER BY taken.id`,
+		q.opts.Name, limit, span(visibility), most, q.dead, q.opts.Documents)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var number int64
-		var name, body, parent, state string
+		var name, body, parent, state, revision string
+		var document []byte
 		var d job.Delivery
-		if err := rows.Scan(&number, &name, &d.Received, &d.SentAt, &body, &parent, &state); err != nil {
+		if err := rows.Scan(&number, &name, &d.Received, &d.SentAt, &body, &parent, &state, &revision, &document); err != nil {
 			return 0, err
 		}
 		if name != q.opts.Name {
@@ -175,10 +183,27 @@ func (q *Queue) takeOnce(ctx context.Context, limit int, visibility time.Duratio
 			d.Malformed = err.Error()
 		} else {
 			d.Trace = traceOf(parent, state)
+			d.Job = delivered(d.JobID, revision, document)
 		}
 		*got = append(*got, d)
 	}
 	return buried, rows.Err()
+}
+
+// claimPattern is what job.EncodeClaim writes.
+const claimPattern = `^\{"job_id":"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"\}$`
+
+// delivered returns the document beside a message; nil for one that only a Load can judge.
+func delivered(id job.ID, revision string, document []byte) *job.Job {
+	if document == nil {
+		return nil
+	}
+	j, err := job.DecodeDocument(id, document)
+	if err != nil {
+		return nil
+	}
+	j.Version = revision
+	return j
 }
 
 func traceOf(parent, state string) map[string]string {

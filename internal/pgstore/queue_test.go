@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/job/jobtest"
 	"claimcheck.example/internal/pgstore"
 	"claimcheck.example/internal/pgstore/pgtest"
 )
@@ -183,4 +184,37 @@ func TestReceiveIsCanceled(t *testing.T) {
 	listening(t, db)
 	cancel()
 	wantKind(t, <-errs, job.Canceled)
+}
+
+// TestDocumentIsDelivered has the document beside the message, and none that cannot be read.
+func TestDocumentIsDelivered(t *testing.T) {
+	t.Parallel()
+	url := provisioned(t)
+	db := open(t, url)
+	store, q := pgstore.NewStore(db), pgstore.NewQueue(db, pgstore.QueueOptions{Wait: 50 * time.Millisecond, Documents: true})
+	there, damaged := jobtest.NewJob(), job.NewID()
+	version, err := store.Create(t.Context(), there)
+	must(t, err)
+	putRaw(t, url, damaged, []byte("{"))
+	for _, id := range []job.ID{there.ID, damaged, job.NewID()} {
+		must(t, q.Send(t.Context(), job.Message{JobID: id}))
+	}
+	pgtest.Exec(t, url, `INSERT INTO claimcheck.messages (queue, body) VALUES ('jobs', '{"job_id":"01234567-0123-0123-0123-0123456789zz"}'), ('jobs', 'x')`)
+	got, err := q.Receive(t.Context(), 10, hidden)
+	if err != nil || len(got) != 5 {
+		t.Fatalf("got %d messages, %v; want 5", len(got), err)
+	}
+	for _, d := range got {
+		switch {
+		case d.JobID != there.ID && d.Job != nil:
+			t.Errorf("job %q came with a document: %+v", d.JobID, d.Job)
+		case d.JobID == there.ID && (d.Job == nil || d.Job.ID != there.ID || d.Job.Version != version || d.Job.Revision != there.Revision):
+			t.Errorf("got %+v, want the document at version %s", d.Job, version)
+		}
+	}
+	elsewhere := pgstore.NewQueue(db, pgstore.QueueOptions{})
+	must(t, elsewhere.Send(t.Context(), job.Message{JobID: there.ID}))
+	if got, err := elsewhere.Receive(t.Context(), 1, hidden); err != nil || len(got) != 1 || got[0].Job != nil {
+		t.Errorf("got %+v, %v; want no document", got, err)
+	}
 }

@@ -222,8 +222,8 @@ func givenUp(attempts int, why string) string {
 // claim makes the job this worker's own. When there is nothing to work on it returns
 // nil and what to tell the queue.
 func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) {
-	for {
-		j, err := r.Store.Load(ctx, d.JobID)
+	for at := d.Job; ; at = nil {
+		j, err := r.load(ctx, d.JobID, at)
 		switch {
 		case job.KindOf(err) == job.NotFound:
 			return nil, Outcome{Verdict: Done, Err: errors.New("the job is gone")}
@@ -270,6 +270,15 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 			return nil, Outcome{Verdict: Later, After: outage(d), Job: j, Err: err}
 		}
 	}
+}
+
+// load returns a copy of the document that came with the delivery, or else reads it.
+func (r *Runner) load(ctx context.Context, id job.ID, delivered *job.Job) (*job.Job, error) {
+	if delivered == nil {
+		return r.Store.Load(ctx, id)
+	}
+	j := *delivered
+	return &j, nil
 }
 
 // giveUp fails a job whose attempts were used up by workers that were lost.

@@ -2,10 +2,12 @@ package lifecycle_test
 
 import (
 	"testing"
+	"time"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
 	"claimcheck.example/internal/service"
+	"claimcheck.example/internal/worker"
 )
 
 // newOutboxSystem has documents and messages in one place.
@@ -73,4 +75,58 @@ func TestOutboxWithoutImage(t *testing.T) {
 	if d := s.document(t, j.ID); d.Status != job.Failed || s.queue.Len() != 0 {
 		t.Errorf("the document says %s, and there are %d messages; want failed and none", d.Status, s.queue.Len())
 	}
+}
+
+// TestDeliveredDocument claims by the document that came with the delivery, and reads it
+// anew when it has changed since.
+func TestDeliveredDocument(t *testing.T) {
+	t.Parallel()
+	receive := func(t *testing.T, s *system) job.Delivery {
+		t.Helper()
+		ds, err := s.queue.Receive(t.Context(), 1, time.Minute)
+		if err != nil || len(ds) != 1 {
+			t.Fatalf("got %d messages, %v; want 1", len(ds), err)
+		}
+		ds[0].Job = s.document(t, ds[0].JobID)
+		return ds[0]
+	}
+	t.Run("current", func(t *testing.T) {
+		t.Parallel()
+		s := newOutboxSystem(t)
+		s.submit(t, "IMG one")
+		d := receive(t, s)
+		before := s.store.Calls(jobtest.OpLoad)
+		out := s.runner.Run(t.Context(), d)
+		if loads := s.store.Calls(jobtest.OpLoad) - before; !out.Ended || loads != 0 {
+			t.Errorf("ended %v (%v) after %d loads; want true after none", out.Ended, out.Err, loads)
+		}
+		if d.Job.Status != job.Pending {
+			t.Errorf("the delivery's document became %s", d.Job.Status)
+		}
+	})
+	t.Run("deleted since", func(t *testing.T) {
+		t.Parallel()
+		s := newOutboxSystem(t)
+		j := s.submit(t, "IMG one")
+		d := receive(t, s)
+		if err := s.service.Delete(t.Context(), alice, j.ID); err != nil {
+			t.Fatal(err)
+		}
+		if out := s.runner.Run(t.Context(), d); out.Verdict != worker.Done || out.Ended {
+			t.Errorf("got %+v, want a message that is deleted and no job", out)
+		}
+	})
+	t.Run("claimed since", func(t *testing.T) {
+		t.Parallel()
+		s := newOutboxSystem(t)
+		s.submit(t, "IMG one")
+		d := receive(t, s)
+		first := s.newRunner("worker-2")
+		if out := first.Run(t.Context(), d); !out.Ended {
+			t.Fatalf("got %+v, want the end of the job", out)
+		}
+		if out := s.runner.Run(t.Context(), d); out.Verdict != worker.Done || out.Ended {
+			t.Errorf("got %+v, want a message that is deleted and no second end", out)
+		}
+	})
 }

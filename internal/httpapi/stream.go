@@ -84,7 +84,7 @@ func (a *api) stream(w http.ResponseWriter, r *request, id job.ID) error {
 			if e.status(a.view(r.Request, now)); now.Status.Over() {
 				return nil
 			}
-		case a.Service.Draining() || a.Now().After(end):
+		case watch.Draining() || a.Now().After(end):
 			e.comeAgain(time.Second)
 			return nil
 		default:

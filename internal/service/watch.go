@@ -82,9 +82,9 @@ func (w *Watch) Next(ctx context.Context, d time.Duration) (*job.Job, error) {
 }
 
 // Draining reports whether the service is about to end.
-func (s *Service) Draining() bool {
+func (w *Watch) Draining() bool {
 	select {
-	case <-s.draining:
+	case <-w.s.draining:
 		return true
 	default:
 		return false

@@ -46,7 +46,7 @@ func (p *Process) Worker() (*worker.Worker, error) {
 		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
 	})
 	return worker.New(worker.Config{
-		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, Logger: log,
+		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, IdleExit: c.ExitWhenIdle, Logger: log,
 	}), nil
 }
 
@@ -88,9 +88,12 @@ func Work(ctx context.Context, c *config.Config) error {
 	if err := p.backends.store().Ready(ctx); err != nil && ctx.Err() == nil {
 		log.Error("the worker cannot do its work", "kind", job.KindOf(err).String(), "error", err)
 	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { p.Sweep(ctx) })
 	err = w.Serve(ctx)
+	end() // it may be idle
 	sweeping.Wait()
 	log.Info("worker stopped")
 	return err

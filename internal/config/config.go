@@ -75,6 +75,7 @@ type Config struct {
 	ProcessTimeout  time.Duration `env:"PROCESS_TIMEOUT" envDefault:"5m"`
 	Lease           time.Duration `env:"LEASE" envDefault:"60s"`
 	Grace           time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
+	ExitWhenIdle    time.Duration `env:"EXIT_WHEN_IDLE" envDefault:"0s"`
 
 	Cloud Cloud
 }
@@ -211,6 +212,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	require(c.ProcessorMemory > 0, "PROCESSOR_MEMORY must not be zero")
 	require(c.MaxOutputBytes > 0, "MAX_OUTPUT_BYTES must not be zero")
 	require(c.Grace >= 0, "SHUTDOWN_GRACE: %s is negative", c.Grace)
+	require(c.ExitWhenIdle == 0 || c.ExitWhenIdle >= time.Second, "EXIT_WHEN_IDLE: %s is too short (1s or more; 0 never ends)", c.ExitWhenIdle)
 	require(slices.Contains([]string{"auto", "json", "text", "gcp"}, c.LogFormat), "LOG_FORMAT: %q is not one of auto, json, text, gcp", c.LogFormat)
 	require(c.LogDecisions == "denied" || c.LogDecisions == "all", "LOG_DECISIONS: %q is not one of denied, all", c.LogDecisions)
 	require(c.LogExport == "stderr" || c.LogExport == "api", "LOG_EXPORT: %q is not one of stderr, api", c.LogExport)

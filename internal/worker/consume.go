@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -15,7 +16,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Config is what a [Worker] is made of. All fields are needed.
+// Config is what a [Worker] is made of. All fields but IdleExit are needed.
 type Config struct {
 	Queue job.Queue
 	// Run carries out one delivery; job.Runner.Run, or a wrapper that observes it. When
@@ -27,8 +28,11 @@ type Config struct {
 	// lease of job.Runner.
 	Visibility time.Duration
 	// Grace is how long a stop waits for running work before it interrupts it.
-	Grace  time.Duration
-	Logger *slog.Logger
+	Grace time.Duration
+	// IdleExit ends Serve when no delivery came and none was in work for so long. Zero
+	// serves until the context ends.
+	IdleExit time.Duration
+	Logger   *slog.Logger
 }
 
 // Worker is one consumer of the queue.
@@ -40,7 +44,7 @@ func New(c Config) *Worker { return &Worker{c} }
 // receiveLimit is how many messages one call can return (SQS).
 const receiveLimit = 10
 
-// Serve receives and works until ctx ends, then takes nothing new, gives what runs the
+// Serve receives and works until ctx ends, or until it is idle for IdleExit, then takes nothing new, gives what runs the
 // grace to end, interrupts the rest with job.ErrStopping, and returns when the
 // queue knows the verdict on every delivery. It returns nil after an orderly stop.
 func (w *Worker) Serve(ctx context.Context) error {
@@ -48,6 +52,9 @@ func (w *Worker) Serve(ctx context.Context) error {
 	defer interrupt(job.ErrStopping)
 	var running sync.WaitGroup
 	slots := make(chan struct{}, w.c.Concurrency)
+	var lastBusy atomic.Int64 // Unix nanoseconds
+	busy := func() { lastBusy.Store(time.Now().UnixNano()) }
+	busy()
 	failures := 0
 	rest := &backoff.ExponentialBackOff{InitialInterval: time.Second, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: 20 * time.Second}
 	rest.Reset()
@@ -62,13 +69,19 @@ func (w *Worker) Serve(ctx context.Context) error {
 		}
 		for _, d := range deliveries {
 			running.Go(func() {
-				defer func() { <-slots }()
+				defer func() { busy(); <-slots }()
 				w.carryOut(work, d)
 			})
 		}
 		if err == nil {
 			failures = 0
 			rest.Reset()
+			if len(deliveries) > 0 || len(slots) > 0 {
+				busy()
+			} else if idle := time.Since(time.Unix(0, lastBusy.Load())); w.c.IdleExit > 0 && idle >= w.c.IdleExit {
+				w.c.Logger.InfoContext(ctx, "no message came: the worker ends", "idle", idle.Round(time.Second).String())
+				break
+			}
 			continue
 		}
 		if ctx.Err() != nil {

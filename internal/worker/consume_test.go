@@ -152,3 +152,35 @@ func TestQueueThatFailsIsAskedAgain(t *testing.T) {
 	until(t, func() bool { return ran.Load() && q.Len() == 0 })
 	stop()
 }
+
+// TestIdleWorkerEnds fills a queue for a worker that may end: it works everything, a job
+// that takes long too, and then Serve returns by itself.
+func TestIdleWorkerEnds(t *testing.T) {
+	t.Parallel()
+	q := queueOf(t, 3)
+	var seen atomic.Int64
+	done := make(chan error, 1)
+	const idle = 20 * time.Millisecond
+	run := func(context.Context, job.Delivery) worker.Outcome {
+		if seen.Add(1) == 3 {
+			begin, polls := time.Now(), q.Calls(jobtest.OpReceive)
+			until(t, func() bool { return time.Since(begin) > 2*idle && q.Calls(jobtest.OpReceive) > polls+3 })
+			select {
+			case <-done:
+				t.Error("the worker ends while it has work")
+			default:
+			}
+		}
+		return worker.Outcome{Verdict: worker.Done}
+	}
+	w := worker.New(worker.Config{Queue: q, Run: run, Concurrency: 2, Visibility: time.Minute, Grace: time.Second, IdleExit: idle, Logger: slog.New(slog.DiscardHandler)})
+	go func() { done <- w.Serve(t.Context()) }()
+	select {
+	case err := <-done:
+		if err != nil || seen.Load() != 3 {
+			t.Errorf("Serve returns %v after %d jobs", err, seen.Load())
+		}
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the idle worker does not end")
+	}
+}

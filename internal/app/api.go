@@ -66,9 +66,13 @@ func (p *Process) API() (*API, error) {
 	limits := quota.New(c.RateLimit.SubmitsPerMinute, c.RateLimit.BytesPerDay, time.Now)
 	draining := make(chan struct{})
 	a.Drain = sync.OnceFunc(func() { close(draining) })
+	var lists job.Lists
+	if c.ListJobs {
+		lists = b.documents
+	}
 	service := service.New(service.Config{
 		Draining: draining,
-		Store:    b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Store:    b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,
@@ -89,7 +93,7 @@ func (p *Process) API() (*API, error) {
 	handler, routes := httpapi.New(httpapi.Options{
 		Hosts: hosts, Uploads: uploads,
 		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
-		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, Outputs: newOutputs(c), CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
+		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, Outputs: newOutputs(c), JobTTL: time.Duration(c.JobTTLDays) * 24 * time.Hour, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
 	})
 	a.Handler = telemetry.Handler(telemetry.HandlerOptions{
 		Providers: tel.providers, Metrics: tel.metrics, Routes: routes, Quiet: []string{"/health", "/ready"},

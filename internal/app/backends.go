@@ -28,6 +28,7 @@ type documents interface {
 	job.Documents
 	job.Index
 	job.Ledger
+	job.Lists
 	// ReadUsageOfAll yields the usage records of the days from..to, owner by owner, for
 	// each owner day by day. It ends at the first error.
 	ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error]

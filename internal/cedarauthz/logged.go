@@ -14,7 +14,8 @@ const maxLoggedGroups = 20
 // Logged returns a monitor that asks m and writes decisions as log records, "access
 // decision": who, what, which, allow or deny, by which policy and why, how long. Unless all
 // is set it leaves out the ordinary read, of what belongs to the principal: the record of
-// the request has the owner, the job and the status. A denial also has the groups and the
+// the request has the owner, the job and the status. Of a page of a list the only record
+// is the decision about the list. A denial also has the groups and the
 // address of the principal. The level is info, and error when a policy could not be
 // evaluated. The logger must write both levels, and take the request's id from the context.
 //
@@ -48,7 +49,7 @@ func (l *loggedMonitor) Decide(ctx context.Context, q job.Access) job.Decision {
 	}
 	took := time.Since(begin)
 
-	if !l.all && d.Allow && !why.failed && ordinaryRead(q) {
+	if !why.failed && (q.Listed || !l.all && d.Allow && ordinaryRead(q)) {
 		return d
 	}
 	level := slog.LevelInfo
@@ -64,7 +65,7 @@ func (l *loggedMonitor) Decide(ctx context.Context, q job.Access) job.Decision {
 // ordinaryRead reports whether a principal reads what belongs to it.
 func ordinaryRead(q job.Access) bool {
 	switch q.Action {
-	case job.ActionReadStatus, job.ActionReadOutput, job.ActionReadUsage:
+	case job.ActionReadStatus, job.ActionReadOutput, job.ActionReadUsage, job.ActionList:
 		return q.Owner == q.Principal.Owner()
 	}
 	return false

@@ -37,6 +37,7 @@ type Config struct {
 	MaxImagePixels int64         `env:"MAX_IMAGE_PIXELS" envDefault:"50000000"`
 	MaxAttempts    int           `env:"MAX_ATTEMPTS" envDefault:"3"`
 	JobTTLDays     int           `env:"JOB_TTL_DAYS" envDefault:"7"`
+	ListJobs       bool          `env:"LIST_JOBS" envDefault:"true"`
 	CORSOrigins    []string      `env:"CORS_ORIGINS"`
 	QueueRetention time.Duration `env:"QUEUE_RETENTION" envDefault:"96h"`
 	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" envDefault:"30s"`

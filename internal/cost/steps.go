@@ -21,17 +21,18 @@ type Step struct {
 
 // Steps of clients.
 var (
-	Submit        = Step{"server", "submit", append(put("input", 1), "PutObject jobs", "SendMessage")}
-	SubmitParts   = Step{"server", "submit of 5 to 10 MiB; one part more for each further 5 MiB", append(put("input", 2*partBytes), "PutObject jobs", "SendMessage")}
+	Submit        = Step{"server", "submit", append(put("input", 1), "PutObject lists", "PutObject jobs", "SendMessage")}
+	SubmitParts   = Step{"server", "submit of 5 to 10 MiB; one part more for each further 5 MiB", append(put("input", 2*partBytes), "PutObject lists", "PutObject jobs", "SendMessage")}
 	SubmitKeyed   = Step{"server", "submit under an idempotency key", append([]string{"GetObject jobs"}, Submit.Requests...)}
 	RepeatPending = Step{"server", "the same again after 5 s, the job being pending", []string{"GetObject jobs", "PutObject jobs", "SendMessage"}}
 	RepeatLater   = Step{"server", "the same again within 5 s, or once the job is over", []string{"GetObject jobs"}}
-	Announce      = Step{"server", "direct upload: announcement", []string{"PutObject jobs"}}
+	Announce      = Step{"server", "direct upload: announcement", []string{"PutObject lists", "PutObject jobs"}}
 	Upload        = Step{"client", "direct upload: the image", []string{"PutObject input"}}
 	Commit        = Step{"server", "direct upload: commit", []string{"GetObject jobs", "GetObject input", "PutObject jobs", "SendMessage"}}
 	Status        = Step{"server", "status; each look of a status that waits", []string{"GetObject jobs"}}
 	Output        = Step{"server", "output", []string{"GetObject jobs", "GetObject output"}}
-	Delete        = Step{"server", "delete; without the usage where no work had begun", []string{"GetObject jobs", "PutObject jobs", "PutObject usage", "DeleteObject input", "DeleteObject output", "DeleteObject jobs"}}
+	Delete        = Step{"server", "delete; without the usage where no work had begun", []string{"GetObject jobs", "PutObject jobs", "PutObject usage", "DeleteObject lists", "DeleteObject input", "DeleteObject output", "DeleteObject jobs"}}
+	List          = Step{"server", "list of one job; up to 100 share the list, each is read", []string{"ListObjectsV2", "GetObject jobs"}}
 	Usage         = Step{"server", "usage of one ended job; up to 1000 share the list", []string{"ListObjectsV2", "GetObject usage"}}
 	Ready         = Step{"server", "readiness", []string{"HeadBucket", "GetQueueAttributes"}}
 	Health        = Step{"server", "health", nil}
@@ -55,7 +56,7 @@ var (
 var Steps = []Step{
 	Submit, SubmitParts, SubmitKeyed, RepeatPending, RepeatLater, Announce, Upload, Commit,
 	Receive, Claim, Read, Write, Complete, Record, Done, Renew, Retry,
-	Status, Output, Delete, Usage, Ready, Health, Idle,
+	Status, Output, List, Delete, Usage, Ready, Health, Idle,
 }
 
 // partBytes is the size of the parts of an upload, and the largest size without parts.

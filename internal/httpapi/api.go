@@ -85,6 +85,8 @@ type Options struct {
 	// AuthHeader is the header that bears tokens, for the browsers of those; empty:
 	// Authorization.
 	AuthHeader string
+	// JobTTL is how long storage keeps a job after its last change; zero: nothing is known.
+	JobTTL time.Duration
 	// Proxies is how many proxies stand before the service that can be relied on to append
 	// to X-Forwarded-For whom they were asked by, and that nobody can get around.
 	Proxies int
@@ -137,8 +139,8 @@ type request struct {
 
 func (a *api) table() []route {
 	return []route{
-		// Clients leave an image and take the check.
-		{"/jobs", methods{"POST": a.submit}, false},
+		// Clients leave an image and take the check. They ask which jobs they have.
+		{"/jobs", methods{"GET": a.list, "POST": a.submit}, false},
 		// Clients ask how their job stands, again and again.
 		{"/jobs/{job_id}", methods{"GET": a.status, "DELETE": a.remove}, false},
 		// Clients fetch the result.

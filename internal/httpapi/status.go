@@ -18,6 +18,7 @@ type statusView struct {
 	Message   string          `json:"message,omitempty"`
 	CreatedAt time.Time       `json:"created_at"`
 	UpdatedAt time.Time       `json:"updated_at"`
+	ExpiresAt *time.Time      `json:"expires_at,omitempty"`
 	Attempts  int             `json:"attempts"`
 	Location  string          `json:"location,omitempty"`
 	Input     mediaView       `json:"input"`
@@ -43,6 +44,10 @@ func (a *api) view(r *http.Request, j *job.Job) statusView {
 	v := statusView{
 		JobID: j.ID, Status: j.Status, Message: j.Message, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
 		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress, Upload: a.viewUpload(r, j.Upload),
+	}
+	if a.JobTTL > 0 {
+		expires := j.UpdatedAt.Add(a.JobTTL)
+		v.ExpiresAt = &expires
 	}
 	if j.Status == job.Completed {
 		v.Location = a.outputURL(r, j.ID)

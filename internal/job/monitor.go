@@ -19,6 +19,7 @@ const (
 	ActionCancel     Action = "cancel"     // end a job without a result
 	ActionDelete     Action = "delete"     // remove a job, its input and its output
 	ActionReadUsage  Action = "readUsage"  // see an owner's usage
+	ActionList       Action = "list"       // list an owner's jobs
 	ActionAdminister Action = "administer" // operate on all jobs: redrive, usage of everybody
 )
 
@@ -30,6 +31,7 @@ var phrases = map[Action]string{
 	ActionCancel:     "cancel this job",
 	ActionDelete:     "delete this job",
 	ActionReadUsage:  "read this usage",
+	ActionList:       "list these jobs",
 	ActionAdminister: "administer this service",
 }
 
@@ -52,6 +54,9 @@ type Access struct {
 	Source netip.Addr
 	// Time is the moment of the request.
 	Time time.Time
+	// Listed says that Job is on a page of a list. The record of the decision about the list
+	// stands for those about its jobs.
+	Listed bool
 }
 
 // Decision is the monitor's answer.

@@ -24,4 +24,9 @@ type Quota interface {
 	Bytes(owner string, a Account, n int64) error
 	// Refund gives back requests and bytes that were booked and are not used.
 	Refund(owner string, a Account, requests int, bytes int64)
+	// Reads books n documents that a list is about to read. Exhausted, with RetryAfter, and
+	// nothing is booked, when the owner has read too much already.
+	Reads(owner string, n int) error
+	// Unread gives back reads that were booked and not made.
+	Unread(owner string, n int)
 }

@@ -34,8 +34,8 @@ func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
 		return "", err
 	}
 	rows, err := s.db.exec(ctx, "create job", `
-		INSERT INTO claimcheck.jobs (id, revision, document, created_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (id) DO NOTHING`, string(j.ID), j.Revision, raw, j.CreatedAt)
+		INSERT INTO claimcheck.jobs (id, revision, document, created_at, owner_key) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (id) DO NOTHING`, string(j.ID), j.Revision, raw, j.CreatedAt, ownerKey(j.Owner))
 	if err != nil || rows == 1 {
 		return j.Revision, err
 	}
@@ -62,6 +62,8 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 		}
 	case j.Status == job.Processing:
 		sql = swapLazily
+	case j.Status == job.Pending: // perhaps in the place of a submit that was not accepted, with a time of its own
+		sql, args = swapPending, append(args, j.CreatedAt)
 	}
 	rows, err := s.db.exec(ctx, "swap job", sql, args...)
 	if err != nil || rows == 1 {
@@ -76,6 +78,9 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 const (
 	swap = `
 		UPDATE claimcheck.jobs SET revision = $3, document = $4, written_at = now()
+		WHERE id = $1 AND revision = $2`
+	swapPending = `
+		UPDATE claimcheck.jobs SET revision = $3, document = $4, created_at = $5, written_at = now()
 		WHERE id = $1 AND revision = $2`
 	swapAndBill = `
 		WITH swapped AS (` + swap + ` RETURNING 1),

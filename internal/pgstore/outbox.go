@@ -31,11 +31,11 @@ func (o *Outbox) CreateAndSend(ctx context.Context, j *job.Job, m job.Message) (
 	}
 	rows, err := o.store.db.exec(ctx, "create job", `
 		WITH created AS (
-			INSERT INTO claimcheck.jobs (id, revision, document, created_at) VALUES ($1, $2, $3, $4)
+			INSERT INTO claimcheck.jobs (id, revision, document, created_at, owner_key) VALUES ($1, $2, $3, $4, $9)
 			ON CONFLICT (id) DO NOTHING RETURNING id
 		)
 		INSERT INTO claimcheck.messages (queue, body, traceparent, tracestate) SELECT $5, $6, $7, $8 FROM created`,
-		string(j.ID), j.Revision, raw, j.CreatedAt, o.queue.opts.Name, job.EncodeClaim(m.JobID), m.Trace["traceparent"], m.Trace["tracestate"])
+		string(j.ID), j.Revision, raw, j.CreatedAt, o.queue.opts.Name, job.EncodeClaim(m.JobID), m.Trace["traceparent"], m.Trace["tracestate"], ownerKey(j.Owner))
 	if err != nil {
 		return j.Revision, err
 	}

@@ -51,11 +51,18 @@ var migrations = []string{
 	) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 	CREATE INDEX messages_visible_at ON claimcheck.messages (queue, visible_at, id);
 	`,
+
+	// 2: the list of an owner's jobs. Rows of the release before have no owner_key; their
+	// jobs are not in the list.
+	`
+	ALTER TABLE claimcheck.jobs ADD COLUMN owner_key bytea;
+	CREATE INDEX jobs_of_owner ON claimcheck.jobs (owner_key, created_at DESC, id);
+	`,
 }
 
 // SchemaVersion is the version of the schema that this release needs. A newer one serves
 // as well.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // migrationLock keeps two provisions apart: a key of PostgreSQL's advisory locks, the
 // first eight bytes of "claimcheck".

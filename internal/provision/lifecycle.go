@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -20,12 +21,16 @@ const abortDays = 1
 type rule struct {
 	id, prefix string
 	uploads    bool // objects under the prefix may be uploaded in parts
+	// born objects are never written again: their time begins with the submit, and that of a
+	// document, which may be written as long as its message lives, at its last write.
+	born bool
 }
 
 var rules = []rule{
-	{"claimcheck-jobs", "jobs/", false},
-	{"claimcheck-input", "input/", true},
-	{"claimcheck-output", "output/", true},
+	{"claimcheck-jobs", "jobs/", false, false},
+	{"claimcheck-input", "input/", true, false},
+	{"claimcheck-output", "output/", true, false},
+	{"claimcheck-lists", "lists/", false, true},
 }
 
 // lifecycle plans the expiry of jobs, their images and unfinished uploads. Rules with
@@ -51,7 +56,7 @@ func (p *Provisioner) lifecycle(ctx context.Context, exists bool) []*Step {
 			next = append(next, types.LifecycleRule{ID: &r.id})
 			at = len(next) - 1
 		}
-		is, should := next[at], r.over(next[at], p.w.JobTTLDays)
+		is, should := next[at], r.over(next[at], r.days(p.w))
 		d := Diff{r.id, describe(is), describe(should)}
 		switch {
 		case d.Is == d.Should:
@@ -91,6 +96,15 @@ func (p *Provisioner) putLifecycle(s *Step, next []types.LifecycleRule, size typ
 		_, err := p.s3.PutBucketLifecycleConfiguration(ctx, in)
 		return denied(err, "s3:PutLifecycleConfiguration")
 	}
+}
+
+// days returns after how many days the objects go.
+func (r rule) days(w Wanted) int {
+	if !r.born {
+		return w.JobTTLDays
+	}
+	const day = 24 * time.Hour
+	return w.JobTTLDays + int((w.Retention+day-1)/day)
 }
 
 // over returns the wanted rule: ours merged into the existing one.

@@ -36,14 +36,20 @@ type Quota struct {
 // account is an owner's, with a part for each job.Account.
 type account struct {
 	requests [2]*rate.Limiter
-	day      int64    // since the epoch
-	bytes    [2]int64 // on that day
+	reads    *rate.Limiter // of documents, by lists
+	day      int64         // since the epoch
+	bytes    [2]int64      // on that day
 }
 
-// newAccount has room for one repeat and one commit of each new job.
+// readsPerSubmit is how many documents an owner's lists may read for each submit of its
+// limit: a full page.
+const readsPerSubmit = 100
+
+// newAccount has room for one repeat and one commit of each new job, and for one page of a
+// list.
 func newAccount(perMinute int) *account {
 	bucket := func(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(n)/60), n) }
-	return &account{requests: [2]*rate.Limiter{job.NewJobs: bucket(perMinute), job.Repeats: bucket(2 * perMinute)}}
+	return &account{requests: [2]*rate.Limiter{job.NewJobs: bucket(perMinute), job.Repeats: bucket(2 * perMinute)}, reads: bucket(readsPerSubmit * perMinute)}
 }
 
 // New returns a quota; zero means no limit.
@@ -109,15 +115,37 @@ func (q *Quota) Refund(owner string, of job.Account, requests int, bytes int64) 
 	})
 }
 
+// Reads implements job.Quota.
+func (q *Quota) Reads(owner string, n int) error {
+	return q.with(owner, func(a *account, now time.Time) error {
+		if q.perMinute > 0 && !a.reads.AllowN(now, n) {
+			return over(a.reads, n, "jobs in lists", readsPerSubmit*q.perMinute, now)
+		}
+		return nil
+	})
+}
+
+// Unread implements job.Quota.
+func (q *Quota) Unread(owner string, n int) {
+	_ = q.with(owner, func(a *account, now time.Time) error {
+		a.reads.AllowN(now, -n)
+		return nil
+	})
+}
+
 func (q *Quota) requestsOver(l *rate.Limiter, of job.Account, now time.Time) error {
-	what, n := "jobs", q.perMinute
 	if of == job.Repeats {
-		what, n = "repeated submits and commits", 2*q.perMinute
+		return over(l, 1, "repeated submits and commits", 2*q.perMinute, now)
 	}
-	wait := time.Duration((1 - l.TokensAt(now)) / float64(l.Limit()) * float64(time.Second))
+	return over(l, 1, "jobs", q.perMinute, now)
+}
+
+// over refuses what wants so many tokens of l, which has limit a minute.
+func over(l *rate.Limiter, tokens int, what string, limit int, now time.Time) error {
+	wait := time.Duration((float64(tokens) - l.TokensAt(now)) / float64(l.Limit()) * float64(time.Second))
 	return &job.Error{
 		Kind: job.Exhausted, RetryAfter: wait + rand.N(wait/2+time.Millisecond),
-		Message: fmt.Sprintf("your limit is %d %s per minute; try again shortly", n, what),
+		Message: fmt.Sprintf("your limit is %d %s per minute; try again shortly", limit, what),
 	}
 }
 

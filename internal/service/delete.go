@@ -53,6 +53,9 @@ func (s *Service) remove(ctx context.Context, from authz.Remover, j *job.Job) (e
 			return err
 		}
 	}
+	if err := from.Lists.Delist(ctx, j); err != nil {
+		return err
+	}
 	for _, section := range []job.Section{job.Input, job.Output} {
 		if err := from.Objects.Remove(ctx, section, j.ObjectID(), ""); err != nil {
 			return err

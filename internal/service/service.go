@@ -29,13 +29,14 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Outbox, Previewer, Quota and
+// Config is what a [Service] is made of. All fields but Outbox, Lists, Previewer, Quota and
 // Draining are needed.
 type Config struct {
 	Store     job.Store
 	Outbox    job.Outbox // nil where documents and queue are not in one place
 	Presigner job.Presigner
 	Ledger    job.Ledger
+	Lists     job.Lists // nil: no lists are kept
 	Queue     job.Queue
 	Monitor   job.Monitor
 	Rules     job.Rules
@@ -78,8 +79,11 @@ func New(c Config) *Service {
 	if c.Quota == nil {
 		c.Quota = unlimited{}
 	}
+	if c.Lists == nil {
+		c.Lists = unlisted{}
+	}
 	return &Service{
-		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Monitor: c.Monitor, Now: c.Now}),
+		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Lists: c.Lists, Monitor: c.Monitor, Now: c.Now}),
 		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
 		limits: c.Limits, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), draining: c.Draining, now: c.Now, log: c.Logger,
 	}
@@ -90,6 +94,16 @@ type unlimited struct{}
 func (unlimited) Request(string, job.Account, int64) error { return nil }
 func (unlimited) Bytes(string, job.Account, int64) error   { return nil }
 func (unlimited) Refund(string, job.Account, int, int64)   {}
+func (unlimited) Reads(string, int) error                  { return nil }
+func (unlimited) Unread(string, int)                       {}
+
+type unlisted struct{}
+
+func (unlisted) Enlist(context.Context, *job.Job) error { return nil }
+func (unlisted) Delist(context.Context, *job.Job) error { return nil }
+func (unlisted) List(context.Context, string, job.Window) (*job.Page, error) {
+	return nil, job.Errorf(job.NotFound, "this service keeps no lists of jobs; its operator has set LIST_JOBS=false")
+}
 
 type blind struct{}
 

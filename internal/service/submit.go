@@ -112,6 +112,8 @@ type submit struct {
 	staged  job.Staged // the image; nil when it comes by a direct upload, or is not stored
 	stored  bool       // staged is in storage
 	sent    bool       // the message is in the queue
+	listed  bool       // the job is in its owner's list, under its CreatedAt
+	tried   *job.Job   // the try that was not accepted and that the job replaces; nil for none
 	former  job.ID     // whose input the document no longer names once the job is written; empty for none
 	over    bool       // the image is too large for a submit itself
 	preview job.Preview
@@ -167,7 +169,7 @@ func (u *submit) lookUp(ctx context.Context) error {
 	case err != nil:
 		return err
 	case earlier.Unaccepted && !earlier.Deleted:
-		u.job.Version, u.former = earlier.Version, earlier.ObjectID()
+		u.job.Version, u.former, u.tried = earlier.Version, earlier.ObjectID(), earlier
 		return nil
 	}
 	u.earlier = earlier
@@ -206,6 +208,7 @@ func (u *submit) settle(ctx context.Context) (Outcome, error) {
 				u.unstore(settling, other)
 				return u.repeat(settling, other)
 			}
+			u.unlist(settling, other)
 			u.takeOver(other)
 		}
 		var err error
@@ -216,6 +219,7 @@ func (u *submit) settle(ctx context.Context) (Outcome, error) {
 		}
 		if err == nil && other == nil {
 			u.removeInput(settling, u.former)
+			u.unlistTry(settling)
 			err = u.publish(settling)
 		}
 		if err != nil {
@@ -227,20 +231,21 @@ func (u *submit) settle(ctx context.Context) (Outcome, error) {
 	}
 }
 
-// store puts image and document into storage. It returns another submit's document when
-// that one was faster.
+// store puts image, entry of the list and document into storage. It returns another
+// submit's document when that one was faster.
 //
-// Without a key the two are written side by side. Under a key the image comes first, since
-// a repeat that finds the document sends the message; and before an outbox as well, which
-// sends the message with the document.
+// Without a key they are written side by side. Under a key the document comes last, since a
+// repeat that finds the document sends the message; and with an outbox as well, which sends
+// the message with the document.
 func (u *submit) store(ctx context.Context) (other *job.Job, err error) {
+	beside, entry := make(chan error, 2), *u.job
+	go func() { beside <- u.storeImage(ctx) }()
+	go func() { beside <- u.enlist(ctx, &entry) }()
 	if u.in.Key == "" && u.to.Outbox == nil {
-		image := make(chan error, 1)
-		go func() { image <- u.storeImage(ctx) }()
 		other, err = u.put(ctx)
-		return other, errors.Join(err, <-image)
+		return other, errors.Join(err, <-beside, <-beside)
 	}
-	if err := u.storeImage(ctx); err != nil {
+	if err := errors.Join(<-beside, <-beside); err != nil {
 		return nil, err
 	}
 	return u.put(ctx)
@@ -287,9 +292,10 @@ func (u *submit) storeImage(ctx context.Context) error {
 	return err
 }
 
-// unstore removes the image of a submit that has lost to another one, whose document there
-// is, or nil. That document may be its own after all, written anew by a repeat.
+// unstore removes image and entry of a submit that has lost to another one, whose document
+// there is, or nil. That document may be its own after all, written anew by a repeat.
 func (u *submit) unstore(ctx context.Context, other *job.Job) {
+	u.unlist(ctx, other)
 	if u.stored && (other == nil || other.ObjectID() != u.job.ObjectID()) {
 		u.removeInput(ctx, u.job.ObjectID())
 	}

@@ -20,6 +20,7 @@ const racers = 32
 // Each subtest gets a fixture of its own.
 func TestStore(t *testing.T, open func(t *testing.T) StoreFixture) {
 	t.Run("Documents", func(t *testing.T) { testDocuments(t, open) })
+	t.Run("Lists", func(t *testing.T) { testLists(t, open) })
 	t.Run("Objects", func(t *testing.T) { testObjects(t, open) })
 	t.Run("Ready", func(t *testing.T) {
 		t.Parallel()

@@ -19,6 +19,10 @@ const (
 	OpErase  Op = "Erase"
 	OpJobs   Op = "Jobs"
 
+	OpEnlist Op = "Enlist"
+	OpDelist Op = "Delist"
+	OpList   Op = "List"
+
 	OpStage  Op = "Stage"
 	OpCommit Op = "Commit"
 	OpOpen   Op = "Open"

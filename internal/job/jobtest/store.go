@@ -30,6 +30,7 @@ type Store struct {
 	mu        sync.Mutex
 	docs      map[job.ID][]byte
 	objects   map[place]object
+	lists     map[listed]struct{}
 	revisions map[string][]byte // the bytes that each revision was written with
 	staged    int               // not ended yet
 	bodies    int               // not closed yet
@@ -53,6 +54,7 @@ func NewStore(tb testing.TB) *Store {
 		tb:        tb,
 		docs:      make(map[job.ID][]byte),
 		objects:   make(map[place]object),
+		lists:     make(map[listed]struct{}),
 		revisions: make(map[string][]byte),
 	}
 	tb.Cleanup(func() {

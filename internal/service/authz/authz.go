@@ -18,6 +18,7 @@ type Config struct {
 	Store   job.Store
 	Outbox  job.Outbox // nil: documents and messages are written one after the other
 	Ledger  job.Ledger
+	Lists   job.Lists
 	Monitor job.Monitor
 	Now     func() time.Time
 }
@@ -29,11 +30,12 @@ type Authorizer struct{ c Config }
 // New returns an authorizer made of c.
 func New(c Config) *Authorizer { return &Authorizer{c} }
 
-// Writer is what a submit and a commit need: documents and images.
+// Writer is what a submit and a commit need: documents, images and the list.
 type Writer struct {
 	Documents job.Documents
 	Objects   job.Objects
 	Outbox    job.Outbox // may be nil
+	Lists     job.Lists
 }
 
 // Canceler is what a cancellation needs: documents, and the ledger for the bill.
@@ -114,7 +116,7 @@ func (a *Authorizer) Usage(ctx context.Context, who job.Caller, owner string) (j
 // nothing of jobs.
 func (a *Authorizer) Ready(ctx context.Context) error { return a.c.Store.Ready(ctx) }
 
-func (a *Authorizer) writer() Writer { return Writer{a.c.Store, a.c.Store, a.c.Outbox} }
+func (a *Authorizer) writer() Writer { return Writer{a.c.Store, a.c.Store, a.c.Outbox, a.c.Lists} }
 
 // find is the only way from an identifier to a job: one read and one decision.
 func (a *Authorizer) find(ctx context.Context, who job.Caller, action job.Action, id job.ID) (*job.Job, error) {

@@ -140,6 +140,7 @@ func TestBill(t *testing.T) {
 		costs(t, s, func() { answers(t, apptest.Get(t, location), 201) }, cost.Status)
 		costs(t, s, func() { answers(t, apptest.Get(t, location, "Prefer", "wait=5"), 201) }, cost.Status)
 		costs(t, s, func() { answers(t, apptest.Get(t, location+"/output"), 200) }, cost.Output)
+		costs(t, s, func() { answers(t, apptest.Get(t, s.URL+"/jobs"), 200) }, cost.List)
 		costs(t, s, func() { answers(t, apptest.Get(t, s.URL+"/usage"), 200) }, cost.Usage)
 		costs(t, s, func() { answers(t, apptest.Do(t, http.MethodDelete, location, nil), 204) }, cost.Delete)
 		costs(t, s, func() { answers(t, apptest.Get(t, s.URL+"/ready"), 200) }, cost.Ready)

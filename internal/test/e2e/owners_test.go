@@ -142,6 +142,7 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	}
 	calls := []call{
 		{"/jobs", http.MethodPost, "", http.StatusAccepted},
+		{"/jobs", http.MethodGet, "", http.StatusOK},
 		{"/jobs/{job_id}", http.MethodGet, completed, http.StatusCreated},
 		{"/jobs/{job_id}/output", http.MethodGet, completed, http.StatusOK},
 		{"/jobs/{job_id}/commit", http.MethodPost, awaiting, http.StatusConflict}, // nothing is uploaded
@@ -159,7 +160,7 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 		path := strings.ReplaceAll(c.pattern, "{job_id}", c.id)
 		header := []string{"Authorization", alice}
 		body := func() io.Reader { return nil }
-		if c.pattern == "/jobs" {
+		if c.pattern == "/jobs" && c.method == http.MethodPost {
 			header, body = append(header, "Content-Type", ct), func() io.Reader { return bytes.NewReader(form) }
 		}
 		denied := http.StatusForbidden
@@ -182,7 +183,7 @@ func TestEveryPathWantsAToken(t *testing.T) {
 	id := uuid.NewString()
 	start := s.Count() // reads the finding of the proof
 	for _, tt := range []struct{ method, path string }{
-		{http.MethodPost, "/jobs"}, {http.MethodGet, "/jobs/" + id}, {http.MethodHead, "/jobs/" + id}, {http.MethodGet, "/jobs/" + id + "/output"},
+		{http.MethodPost, "/jobs"}, {http.MethodGet, "/jobs"}, {http.MethodGet, "/jobs/" + id}, {http.MethodHead, "/jobs/" + id}, {http.MethodGet, "/jobs/" + id + "/output"},
 		{http.MethodDelete, "/jobs/" + id}, {http.MethodPost, "/jobs/" + id + "/commit"}, {http.MethodPost, "/jobs/" + id + "/cancel"}, {http.MethodGet, "/usage"},
 	} {
 		for name, header := range map[string][]string{

@@ -23,6 +23,8 @@ type counting struct {
 
 func (q *counting) Bytes(string, job.Account, int64) error { return nil }
 func (q *counting) Refund(string, job.Account, int, int64) {}
+func (q *counting) Reads(string, int) error                { return nil }
+func (q *counting) Unread(string, int)                     {}
 
 func (q *counting) Request(_ string, a job.Account, _ int64) error {
 	if a == job.Repeats {
@@ -84,6 +86,9 @@ func (q *accounts) Bytes(_ string, a job.Account, n int64) error {
 	q.bytes[a] += n
 	return nil
 }
+
+func (q *accounts) Reads(string, int) error { return nil }
+func (q *accounts) Unread(string, int)      {}
 
 func (q *accounts) Refund(_ string, a job.Account, requests int, bytes int64) {
 	q.requests[a] -= int64(requests)

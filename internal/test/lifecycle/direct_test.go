@@ -308,6 +308,8 @@ func (q *booked) Bytes(_ string, a job.Account, n int64) error {
 	return nil
 }
 
+func (*booked) Reads(string, int) error { return nil }
+func (*booked) Unread(string, int)      {}
 func (q *booked) Refund(_ string, a job.Account, requests int, bytes int64) {
 	if a == job.NewJobs {
 		q.submits -= requests

@@ -54,7 +54,7 @@ func newSystemWith(t *testing.T, change func(*service.Config)) *system {
 	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	log := slog.New(slog.DiscardHandler)
 	c := service.Config{
-		Store: s.store, Presigner: presigner{now, 2 * time.Hour}, Ledger: s.ledger, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Now: now, Logger: log,
+		Store: s.store, Presigner: presigner{now, 2 * time.Hour}, Ledger: s.ledger, Lists: s.store, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Now: now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: 1 << 20, InlineBytes: 1 << 18, MaxPixels: 1000, Waiters: 4,
 			Retention: retention, UploadTTL: time.Hour, Settle: time.Second,

@@ -273,7 +273,7 @@ func (m *model) fail(rt *rapid.T) {
 	f := jobtest.Fault{
 		Op: rapid.SampledFrom([]jobtest.Op{
 			jobtest.OpCreate, jobtest.OpLoad, jobtest.OpSwap, jobtest.OpErase, jobtest.OpCommit, jobtest.OpOpen, jobtest.OpStat,
-			jobtest.OpRemove, jobtest.OpSend, jobtest.OpReceive, jobtest.OpExtend, jobtest.OpDelete,
+			jobtest.OpRemove, jobtest.OpEnlist, jobtest.OpDelist, jobtest.OpSend, jobtest.OpReceive, jobtest.OpExtend, jobtest.OpDelete,
 		}).Draw(rt, "call"),
 		Call: rapid.IntRange(1, 3).Draw(rt, "nth"),
 	}
@@ -347,5 +347,24 @@ func (m *model) end() {
 	}
 	if n := m.s.queue.Len(); n != 0 {
 		m.rt.Fatalf("%d messages are left", n)
+	}
+	m.checkList()
+}
+
+// checkList compares the list with the jobs: each that has a status and was not answered with
+// an error is there once.
+func (m *model) checkList() {
+	listed := map[job.ID]int{}
+	for _, id := range m.s.list(m.t, service.ListQuery{Limit: 3}) {
+		listed[id]++
+	}
+	for id := range m.jobs {
+		want := 0
+		if j, err := m.s.store.Load(m.t.Context(), id); err == nil && !j.Deleted && !j.Unaccepted {
+			want = 1
+		}
+		if listed[id] != want {
+			m.rt.Fatalf("job %s is in the list %d times, want %d", id, listed[id], want)
+		}
 	}
 }

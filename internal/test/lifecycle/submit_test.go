@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,12 +18,12 @@ import (
 	"claimcheck.example/internal/service"
 )
 
-func TestSubmitWritesTwiceAndSendsOnce(t *testing.T) {
+func TestSubmitWritesThreeTimesAndSendsOnce(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	j := s.submit(t, "IMG one")
 	for op, want := range map[jobtest.Op]int{
-		jobtest.OpCreate: 1, jobtest.OpCommit: 1, jobtest.OpSend: 1,
+		jobtest.OpCreate: 1, jobtest.OpCommit: 1, jobtest.OpEnlist: 1, jobtest.OpSend: 1,
 		jobtest.OpLoad: 0, jobtest.OpSwap: 0, jobtest.OpStat: 0, jobtest.OpOpen: 0,
 	} {
 		if got := s.store.Calls(op) + s.queue.Calls(op); got != want {
@@ -81,7 +82,7 @@ func TestDeniedSubmitReadsNothing(t *testing.T) {
 // carried out, one that was refused is failed and says why, and nothing else exists.
 func TestEveryFailureOfASubmit(t *testing.T) {
 	t.Parallel()
-	for _, op := range []jobtest.Op{jobtest.OpStage, jobtest.OpCommit, jobtest.OpCreate, jobtest.OpSend, jobtest.OpSwap, jobtest.OpLoad} {
+	for _, op := range []jobtest.Op{jobtest.OpStage, jobtest.OpCommit, jobtest.OpEnlist, jobtest.OpCreate, jobtest.OpSend, jobtest.OpSwap, jobtest.OpLoad} {
 		for _, when := range []jobtest.When{jobtest.Before, jobtest.After} {
 			if op == jobtest.OpStage && when == jobtest.After {
 				continue // who gets no Staged cannot end it, either
@@ -124,6 +125,9 @@ func failSubmit(t *testing.T, key string, fault jobtest.Fault, also jobtest.Op) 
 		}
 	}
 	accepted := err == nil
+	if got := s.list(t, service.ListQuery{Limit: 1}); accepted && !slices.Equal(got, []job.ID{j.ID}) || !accepted && also == "" && got != nil {
+		t.Errorf("accepted=%v, yet the list has %v", accepted, got)
+	}
 	s.drain(t)
 	switch d, lerr := s.store.Load(t.Context(), j.ID); {
 	case lerr != nil:
@@ -155,6 +159,9 @@ func failSubmit(t *testing.T, key string, fault jobtest.Fault, also jobtest.Op) 
 	}
 	if n := s.store.Documents(); n != 1 {
 		t.Errorf("%d jobs under one key", n)
+	}
+	if got := s.list(t, service.ListQuery{Limit: 1}); !slices.Equal(got, []job.ID{j.ID}) {
+		t.Errorf("the list has %v", got)
 	}
 }
 

@@ -1,5 +1,5 @@
 # One target for each thing that is done to this repository. .ci/run calls the same ones.
-# Nobody needs make to use the service: the README's commands are the go command's.
+# The service does not need make: the README uses the go command.
 
 MAKEFLAGS += --no-print-directory
 BENCH ?= .

@@ -3,7 +3,7 @@
 
 Endpoints, keys, bucket and queue come from the environment; exits 1 with the first
 thing that is wrong. botocore before 1.31 speaks the query protocol (XML) to SQS, and
-presigns with Signature Version 2 unless it is told not to.
+presigns with Signature Version 2 by default.
 """
 
 import os

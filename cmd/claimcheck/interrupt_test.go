@@ -96,15 +96,15 @@ func nothing(t *testing.T, s *apptest.System) {
 	}
 }
 
-// TestInterruptedSubmit interrupts at each moment of a submit. No job is made without
-// being told of, and none is left half made.
+// TestInterruptedSubmit interrupts at each moment of a submit. Every job that was made is
+// reported, and none is incomplete.
 func TestInterruptedSubmit(t *testing.T) {
 	t.Parallel()
 	t.Run("while standard input is read", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		in, keyboard := io.Pipe() // which nobody closes
+		in, keyboard := io.Pipe() // never closed
 		go func() {
 			keyboard.Write([]byte("\xff\xd8"))
 			cancel()

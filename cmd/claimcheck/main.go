@@ -60,8 +60,8 @@ func main() {
 		ends = append(ends, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	// A pipe that nobody reads any more is an error to be told of, not the end. Heard and not
-	// ignored, which programs that we start would inherit.
+	// A closed output pipe is an error to report, not the end. Notify instead of Ignore,
+	// which child processes would inherit.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process as it is
 	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})

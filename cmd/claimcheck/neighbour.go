@@ -21,7 +21,7 @@ const dataHeader = "Claimcheck-Local-Data"
 // The name of a folder contains the name of a user, so no web page and no caller from
 // elsewhere gets it: a page cannot send the header to another origin without a preflight
 // request, which nothing here allows, and a page whose own name resolves to this machine
-// sends that name as the host. A tunnel or proxy adds headers that say for whom it asks.
+// sends that name as the host. A tunnel or proxy adds headers that name its client.
 func withData(folder string, next http.Handler) http.Handler {
 	value := url.PathEscape(folder)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -21,14 +21,14 @@ import (
 func runRedrive(t *testing.T, code int, args ...string) (counts map[string]int, letters *deadLetters) {
 	t.Helper()
 	r := claimcheck(t.Context(), nil, append([]string{"redrive", "--json"}, args...)...)
-	var told struct {
+	var got struct {
 		Jobs        map[string]int `json:"jobs"`
 		DeadLetters *deadLetters   `json:"dead_letters"`
 	}
-	if err := json.Unmarshal([]byte(r.out), &told); err != nil || r.code != code {
+	if err := json.Unmarshal([]byte(r.out), &got); err != nil || r.code != code {
 		t.Fatalf("%v: exit code %d, %q, %q, %v", args, r.code, r.out, r.err, err)
 	}
-	return told.Jobs, told.DeadLetters
+	return got.Jobs, got.DeadLetters
 }
 
 func wantCounts(t *testing.T, what string, got, want map[string]int) {

@@ -42,7 +42,7 @@ type submitCmd struct {
 type outcome struct {
 	File   string      `json:"file"`
 	URL    string      `json:"url,omitempty"`    // of the job
-	Job    *client.Job `json:"job,omitempty"`    // as it was last told of
+	Job    *client.Job `json:"job,omitempty"`    // the job as of the last answer
 	Output string      `json:"output,omitempty"` // the result's file, or its URL
 	Error  string      `json:"error,omitempty"`
 }

@@ -126,7 +126,7 @@ func TestEqualNames(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
 	s.StartWorker(t)
-	dir, told := t.TempDir(), map[string]bool{}
+	dir, reported := t.TempDir(), map[string]bool{}
 	args := []string{"submit", "--server", s.URL, "-o", dir, "--force", "--json"}
 	for range 3 {
 		args = append(args, photo(t))
@@ -142,11 +142,11 @@ func TestEqualNames(t *testing.T) {
 		if err := d.Decode(&o); err != nil {
 			t.Fatal(err)
 		}
-		told[filepath.Base(o.Output)] = true
+		reported[filepath.Base(o.Output)] = true
 	}
 	for _, name := range []string{"rainier.jpg", "rainier-2.jpg", "RAINIER-3.jpg"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil || !told[name] {
-			t.Errorf("%s: %v; told of %v", name, err, told)
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil || !reported[name] {
+			t.Errorf("%s: %v; reported are %v", name, err, reported)
 		}
 	}
 	if r.code != 0 {
@@ -207,7 +207,7 @@ func TestCheckIsNotLost(t *testing.T) {
 	before := documents(t, s)
 	run(t.Context(), []string{"submit", "--server", s.URL, "-j", "1", photo(t), photo(t), photo(t)}, streams{strings.NewReader(""), broken{}, io.Discard})
 	if n := documents(t, s) - before; n != 1 {
-		t.Errorf("%d jobs were made of which nobody hears", n)
+		t.Errorf("%d jobs were made and not reported", n)
 	}
 }
 
@@ -267,8 +267,8 @@ func TestLifeOfAJob(t *testing.T) {
 	if r := do(0, "output", job, "--wait", "-o", "-"); !strings.HasPrefix(r.out, "\xff\xd8\xff") || len(r.out) < 1000 {
 		t.Errorf("output of %d bytes", len(r.out))
 	}
-	var told struct{ Input, Output struct{ SHA256 string } }
-	if r := do(0, "status", job, "--json"); json.Unmarshal([]byte(r.out), &told) != nil || len(told.Input.SHA256) != 64 || len(told.Output.SHA256) != 64 {
+	var reported struct{ Input, Output struct{ SHA256 string } }
+	if r := do(0, "status", job, "--json"); json.Unmarshal([]byte(r.out), &reported) != nil || len(reported.Input.SHA256) != 64 || len(reported.Output.SHA256) != 64 {
 		t.Errorf("as JSON the status is %q", r.out)
 	}
 	if r := do(0, "status", job+"/output", "--wait"); r.out != job+"\tcompleted\t"+job+"/output\n" {
@@ -291,8 +291,8 @@ func TestLifeOfAJob(t *testing.T) {
 	}
 }
 
-// TestPublicURL has a server that calls itself by another name than its user does. The
-// name cannot be resolved: whoever goes by it fails.
+// TestPublicURL has a server whose public name differs from the one that its user knows.
+// The public name does not resolve, so a request to it fails.
 func TestPublicURL(t *testing.T) {
 	t.Parallel()
 	const public = "https://jobs.invalid/"
@@ -330,8 +330,8 @@ func TestPublicURL(t *testing.T) {
 	}
 }
 
-// TestInterrupted stops the command while its job waits for a worker: the job's URL is
-// told, and no file is begun.
+// TestInterrupted stops the command while its job waits for a worker: it prints the job
+// URL and begins no file.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)

@@ -168,9 +168,9 @@ func TestProgressOnATerminal(t *testing.T) {
 			if want := "claimcheck: nothing.jpg: open nothing.jpg: no such file or directory\n"; screen.left() != want {
 				t.Errorf("in the end there is %q, want %q", screen.left(), want)
 			}
-			told, err := os.ReadFile(out.Name())
-			if err != nil || strings.Count(string(told), "\n") != 2 || strings.ContainsAny(string(told), "\r\x1b") {
-				t.Errorf("output is %q, %v", told, err)
+			printed, err := os.ReadFile(out.Name())
+			if err != nil || strings.Count(string(printed), "\n") != 2 || strings.ContainsAny(string(printed), "\r\x1b") {
+				t.Errorf("output is %q, %v", printed, err)
 			}
 		})
 	}
@@ -219,10 +219,10 @@ func TestNoProgressInAPipe(t *testing.T) {
 		defer write.Close()
 		ended <- run(t.Context(), []string{"submit", "--server", s.URL, "--wait", photo(t)}, streams{strings.NewReader(""), write, write})
 	}()
-	told, err := io.ReadAll(read)
+	printed, err := io.ReadAll(read)
 	code := <-ended
-	if want := regexp.MustCompile(`^` + regexp.QuoteMeta(s.URL) + `/jobs/[0-9a-f-]{36}/output\n$`); err != nil || code != 0 || !want.Match(told) {
-		t.Errorf("exit code %d, %q, %v", code, told, err)
+	if want := regexp.MustCompile(`^` + regexp.QuoteMeta(s.URL) + `/jobs/[0-9a-f-]{36}/output\n$`); err != nil || code != 0 || !want.Match(printed) {
+		t.Errorf("exit code %d, %q, %v", code, printed, err)
 	}
 }
 

@@ -96,7 +96,7 @@ func TestUsageOfAll(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || r.code != 0 {
 		t.Errorf("exit code %d, %s\n(-want +got):\n%s", r.code, r.err, diff)
 	}
-	if r := claimcheck(t.Context(), nil, append(args, "--bucket", "nobody-made-this")...); r.code != 1 || !strings.Contains(r.err, "does not exist") {
+	if r := claimcheck(t.Context(), nil, append(args, "--bucket", "does-not-exist-1")...); r.code != 1 || !strings.Contains(r.err, "does not exist") {
 		t.Errorf("no bucket: exit code %d, %q", r.code, r.err)
 	}
 }

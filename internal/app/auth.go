@@ -23,8 +23,8 @@ func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator
 	})
 }
 
-// newMonitor returns the reference monitor, which logs its decisions: at every
-// level where callers are told apart.
+// newMonitor returns the reference monitor. It logs its decisions, at every log level,
+// where callers are authenticated.
 func newMonitor(c *config.Config, log *slog.Logger) (job.Monitor, error) {
 	m, err := cedarauthz.New(cedarauthz.Options{PolicyFile: c.PolicyFile, AdminGroup: c.AdminGroup})
 	if err != nil {

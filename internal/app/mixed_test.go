@@ -336,7 +336,7 @@ func carry(t *testing.T, s *apptest.System, model *modelServer, n int, ask func(
 	a := s.Submit(t, in.bytes, fields...)
 	if in.refuse != 0 || a.StatusCode != http.StatusAccepted {
 		if a.StatusCode != in.refuse {
-			t.Errorf("%s: the submit is told %d %s", what, a.StatusCode, a.Bytes)
+			t.Errorf("%s: the submit gets %d %s", what, a.StatusCode, a.Bytes)
 		}
 		sum.mu.Lock()
 		defer sum.mu.Unlock()

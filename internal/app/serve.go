@@ -47,9 +47,9 @@ func ServeAPI(ctx context.Context, l net.Listener, api *API, c *config.Config) e
 	return ServeListener(ctx, l, api.Handler, c, api.log)
 }
 
-// ServeListener serves h on l over HTTP/1 and unencrypted HTTP/2 until ctx ends, and
-// then waits up to its grace for the requests under way. What keeps it from taking new
-// connections is told to log.
+// ServeListener serves h on l over HTTP/1 and unencrypted HTTP/2 until ctx ends, and then
+// waits up to its grace for the requests under way. Errors that prevent new connections
+// go to log.
 func ServeListener(ctx context.Context, l net.Listener, h http.Handler, c *config.Config, log *slog.Logger) error {
 	s := newServer(h, c.IdleTimeout, log)
 	var b busy
@@ -126,9 +126,9 @@ func quiet(ctx context.Context, underWay func() int) {
 
 // An upload that waits for a buffer leaves its bytes unread. Over HTTP/2 they stay in the
 // windows of its stream and of its connection, so a connection's window is as large as
-// those of all its streams together: whoever waits starves nobody, above all not the
-// upload that it waits for. The 32 MiB are taken only by bodies that nobody reads just
-// now; 256 KiB are 2.5 MB/s a stream over a way of 100 ms.
+// those of all its streams together: an upload that waits blocks no other, in particular
+// not the one that it waits for. Only unread bodies take up the 32 MiB; 256 KiB are 2.5
+// MB/s a stream at a round trip of 100 ms.
 const (
 	streamWindow = 256 << 10
 	streams      = 128 // of a connection; clients and fronts open another for more

@@ -5,8 +5,8 @@ import "runtime/debug"
 // stamped is set by the linker: -X claimcheck.example/internal/app.stamped=v1.2.3
 var stamped string
 
-// Version is what this binary was built from: what the linker was told, else the tag or
-// the commit that the go command noted, else "devel".
+// Version is the version of this binary: the linker's stamp, else the tag or commit that
+// the go command recorded, else "devel".
 var Version = version(stamped)
 
 func version(stamped string) string {

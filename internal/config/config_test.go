@@ -72,7 +72,7 @@ func TestServerDoesNotStartOpen(t *testing.T) {
 		"server with issuer alone":          {config.Server, []string{"OIDC_ISSUER=https://id.example"}, false},
 		"server with audience alone":        {config.Server, []string{"OIDC_AUDIENCE=jobs"}, false},
 		"server with issuer, yet anonymous": {config.Server, []string{"OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=jobs", "ALLOW_ANONYMOUS=true"}, false},
-		"a worker answers nobody":           {config.Worker, nil, true},
+		"a worker serves no callers":        {config.Worker, nil, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

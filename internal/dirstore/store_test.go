@@ -92,7 +92,7 @@ func TestDamagedFileIsCorrupt(t *testing.T) {
 		"cut off":         func(b []byte) []byte { return b[:len(b)/2] },
 		"empty":           func([]byte) []byte { return nil },
 		"bytes missing":   func(b []byte) []byte { return b[5:] },
-		"no trailer":      func([]byte) []byte { return []byte("an image that somebody put here") },
+		"no trailer":      func([]byte) []byte { return []byte("an image from elsewhere") },
 		"a huge trailer":  func(b []byte) []byte { return append(b[:len(b)-12], "\xff\xff\xff\xffclaimck1"...) },
 		"trailer of junk": func([]byte) []byte { return []byte("0123456789\x00\x00\x00\x05claimck1") },
 	}

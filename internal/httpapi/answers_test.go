@@ -266,8 +266,8 @@ func TestReadyAsksRarely(t *testing.T) {
 	}
 }
 
-// TestWaitedAnswersAreNotStored asks for a status with a wait, and without, each as a cache
-// does that has it: what was waited for has a header of its own, and is kept by nobody.
+// TestWaitedAnswersAreNotStored asks for a status with a wait, and without, through a
+// cache: the answer to a wait has a header of its own, and no cache keeps it.
 func TestWaitedAnswersAreNotStored(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
@@ -309,7 +309,7 @@ func TestFailingStatusNamesItsJob(t *testing.T) {
 	}
 }
 
-// panicking authenticates nobody.
+// panicking panics instead of authenticating.
 type panicking struct{}
 
 func (panicking) Authenticate(*http.Request) (job.Principal, error) { panic("secret value") }
@@ -361,8 +361,8 @@ func TestErrorsAboutAJobNameIt(t *testing.T) {
 	t.Parallel()
 	want := func(t *testing.T, a apptest.Answer, status int, location string) {
 		t.Helper()
-		told := a.JSON(t)
-		if a.StatusCode != status || told["location"] != location || a.Header.Get("Location") != location || !strings.HasSuffix(location, "/"+fmt.Sprint(told["job_id"])) {
+		answer := a.JSON(t)
+		if a.StatusCode != status || answer["location"] != location || a.Header.Get("Location") != location || !strings.HasSuffix(location, "/"+fmt.Sprint(answer["job_id"])) {
 			t.Errorf("answer is %s, Location %q: %s", a.Status, a.Header.Get("Location"), a.Bytes)
 		}
 	}

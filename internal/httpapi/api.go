@@ -44,10 +44,10 @@ type Observer interface {
 	Refused(ctx context.Context, why job.Kind)
 }
 
-type nobody struct{}
+type noObserver struct{}
 
-func (nobody) Accepted(context.Context, *job.Job) {}
-func (nobody) Refused(context.Context, job.Kind)  {}
+func (noObserver) Accepted(context.Context, *job.Job) {}
+func (noObserver) Refused(context.Context, job.Kind)  {}
 
 // Anonymous takes everybody for the anonymous principal.
 type Anonymous struct{}
@@ -170,7 +170,7 @@ type methods = map[string]handler
 func New(o Options) (h http.Handler, patterns []string) {
 	a := &api{Options: o}
 	if a.Observer == nil {
-		a.Observer = nobody{}
+		a.Observer = noObserver{}
 	}
 	if a.Audit == nil {
 		a.Audit = a.Logger

@@ -115,7 +115,7 @@ func TestLengthsThatLie(t *testing.T) {
 		"a length beyond numbers":     {bare + "Content-Length: 99999999999999999999\r\n\r\n" + img, []int{400}},
 		"a chunk that is no number":   {bare + "Transfer-Encoding: chunked\r\n\r\nzz\r\n" + img, []int{400}},
 		"a chunk of a terabyte":       {bare + "Transfer-Encoding: chunked\r\n\r\n10000000000\r\n" + img + "\r\n0\r\n\r\n", []int{408}},
-		"an encoding nobody knows":    {bare + "Transfer-Encoding: lzma\r\n\r\n" + img, []int{501}},
+		"an unknown encoding":         {bare + "Transfer-Encoding: lzma\r\n\r\n" + img, []int{501}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -228,11 +228,11 @@ func TestSlowUploadsYield(t *testing.T) {
 	begun.Wait()
 	for len(ended) == 0 { // the server has yet to read what was sent to it
 		if a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(image), "Content-Type", "image/png"); a.StatusCode != http.StatusAccepted {
-			t.Fatalf("who comes after them is told %s: %s", a.Status, a.Bytes)
+			t.Fatalf("the next request gets %s: %s", a.Status, a.Bytes)
 		}
 	}
-	if told := <-ended; !strings.HasPrefix(told, "408 ") || !strings.Contains(told, "while other uploads waited") || !strings.Contains(told, "application/json") {
-		t.Errorf("who was broken off is told %s", told)
+	if answer := <-ended; !strings.HasPrefix(answer, "408 ") || !strings.Contains(answer, "while other uploads waited") || !strings.Contains(answer, "application/json") {
+		t.Errorf("the interrupted upload gets %s", answer)
 	}
 	if n := len(ended); n > 0 {
 		t.Errorf("%d more were broken off", n)

@@ -22,9 +22,9 @@ const contentDigest = "Content-Digest"
 // digestAlgorithms are those of which that is checked; others are passed over.
 var digestAlgorithms = map[string]func() hash.Hash{"sha-256": sha256.New, "sha-512": sha512.New}
 
-// checkDigest has the end of the request's body come as an error when its content is not
-// what Content-Digest says, in the header or in an announced trailer. Whoever reads to
-// the end thereby knows.
+// checkDigest makes the end of the request's body an error when its content does not
+// match Content-Digest, in the header or in an announced trailer. A reader gets that
+// error at the end.
 func checkDigest(r *http.Request) error {
 	want, err := parseDigest(r.Header)
 	if err != nil {

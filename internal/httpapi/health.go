@@ -12,8 +12,8 @@ import (
 const (
 	// readyTimeout bounds what a readiness probe waits for.
 	readyTimeout = 5 * time.Second
-	// readyFor is how long an answer of the backends stands: this path asks nobody who he
-	// is, and shall not be a way to have them asked without end.
+	// readyFor is the time that an answer of the backends is reused: this path needs no
+	// authentication, so it must not cause requests without bound.
 	readyFor = time.Second
 )
 
@@ -28,8 +28,8 @@ func (a *api) health(w http.ResponseWriter, _ *request) error {
 	return nil
 }
 
-// readiness is what the backends answered last. Whoever asks while they are being asked
-// waits for their answer.
+// readiness is the last answer of the backends. Callers that arrive while a check runs
+// wait for its result.
 type readiness struct {
 	mu  sync.Mutex // guards what follows
 	at  time.Time

@@ -198,7 +198,7 @@ func TestHostileImages(t *testing.T) {
 					t.Errorf("%s: %s: %s", kind, a.Status, a.Bytes)
 				}
 				if problem["job_id"] != nil || a.Header.Get("Location") != "" {
-					t.Errorf("%s: a job is told of: %s", kind, a.Bytes)
+					t.Errorf("%s: the answer names a job: %s", kind, a.Bytes)
 				}
 			}
 			wantNothing(t, s)

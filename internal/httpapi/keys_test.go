@@ -121,7 +121,8 @@ func TestImageOfAnAnnouncedJob(t *testing.T) {
 	if a.StatusCode != http.StatusAccepted || a.Header.Get("Location") != location || a.JSON(t)["upload"] != nil || a.JSON(t)["created_at"] != announced.JSON(t)["created_at"] {
 		t.Fatalf("its image: %s: %s", a.Status, a.Bytes)
 	}
-	// The URL of the announcement is still good, for a place where nobody looks.
+	// The URL of the announcement is still valid, but uploads to a place that is not used
+	// any more.
 	offerOf(t, announced).put(t, otherBytes(img))
 	if a := commit(t, location); a.StatusCode != http.StatusAccepted {
 		t.Errorf("a commit thereafter: %s: %s", a.Status, a.Bytes)

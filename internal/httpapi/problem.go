@@ -30,7 +30,7 @@ var statuses = map[job.Kind]int{
 	job.Unavailable:     http.StatusInternalServerError,
 	job.Misconfigured:   http.StatusInternalServerError,
 	job.Corrupt:         http.StatusInternalServerError,
-	job.Canceled:        499, // nobody reads it; the name that proxies gave it
+	job.Canceled:        499, // the client has gone; proxies use this status
 	job.Upstream:        http.StatusUnprocessableEntity,
 }
 
@@ -44,8 +44,8 @@ type Problem struct {
 	Detail   string `json:"detail"`
 	Location string `json:"location,omitempty"`
 	JobID    job.ID `json:"job_id,omitempty"`
-	// Message repeats Detail where the seed's clients look for it, on a status that
-	// cannot be told.
+	// Message repeats Detail under the key that clients read, for a status that cannot be
+	// returned.
 	Message string `json:"message,omitempty"`
 	// Upload is where to put an image that is too large for a submit itself.
 	Upload *uploadView `json:"upload,omitempty"`

@@ -59,8 +59,8 @@ func (a *api) view(r *http.Request, j *job.Job) statusView {
 	return v
 }
 
-// status answers GET /jobs/{job_id}: one read of storage, unless the client wants to wait or
-// to be told of changes.
+// status answers GET /jobs/{job_id}: one read of storage, unless the client waits or
+// follows changes.
 func (a *api) status(w http.ResponseWriter, r *request) error {
 	id, err := job.ParseID(r.PathValue("job_id"))
 	if err != nil {

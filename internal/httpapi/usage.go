@@ -8,8 +8,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// usage answers GET /usage?from=&to=: what the caller has used, by day. An owner other
-// than oneself is for those whom the monitor allows it.
+// usage answers GET /usage?from=&to=: the caller's usage by day. The monitor decides who
+// may read the usage of another owner.
 func (a *api) usage(w http.ResponseWriter, r *request) error {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -43,8 +43,8 @@ type waiter struct {
 	granted chan *Lease // holds one element at most
 }
 
-// maxWaiting bounds the waiters of a pool, of whom owners have fair shares too. Those beyond
-// are refused at once.
+// maxWaiting bounds the waiters of a pool, which owners share fairly, too. Later ones are
+// refused at once.
 const maxWaiting = 4096
 
 // NewPool returns a pool of which nothing is taken.

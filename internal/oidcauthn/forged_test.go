@@ -116,7 +116,7 @@ func forgeries(t *testing.T, p, other *idp, good, theirs, foreign signingKey, va
 		{name: "issuer in upper case", token: claims("iss", strings.ToUpper(p.URL)), cause: "is not allowed"},
 		{name: "issuer missing", token: claims("iss", nil), cause: `issuer "" is not allowed`},
 		{name: "issuer a list", token: claims("iss", []string{p.URL}), cause: "claims cannot be parsed"},
-		{name: "foreign audience", token: claims("aud", "somebody-else"), cause: `is for ["somebody-else"], not for this service`},
+		{name: "foreign audience", token: claims("aud", "another-service"), cause: `is for ["another-service"], not for this service`},
 		{name: "audience that begins like ours", token: claims("aud", audience+"-admin"), cause: "not for this service"},
 		{name: "foreign audiences", token: claims("aud", []string{"a", "b"}), cause: `is for ["a" "b"]`},
 		{name: "audience missing", token: claims("aud", nil), cause: "not for this service"},

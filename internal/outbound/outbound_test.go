@@ -285,7 +285,7 @@ func TestConnections(t *testing.T) {
 		address, want string
 	}{
 		"no such name":    {empty, "https://gone.example/", "the host name does not resolve"},
-		"nobody listens":  {c, "https://" + gone.Addr().String(), "the server refuses the connection"},
+		"nothing listens": {c, "https://" + gone.Addr().String(), "the server refuses the connection"},
 		"no TLS":          {c, "https://127.0.0.1" + port(plain), "the server does not speak TLS"},
 		"another name":    {outbound.New(outbound.Options{Allow: outbound.Allow{Hosts: []string{"localhost"}}}), "https://localhost" + port(other), "the certificate of the server is not valid for this host"},
 		"unknown issuer":  {stranger, "https://127.0.0.1" + port(other), "the certificate of the server is not valid for this host"},

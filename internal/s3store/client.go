@@ -17,9 +17,9 @@ import (
 // ClientOptions sets a client up for this package: s3.NewFromConfig(cfg, ClientOptions).
 //
 //   - Up to four tries of a call, at most 2 s apart, also of those refused with 409
-//     because somebody else was writing at that moment.
-//   - Timeouts where the SDK has none: 2 s to connect, 10 s for the header of an
-//     answer, counted from the end of the request's body.
+//     because of a concurrent write.
+//   - Timeouts where the SDK has none: 2 s to connect, 10 s for the header of an answer,
+//     counted from the end of the request's body.
 //   - Checksums both ways, unless the config says when_required.
 //   - Path-style addresses with a custom endpoint, which has no names for buckets.
 //   - Accept-Encoding outside of the signature: gateways rewrite it.

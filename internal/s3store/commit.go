@@ -114,7 +114,7 @@ func (u *upload) begin(ctx context.Context) error {
 	if err := u.store.Proved(ctx); err != nil {
 		return err
 	}
-	// Not cut off with ctx: of what S3 began all the same nobody would know the name.
+	// Not canceled with ctx: an upload that S3 began all the same would have no known name.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.store.opts.CallTimeout)
 	defer cancel()
 	in := &s3.CreateMultipartUploadInput{
@@ -138,9 +138,9 @@ func (u *upload) begin(ctx context.Context) error {
 	return nil
 }
 
-// sendPart sends one part. It may run beside the reading of the next. When somebody leaves
-// and ctx is canceled, it goes on for up to AbortTimeout: a part that arrives after the
-// upload was aborted stays in S3. For that nobody waits whose time is over, or who stops.
+// sendPart sends one part. It may run while the next one is read. When ctx is canceled,
+// it goes on for up to AbortTimeout: a part that arrives after the upload was aborted
+// stays in S3. A caller that stops, or whose time is over, does not wait for that.
 func (u *upload) sendPart(ctx context.Context, number int32, data []byte, crc uint32) (types.CompletedPart, error) {
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.store.opts.PartTimeout)
 	defer cancel()

@@ -15,15 +15,14 @@
 // [Store.Ready] and [Store.SumUsage], and because S3 answers 403 instead of 404 for what
 // does not exist when the asker may not list.
 //
-// Documents change by compare-and-swap on their entity tag. The SDK repeats a write
-// whose answer was lost, and the repetition of a write that took effect loses against
-// itself; so each write carries a token (a document its revision, an object the
-// metadata x-amz-meta-upload), and whoever is told that he lost looks whose token is
-// there before he believes it.
+// Documents change by compare-and-swap on their entity tag. The SDK repeats a write whose
+// answer was lost, and the repetition of a write that took effect loses against itself;
+// so each write carries a token (a document its revision, an object the metadata
+// x-amz-meta-upload), and a loser reads the stored token before it accepts the conflict.
 //
 // Uploads are streamed through buffers of one [Memory] that all stores of a process
-// share: an upload holds one large buffer, whatever its size, and a second one while there
-// is room. How many uploads there are at once is bounded before they begin.
-// Unfinished multipart uploads are aborted; those of a process that died are left to
-// the bucket's AbortIncompleteMultipartUpload lifecycle rule.
+// share: an upload holds one large buffer, whatever its size, and a second one while
+// there is room. How many uploads there are at once is bounded before they begin.
+// Unfinished multipart uploads are aborted; those of a process that died are left to the
+// bucket's AbortIncompleteMultipartUpload lifecycle rule.
 package s3store

@@ -75,8 +75,7 @@ func (s *Store) decide(ctx context.Context, j *job.Job, doubt error) (string, er
 	case err == nil && there.Revision == j.Revision:
 		return there.Version, nil
 	case err == nil && there.Version != j.Version:
-		// Somebody else's write: ours did not and will not take effect, or was
-		// overwritten already.
+		// Another write won: ours did not and will not take effect, or was overwritten already.
 		return "", job.Wrap(job.Conflict, doubt, sayConflict)
 	}
 	return "", doubt

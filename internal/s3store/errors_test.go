@@ -54,7 +54,7 @@ func TestKinds(t *testing.T) {
 				t.Errorf("the operator reads %q, want a word of %s", err, tt.hint)
 			}
 			if m := job.MessageOf(err); (m == "") != (tt.want == job.Unknown) || strings.Contains(m, "bucket") || strings.Contains(m, "S3") {
-				t.Errorf("the client is told %q", m)
+				t.Errorf("the client gets %q", m)
 			}
 		})
 	}
@@ -109,8 +109,8 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// TestRetries holds the client's retryer: a conflict with somebody who is writing at
-// this moment is tried again, a failed precondition is not.
+// TestRetries checks the client's retryer: a conflict with a concurrent write is tried
+// again, a failed precondition is not.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]int{
@@ -151,7 +151,7 @@ func TestReady(t *testing.T) {
 		client       *s3.Client
 		hint         string
 	}{
-		{"no bucket", "nobody-made-this", newClient(env), "create it or correct S3_BUCKET"},
+		{"no bucket", "does-not-exist-1", newClient(env), "create it or correct S3_BUCKET"},
 		{"wrong region", env.Bucket, newClient(env, func(o *s3.Options) { o.Region = "eu-west-3" }), "AWS_REGION"},
 		{"wrong secret", env.Bucket, newClient(env, func(o *s3.Options) {
 			o.Credentials = credentials.NewStaticCredentialsProvider(env.AccessKey, "wrong", "")

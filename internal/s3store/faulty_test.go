@@ -73,7 +73,7 @@ func nth(n int, match func(*http.Request) bool) func(*http.Request) bool {
 func answer(r *http.Request, status int, code string) *http.Response {
 	body := ""
 	if code != "" && r.Method != http.MethodHead {
-		body = `<?xml version="1.0"?><Error><Code>` + code + `</Code><Message>told</Message></Error>`
+		body = `<?xml version="1.0"?><Error><Code>` + code + `</Code><Message>refused</Message></Error>`
 	}
 	return &http.Response{
 		StatusCode: status, Status: http.StatusText(status), Header: http.Header{},

@@ -57,7 +57,7 @@ func TestLostAnswers(t *testing.T) {
 				t.Parallel()
 				s := faulty(awstest.Start(t), &wire{lose: nth(n, tt.match)}, s3store.Options{})
 				if err := tt.write(t, s, job.NewID()); err != nil {
-					t.Errorf("the write took effect, but its writer is told %v", err)
+					t.Errorf("the write took effect, but its writer gets %v", err)
 				}
 			})
 		}
@@ -81,7 +81,7 @@ func TestLostSwap(t *testing.T) {
 			next := jobtest.Claimed(j, "worker")
 			version, err = faulty(env, w, s3store.Options{}).Swap(t.Context(), next)
 			if err != nil {
-				t.Fatalf("the swap took effect, but its writer is told %v", err)
+				t.Fatalf("the swap took effect, but its writer gets %v", err)
 			}
 			got, err := calm.Load(t.Context(), j.ID)
 			if err != nil || got.Version != version || got.Revision != next.Revision {
@@ -91,8 +91,8 @@ func TestLostSwap(t *testing.T) {
 	}
 }
 
-// TestDoubt fails writes before they take effect: nobody may be told that he won, or
-// that somebody else did.
+// TestDoubt fails writes before they take effect: no writer may get success or a
+// conflict.
 func TestDoubt(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)

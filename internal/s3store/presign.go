@@ -16,7 +16,7 @@ import (
 )
 
 // PresignInput implements job.Presigner. The URL dies with the session of the credentials
-// that signed it; where these do not say when they end, nobody knows.
+// that signed it; without a known end of the session, the end of the URL is unknown.
 func (s *Store) PresignInput(ctx context.Context, id job.ID, image job.Media, ttl time.Duration) (*job.Upload, error) {
 	if err := s.Proved(ctx); err != nil {
 		return nil, err

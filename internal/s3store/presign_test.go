@@ -80,7 +80,7 @@ func TestPresignedBySession(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(up.URL, "X-Amz-Security-Token=session") || up.ExpiresAt.Equal(end) != late || up.ExpiresAt.After(time.Now().Add(ttl)) {
-			t.Errorf("for %s it is told to be good until %s; its session ends at %s", ttl, up.ExpiresAt, end)
+			t.Errorf("for %s it claims to last until %s; its session ends at %s", ttl, up.ExpiresAt, end)
 		}
 	}
 }

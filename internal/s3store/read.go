@@ -69,8 +69,8 @@ func totalOf(contentRange string) (int64, bool) {
 
 var errIdle = errors.New("no answer in time")
 
-// idleBody ends a request whose body stands still. Time in which nobody reads does not
-// count: a slow client is none of S3's fault.
+// idleBody ends a request whose body stalls. Time without a read does not count: a slow
+// client is not S3's fault.
 type idleBody struct {
 	body      io.ReadCloser
 	idle      time.Duration

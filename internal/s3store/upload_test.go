@@ -234,8 +234,9 @@ func TestPartOnItsWay(t *testing.T) {
 	}
 }
 
-// TestGivenUp ends a context while a part is stuck in S3: who is told to stop, and whose time
-// is over, does not wait for it; in any case the buffer that is not on its way is free at once.
+// TestGivenUp ends a context while a part is stuck in S3: a caller that is canceled, or
+// whose time is over, does not wait for it; in any case the buffer that is not on its way
+// is free at once.
 func TestGivenUp(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -299,8 +300,8 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// TestStuckPart breaks off while a part is being sent that S3 does not take: nobody
-// waits for it for long.
+// TestStuckPart breaks off while a part is being sent that S3 does not take: no caller
+// waits long for it.
 func TestStuckPart(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the client hung up")

@@ -20,9 +20,9 @@ import (
 // usageReaders is how many usage records are read at once.
 const usageReaders = 16
 
-// RecordUsage writes a job's usage record under the day of at (UTC), once: when there
-// is one already it stays, and that is no error. So the bill is right however often
-// the end of a job is told, as long as at is always the same.
+// RecordUsage writes a job's usage record under the day of at (UTC), once: when there is
+// one already it stays, and that is no error. So the bill is right however often the end
+// of a job is recorded, as long as at is always the same.
 func (s *Store) RecordUsage(ctx context.Context, owner string, at time.Time, id job.ID, record []byte) error {
 	if err := s.Proved(ctx); err != nil {
 		return err

@@ -28,8 +28,8 @@ func batchWorker(q job.Queue, concurrency int, run func(context.Context, job.Del
 	return worker.New(worker.Config{Queue: q, Run: run, Concurrency: concurrency, Visibility: time.Minute, Logger: slog.New(slog.DiscardHandler)})
 }
 
-// TestBatchVerdicts returns exactly those that come later, with their back-off told to
-// the queue; the host deletes the others.
+// TestBatchVerdicts returns exactly the jobs for later, with their back-off set in the
+// queue; the host deletes the others.
 func TestBatchVerdicts(t *testing.T) {
 	t.Parallel()
 	q, ds := received(t, 3)
@@ -48,8 +48,8 @@ func TestBatchVerdicts(t *testing.T) {
 	}
 }
 
-// TestBatchOutOfTime gives a batch too little time: jobs that had all of it are told
-// that, one that began later is told to stop, and one more never begins.
+// TestBatchOutOfTime gives a batch too little time: jobs that had all of it get that
+// cause, one that began later is canceled, and one more never begins.
 func TestBatchOutOfTime(t *testing.T) {
 	t.Parallel()
 	tests := map[time.Duration]time.Duration{5 * time.Minute: 15 * time.Second, 8 * time.Second: 2 * time.Second} // time, and what is to be left of it

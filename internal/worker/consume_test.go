@@ -111,7 +111,7 @@ func TestStopInTwoPhases(t *testing.T) {
 	<-started
 	stop()
 	if interrupted.Load() != 2 || q.Len() != 2 {
-		t.Errorf("%d were told why, %d messages are back", interrupted.Load(), q.Len())
+		t.Errorf("%d got the cause, %d messages are back", interrupted.Load(), q.Len())
 	}
 	if ds, err := q.Receive(t.Context(), 2, time.Minute); err != nil || len(ds) != 2 {
 		t.Errorf("at once there are %d to be had, %v", len(ds), err)
@@ -136,7 +136,7 @@ func TestRunningWorkEndsWithinTheGrace(t *testing.T) {
 	close(release)
 	<-stopped
 	if q.Len() != 0 {
-		t.Error("its end was not told")
+		t.Error("its end was not reported")
 	}
 }
 

@@ -51,7 +51,7 @@ func Start(t *testing.T, vars ...string) *System {
 	return StartWatched(t, Watch{}, vars...)
 }
 
-// StartWatched is Start with somebody who watches.
+// StartWatched is Start with a watch on the requests.
 func StartWatched(t *testing.T, watch Watch, vars ...string) *System {
 	t.Helper()
 	env := awstest.Start(t)

@@ -16,8 +16,8 @@ import (
 	"claimcheck.example/internal/httpapi"
 )
 
-// TestGeneratedClient has somebody else's program, in a module of its own: oapi-codegen
-// makes it a client of openapi.yaml, and with it the program does a job.
+// TestGeneratedClient builds a program outside of this module whose client oapi-codegen
+// generates from openapi.yaml, and runs a job with it.
 func TestGeneratedClient(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)

@@ -34,7 +34,7 @@ const ahead = { waiting: "It uploads after the images before it", uploading: "Up
 
 class Card {
   id = "";
-  over = false; // and told
+  over = false; // and reported
   key = newKey();
   at = stamp();
   gone = new AbortController();
@@ -71,7 +71,7 @@ class Card {
     if (name !== "waiting" && name !== "uploading") news(`${this.name}: ${states[name]}`);
   }
 
-  told(what, next = "") {
+  report(what, next = "") {
     this.$(".problem").hidden = !what;
     this.$(".what").textContent = what;
     this.$(".next").textContent = next;
@@ -86,7 +86,7 @@ class Card {
 
   /** From wherever the job stands to its end. */
   async run() {
-    this.told("");
+    this.report("");
     if (this.$(".again") === document.activeElement) this.$(".delete").focus();
     this.$(".again").hidden = true;
     try {
@@ -104,7 +104,7 @@ class Card {
       const gone = this.id && e.status === 404;
       if (!this.id) this.state("refused");
       if (gone) this.state("gone");
-      this.told(e.message, gone ? "It was deleted, or it has expired." : e.next);
+      this.report(e.message, gone ? "It was deleted, or it has expired." : e.next);
       this.$(".again").hidden = !e.passing;
     }
   }
@@ -116,7 +116,7 @@ class Card {
     const headers = { "Content-Type": this.file.type.startsWith("image/") ? this.file.type : "application/octet-stream", "Idempotency-Key": this.key };
     const query = this.params ? `?params=${encodeURIComponent(this.params)}` : "";
     let answer = await request("POST", `jobs${query}`, { headers, body: this.file, progress: (n, of) => this.uploaded(n, of), signal: this.gone.signal });
-    if (answer.status === 413 && !answer.json?.type) answer = await this.announce(); // whoever stands before the service said so
+    if (answer.status === 413 && !answer.json?.type) answer = await this.announce(); // a proxy in front of the service refused it
     const upload = answer.json?.upload;
     if (!answer.ok && !upload) throw problemOf(answer);
     const id = answer.json.job_id;
@@ -150,7 +150,7 @@ class Card {
     return request("POST", "jobs", { headers: { "Content-Type": "application/json", "Idempotency-Key": this.key }, body, signal: this.gone.signal });
   }
 
-  /** A direct upload: the image goes to storage itself, and the service is told. */
+  /** A direct upload: the image goes directly to storage, and then the commit to the service. */
   async put(id, upload) {
     const worker = new Worker(at("page/upload.js"));
     const stop = () => worker.terminate();
@@ -182,7 +182,7 @@ class Card {
   }
 
   /**
-   * Asks until the job is over, as long as somebody looks. When something has just changed
+   * Asks until the job is over, as long as the page is visible. When something has just changed
    * it waits at the service for the end; later it asks now and then, at least every five
    * seconds. Of more jobs than can wait at a time each asks when the service says that it
    * makes sense.
@@ -205,12 +205,12 @@ class Card {
         const early = performance.now() - begun < 900 * wait; // it has not waited, whatever its header says
         if (!answer.ok) throw problemOf(answer);
         failures = 0;
-        if (!this.$(".problem").hidden) this.told("");
+        if (!this.$(".problem").hidden) this.report("");
         await this.update(answer.json);
         if (!this.over && (early || !wait)) await sleep(Math.min(answer.retryAfter || 1, crowd ? 30 : 5));
       } catch (e) {
         if (!(e instanceof Problem) || !e.passing || ++failures > 6) throw e;
-        this.told(e.message, "The page tries again by itself.");
+        this.report(e.message, "The page tries again by itself.");
         await sleep(e.retryAfter || Math.min(30, 2 ** failures));
       }
     }
@@ -222,7 +222,7 @@ class Card {
     if (job.params) this.params = JSON.stringify(job.params);
     if (job.status === "failed") {
       this.state(job.status); // before the reason, which a screen reader is to tell
-      this.told(sentence(job.message || "the job failed"), "Submit another image, or this one with other parameters.");
+      this.report(sentence(job.message || "the job failed"), "Submit another image, or this one with other parameters.");
     }
     if (job.status === "completed") await this.arrived(output ?? {});
     this.over = job.status === "completed" || job.status === "failed";
@@ -259,7 +259,7 @@ class Card {
       a.click();
     } catch (e) {
       if (!(e instanceof Problem)) throw e;
-      this.told(e.message, e.next);
+      this.report(e.message, e.next);
     }
   }
 
@@ -313,7 +313,7 @@ class Card {
         const answer = await request("DELETE", `jobs/${this.id}`);
         if (!answer.ok && answer.status !== 404) throw problemOf(answer);
       } catch (e) {
-        this.told(e.message, e.next);
+        this.report(e.message, e.next);
         return;
       }
       forget(this.id);

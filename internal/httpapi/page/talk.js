@@ -39,7 +39,7 @@ class Kept {
 const ofTab = new Kept("sessionStorage");
 const ofBrowser = new Kept("localStorage");
 
-/** Resolves once somebody can see the page. */
+/** Resolves once the page is visible. */
 const seen = () => new Promise((done) => {
   if (!document.hidden) return done();
   document.addEventListener("visibilitychange", () => done(seen()), { once: true });
@@ -105,7 +105,7 @@ const sentence = (s) => s.charAt(0).toUpperCase() + s.slice(1).replace(/\.?$/, "
 
 /**
  * One request to the service; where it asks for a token, so do we, and repeat.
- * With progress(loaded, total) it is told how much of the body has gone. A signal stops
+ * With progress(loaded, total) it reports how much of the body has been sent. A signal stops
  * it, unless the body has gone whole: then the answer says what came of it. What carries
  * no body is given up when no answer comes in time, in seconds.
  */

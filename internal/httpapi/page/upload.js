@@ -1,5 +1,5 @@
 // A worker that puts one image where the service said. Only it may talk to storage,
-// whose address nobody knows beforehand: the page itself may talk to the service alone.
+// whose address is not known beforehand: the page itself may talk to the service alone.
 // It knows no token and sees no page.
 onmessage = ({ data: { method, url, headers, file } }) => {
   const xhr = new XMLHttpRequest();

@@ -194,12 +194,12 @@ func testCreateRace(t *testing.T, s StoreFixture) {
 	got, err := s.Load(t.Context(), id)
 	must(t, err)
 	if got.Revision != winner {
-		t.Errorf("stored is revision %s, but %s was told that it won", got.Revision, winner)
+		t.Errorf("stored is revision %s, but %s got success", got.Revision, winner)
 	}
 }
 
-// race lets many write at once, checks that exactly one wins and that the others are
-// told of the conflict, and returns what the winner's write returned.
+// race lets many write at once, checks that exactly one wins and that the others get a
+// conflict, and returns what the winner's write returned.
 func race(t *testing.T, write func(racer int) (string, error)) string {
 	t.Helper()
 	var group sync.WaitGroup
@@ -289,7 +289,7 @@ func testSwapRace(t *testing.T, s StoreFixture) {
 	got, err := s.Load(t.Context(), j.ID)
 	must(t, err)
 	if got.Worker != winner {
-		t.Errorf("stored is %s's claim, but %s was told that it won", got.Worker, winner)
+		t.Errorf("stored is %s's claim, but %s got success", got.Worker, winner)
 	}
 }
 

@@ -62,7 +62,8 @@ type Fault struct {
 	Err error
 }
 
-// Faults counts the calls of a twin and makes them fail as told. Safe for concurrent use.
+// Faults counts the calls of a twin and makes them fail on demand. Safe for concurrent
+// use.
 type Faults struct {
 	mu      sync.Mutex
 	calls   map[Op]int

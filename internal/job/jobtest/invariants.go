@@ -66,7 +66,7 @@ func CheckStep(was, is *job.Job) error {
 	case was.Revision == is.Revision:
 		return fmt.Errorf("job %s: written with the revision it had", is.ID)
 	case was.Unaccepted && (is.Status == job.Pending || is.Unaccepted):
-		return checkBirth(is) // nobody was promised anything: the repeat is a new birth
+		return checkBirth(is) // nothing was promised: the repeat is a new birth
 	case !was.CreatedAt.Equal(is.CreatedAt):
 		return fmt.Errorf("job %s: its created_at changed", is.ID)
 	case !sameExtra(was, is):

@@ -99,7 +99,7 @@ func TestInvariants(t *testing.T) {
 		{"no lease", func(s *jobtest.Store, _ *jobtest.Queue) {
 			step(s, create(s, plain), func(j *job.Job) { j.LeaseUntil = time.Time{} })
 		}, "without a lease"},
-		{"nobody's lease", func(s *jobtest.Store, _ *jobtest.Queue) {
+		{"a lease of no worker", func(s *jobtest.Store, _ *jobtest.Queue) {
 			step(s, create(s, plain), func(j *job.Job) { j.Worker = "" })
 		}, "a lease without worker"},
 		{"a claim that is not counted", func(s *jobtest.Store, _ *jobtest.Queue) {
@@ -182,7 +182,7 @@ func TestInvariants(t *testing.T) {
 		{"a message ahead of its input", func(s *jobtest.Store, q *jobtest.Queue) {
 			_ = q.Send(ctx, job.Message{JobID: create(s, plain).ID, Owner: "o|s"})
 		}, "no input"},
-		{"a message of nobody's", func(s *jobtest.Store, q *jobtest.Queue) {
+		{"a message of no job", func(s *jobtest.Store, q *jobtest.Queue) {
 			j := create(s, plain)
 			stageAndCommit(ctx, s, job.Input, j.ID)
 			_ = q.Send(ctx, job.Message{JobID: j.ID})
@@ -237,7 +237,7 @@ func TestFaults(t *testing.T) {
 	remove := s.Inject(jobtest.Fault{Op: jobtest.OpStage, When: jobtest.After})
 	for range 2 {
 		if _, err := s.Stage(t.Context(), job.Input, job.NewID(), "image/png", strings.NewReader("x")); job.KindOf(err) != job.Unavailable {
-			t.Errorf("got %v of every call that shall fail, want it unavailable", err)
+			t.Errorf("got %v of every call that must fail, want it unavailable", err)
 		}
 	}
 	remove()

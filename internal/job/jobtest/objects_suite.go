@@ -222,7 +222,7 @@ func testCommitRace(t *testing.T, s StoreFixture) {
 		return data, err
 	})
 	if _, data := get(t, s, job.Output, id, job.OpenOptions{}); data != winner {
-		t.Errorf("stored is %q, but %q was told that it won", data, winner)
+		t.Errorf("stored is %q, but %q got success", data, winner)
 	}
 }
 

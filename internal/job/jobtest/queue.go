@@ -45,7 +45,7 @@ func NewQueue(tb testing.TB, store *Store) *Queue {
 	return &Queue{tb: tb, store: store, Wait: 20 * time.Second, Longest: 12 * time.Hour, changed: make(chan struct{})}
 }
 
-// PutRaw puts a message into the queue whose body nobody of ours wrote.
+// PutRaw puts a message with any body into the queue.
 func (q *Queue) PutRaw(body string) {
 	q.put(job.Delivery{Malformed: fmt.Sprintf("not a claim check: %.40q", body)})
 }

@@ -83,7 +83,7 @@ func TestEveryKindOfRow(t *testing.T) {
 		{"status, 1 client", both, both, 3},
 		{"output 2 MB, 1 client", both, both, 3},
 		{"submit to completed, beyond the processing", []figure{p50, p99}, nil, 1},
-		{"the same, until a client that waits is told", []figure{p50, p99}, nil, 0},
+		{"the same, until the answer to a waiting client", []figure{p50, p99}, nil, 0},
 		{"claim to complete, 16 at once", []figure{perSecond, cpu, allocs, peakRSS}, nil, 0},
 		{"exec to first answer", []figure{p50, p99, cpu, peakRSS}, []figure{p50, p99, cpu, peakRSS}, 1},
 	}

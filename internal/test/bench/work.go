@@ -58,7 +58,7 @@ func (b *bench) beyond(ctx context.Context, name string, image []byte) error {
 	}
 	r := row{Name: name + ", beyond the processing", Server: figures{p50: quantile(stored, 0.5), p99: quantile(stored, 0.99)}}
 	r.judge([]goal{{Figure: p50, Bound: 30}})
-	b.rows = append(b.rows, r, row{Name: "the same, until a client that waits is told", Server: figures{p50: quantile(seen, 0.5), p99: quantile(seen, 0.99)}})
+	b.rows = append(b.rows, r, row{Name: "the same, until the answer to a waiting client", Server: figures{p50: quantile(seen, 0.5), p99: quantile(seen, 0.99)}})
 	return nil
 }
 

@@ -108,7 +108,7 @@ func TestChooseAnImageAndSeeItFinish(t *testing.T) {
 		}
 	}
 	if got := eval[string](b, `document.querySelector("#news").textContent`); got != "rainier.jpg: Completed" {
-		t.Errorf("a screen reader is told %q", got)
+		t.Errorf("a screen reader reads %q", got)
 	}
 	b.screenshot("completed")
 
@@ -176,7 +176,7 @@ func TestSeveralAtOnceReloadAndDelete(t *testing.T) {
 	if got := eval[string](b, `document.activeElement.className`); got != "delete" {
 		t.Errorf("after a deletion the focus is on %q", got)
 	}
-	// One that somebody else deletes is told as gone, and can be taken off the list.
+	// A job that another client deletes shows as gone, and can be removed from the list.
 	apptest.Do(t, http.MethodDelete, s.URL+"/jobs/"+ids["a.png"], nil)
 	b.expect(404)
 	b.do(chromedp.Reload())
@@ -279,7 +279,7 @@ func TestProgressAndFailure(t *testing.T) {
 	b.state("a.png", "processing")
 	b.until("(" + card("a.png") + ").querySelector('progress').value === 0.4")
 	if got := b.text("a.png", ".progress span"); got != "sharpen, 40 %" {
-		t.Errorf("the progress is told as %q", got)
+		t.Errorf("the progress is shown as %q", got)
 	}
 	if names := b.named(); !slices.Contains(names, "progressbar Processing of a.png") {
 		t.Errorf("the progress bar has no name: %q", names)
@@ -290,7 +290,7 @@ func TestProgressAndFailure(t *testing.T) {
 	b.state("a.png", "failed")
 	want, _ := apptest.Get(t, s.URL+"/jobs/"+b.id("a.png")).JSON(t)["message"].(string)
 	if got := eval[string](b, `document.querySelector("#news").textContent`); !strings.Contains(strings.ToLower(got), strings.ToLower(strings.TrimSuffix(want, "."))) {
-		t.Errorf("a screen reader is told %q, the status says %q", got, want)
+		t.Errorf("a screen reader reads %q, the status says %q", got, want)
 	}
 	if got := b.text("a.png", ".what"); want == "" || !strings.EqualFold(strings.TrimSuffix(got, "."), strings.TrimSuffix(want, ".")) {
 		t.Errorf("it says %q, the status %q", got, want)
@@ -499,8 +499,8 @@ func signIn(t *testing.T, header string) {
 }
 
 // TestLooks shows cards in many states narrow and wide, light and dark: nothing makes the
-// page scroll sideways, every text can be told from its ground (WCAG 2.2, 1.4.3), nothing
-// moves that must not, and every control has a name.
+// page scroll sideways, all text has enough contrast (WCAG 2.2, 1.4.3), nothing moves
+// against the user's wish, and every control has a name.
 func TestLooks(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "MAX_IMAGE_BYTES=2MiB")

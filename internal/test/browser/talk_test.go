@@ -28,7 +28,7 @@ func TestUploadInBytesAndCancel(t *testing.T) {
 	bar := card("noise.png") + "?.querySelector('progress')"
 	b.until(bar + "?.value > 0.02 && " + bar + ".value < 1")
 	if got := strings.ReplaceAll(b.text("noise.png", ".progress span"), "\u00a0", " "); !regexp.MustCompile(`^[\d.]+ kB of 1\.\d+ MB$`).MatchString(got) {
-		t.Errorf("the progress is told as %q", got)
+		t.Errorf("the progress is shown as %q", got)
 	}
 	if names := b.named(); !slices.Contains(names, "progressbar Upload of noise.png") || !slices.Contains(names, "button Cancel noise.png") {
 		t.Errorf("the controls are %q", names)
@@ -89,8 +89,8 @@ func TestCancelTooLate(t *testing.T) {
 	}
 }
 
-// TestAsksLessAndLess has a job wait for a worker: the page asks at growing intervals, one
-// of many without waiting at the service, and while nobody looks not at all.
+// TestAsksLessAndLess has a job wait for a worker: the page asks at growing intervals,
+// for one of many without waiting at the service, and not at all while it is hidden.
 func TestAsksLessAndLess(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
@@ -120,7 +120,7 @@ func TestAsksLessAndLess(t *testing.T) {
 		b.state("a.png", "pending")
 		eval[chromedp.Void](b, "new Promise((done) => setTimeout(done, 300))")
 		if n := n(); n > 0 {
-			t.Errorf("while nobody looks it asks %d times", n)
+			t.Errorf("while it is hidden it asks %d times", n)
 		}
 		eval[chromedp.Void](b, `window.unseen = false; document.dispatchEvent(new Event("visibilitychange"))`)
 		for _, want := range []string{"wait=2", "wait=5", "wait=5"} {

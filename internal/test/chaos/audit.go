@@ -29,8 +29,8 @@ func (r *report) breaks(format string, args ...any) {
 	r.broken = append(r.broken, fmt.Sprintf(format, args...))
 }
 
-// tell adds to the report what is known of each job that a broken promise is about: what
-// its client was told, what the workers logged, and its document.
+// tell adds to the report what is known of each job with a broken promise: its client's
+// answers, the workers' logs, and its document.
 func (r *report) tell(ctx context.Context, a auditor, s *stage, c *clients) {
 	r.stories = map[string][]string{}
 	for _, b := range r.broken {
@@ -134,7 +134,7 @@ func (r *report) promise(ctx context.Context, c *clients, id string, p *promise)
 		r.deleted++
 		return nil
 	case p.gone:
-		r.breaks("job %s is told of with %d, and its deletion was answered", id, status)
+		r.breaks("job %s is answered with %d, and its deletion was answered", id, status)
 	}
 	switch status {
 	case 201:
@@ -202,7 +202,7 @@ func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) e
 		}
 	}
 	if most := c.unserved; r.unpromised > most {
-		r.breaks("%d jobs that nobody was told of, but only %d pictures without a job", r.unpromised, most)
+		r.breaks("%d jobs without an answer to a client, but only %d pictures without a job", r.unpromised, most)
 	}
 	return nil
 }
@@ -225,21 +225,21 @@ func (r *report) multipart(ctx context.Context, a auditor, s *stage) error {
 	return err
 }
 
-// document holds a job's document against what its client was told.
+// document compares a job's document with the answers to its client.
 func (r *report) document(s *stage, c *clients, j *job.Job, output, billed bool) {
 	id := string(j.ID)
 	switch {
 	case j.Deleted && isDeleted(c, id):
-		r.undeleted++ // its deletion was cut off: it exists for nobody any more
+		r.undeleted++ // its deletion was cut off: it exists for no client
 	case j.Deleted:
-		r.breaks("job %s is marked as deleted by nobody", id)
+		r.breaks("job %s is marked as deleted without a deletion", id)
 	case j.Status == job.Processing:
 		r.breaks("job %s is left in processing since %s, attempt %d, lease until %s", id,
 			j.UpdatedAt.Format(time.RFC3339Nano), j.Attempts, j.LeaseUntil.Format(time.RFC3339Nano))
 	case j.Status == job.Pending && c.promised[id] == nil:
 		r.unpromised++
 		if j.UploadUntil.IsZero() && !s.explains(j.UpdatedAt, makers["input"]...) {
-			r.breaks("job %s of %s was told to nobody, and nothing was amiss", id, j.UpdatedAt.Format(time.RFC3339Nano))
+			r.breaks("job %s of %s was answered to no client, and nothing was amiss", id, j.UpdatedAt.Format(time.RFC3339Nano))
 		}
 	case j.Status.Over() && j.Attempts > 0 && !billed:
 		r.breaks("job %s %s and was not billed", id, j.Status)
@@ -269,7 +269,7 @@ func (r *report) print(out io.Writer, s *stage, c *clients) error {
 	row("  lost or failed", r.failed)
 	row("answers that promised nothing", c.refused)
 	row("requests without an answer", c.silent)
-	row("jobs nobody was told of", r.unpromised)
+	row("jobs without an answer", r.unpromised)
 	row("usage records", r.records)
 	row("deletions cut off", r.undeleted)
 	row("objects without a job", r.orphans)

@@ -38,7 +38,7 @@ type clients struct {
 	wrong    []string            // answers that should not have been given
 }
 
-// promise is a job that a client was told is accepted.
+// promise is a job that was accepted in an answer to a client.
 type promise struct {
 	sum     [sha256.Size]byte // of the picture
 	deleted bool              // a DELETE was sent; the job may be gone
@@ -146,7 +146,7 @@ func (c *clients) try(ctx context.Context, o *order, direct, wait bool) {
 		c.refused++
 		return
 	case status >= 300:
-		c.wrong = append(c.wrong, fmt.Sprintf("a submit of %d bytes under the key %q was told %d (%s)", len(o.image), o.key, status, strings.Join(o.story, "; ")))
+		c.wrong = append(c.wrong, fmt.Sprintf("a submit of %d bytes under the key %q got %d (%s)", len(o.image), o.key, status, strings.Join(o.story, "; ")))
 		return
 	case o.id != "" && o.id != id:
 		c.wrong = append(c.wrong, fmt.Sprintf("the key %q names the jobs %s and %s", o.key, o.id, id))
@@ -251,7 +251,7 @@ func (c *clients) do(ctx context.Context, method, to string, body []byte, header
 	}
 	resp, err := c.http.Do(req)
 	if failed, ok := errors.AsType[*url.Error](err); ok {
-		err = failed.Err // its URL may be one that carries a signature, which nobody is to print
+		err = failed.Err // its URL may carry a signature, which must not be printed
 	}
 	if err != nil {
 		return 0, nil, err

@@ -95,7 +95,7 @@ func TestTheAuditNotices(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(r.broken) != tt.want {
-			t.Errorf("with a trouble at %s, a wrong output, a lost job, a job ended twice, an untold one and what is left behind are told as %q", tt.where, r.broken)
+			t.Errorf("with a trouble at %s, a wrong output, a lost job, a job ended twice, an unexplained one and leftovers are reported as %q", tt.where, r.broken)
 		}
 		if r.print(t.Output(), s, c) == nil {
 			t.Error("the report is content")
@@ -103,7 +103,7 @@ func TestTheAuditNotices(t *testing.T) {
 	}
 }
 
-// TestNoSignatureInAStory has an upload fail whose URL must not be told.
+// TestNoSignatureInAStory has an upload fail whose URL must not appear.
 func TestNoSignatureInAStory(t *testing.T) {
 	c := newClients("")
 	_, _, err := c.do(t.Context(), "PUT", "http://127.0.0.1:1/input?X-Amz-Signature=secret", nil)

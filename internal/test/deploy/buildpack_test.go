@@ -26,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
-// What Google's buildpack does with a Go function, and so what is held here, is told by
-// its source: github.com/GoogleCloudPlatform/buildpacks, cmd/go/functions_framework.
+// These tests follow the source of Google's buildpack for Go functions:
+// github.com/GoogleCloudPlatform/buildpacks, cmd/go/functions_framework.
 
 // TestBuildpackTakesTheSource holds what the buildpack asks of a folder before it builds.
 func TestBuildpackTakesTheSource(t *testing.T) {

@@ -80,7 +80,7 @@ func (r *rightsNeeded) note(service, operation string, input any, err error) {
 	}
 	object := bucket + "/" + folder + "/*"
 	r.seen[right{"s3:" + action, object}] = true
-	if field("IfMatch") != "" { // S3 tells nobody what an object is who may not read it
+	if field("IfMatch") != "" { // S3 compares only for callers that may read the object
 		r.seen[right{"s3:GetObject", object}] = true
 	}
 	if err != nil && strings.Contains(err.Error(), "StatusCode: 404") { // else S3 would say 403
@@ -266,7 +266,7 @@ func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 	upload(bad, bytes.Repeat([]byte("x"), len(image)))
 	want(apptest.Do(t, http.MethodPost, bad+"/commit", nil), 415)
 
-	// An output that somebody left there makes the worker look before it writes.
+	// An existing output makes the worker look before it writes.
 	taken := post(image)
 	key := "output/" + path.Base(taken)
 	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: strings.NewReader("left behind")}); err != nil {
@@ -300,7 +300,7 @@ func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 		select {
 		case <-tick.C:
 		case <-over:
-			t.Fatal("nobody has removed the output of the deleted job")
+			t.Fatal("the output of the deleted job is still there")
 		}
 	}
 	stop()

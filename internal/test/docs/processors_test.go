@@ -55,7 +55,7 @@ func TestREADMEProcessors(t *testing.T) {
 		"exec:python3":                {grey: true, plain: true},
 		"http://model.internal:9000/": {},
 	}
-	told := map[string]bool{}
+	found := map[string]bool{}
 	for c := range strings.Lines(page) {
 		if c = strings.TrimSpace(c); !strings.HasPrefix(c, "PROCESSOR=") {
 			continue
@@ -72,7 +72,7 @@ func TestREADMEProcessors(t *testing.T) {
 		name := ""
 		for n := range tests {
 			if strings.HasPrefix(spec, n) {
-				name, told[n] = n, true
+				name, found[n] = n, true
 			}
 		}
 		t.Run(spec, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestREADMEProcessors(t *testing.T) {
 		})
 	}
 	for name := range tests {
-		if !told[name] {
+		if !found[name] {
 			t.Errorf("the README does not show %s", name)
 		}
 	}

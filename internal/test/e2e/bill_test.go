@@ -97,7 +97,7 @@ func holds(t *testing.T, got []string, steps ...cost.Step) {
 	t.Helper()
 	slices.Sort(got)
 	if diff := cmp.Diff(sum(steps...), got); diff != "" {
-		t.Errorf("requests of %q (-told +counted):\n%s", steps[0].Name, diff)
+		t.Errorf("requests of %q (-documented +counted):\n%s", steps[0].Name, diff)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestBill(t *testing.T) {
 			want = append(want, step.Requests...)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("requests of a worker (-told +counted):\n%s", diff)
+			t.Errorf("requests of a worker (-documented +counted):\n%s", diff)
 		}
 		if _, doc := object(t, s, "jobs/"+location[strings.LastIndexByte(location, '/')+1:]); len(doc) > cost.DocumentBytes {
 			t.Errorf("the document has %d bytes, reckoned as %d", len(doc), cost.DocumentBytes)
@@ -154,7 +154,7 @@ func TestBill(t *testing.T) {
 		answers(t, apptest.Get(t, location, "Prefer", "wait=1"), 200)
 		if n := len(requests(s)); n < 5 || n > 12 || // fewer where the machine is busy
 			n*len(cost.Status.Requests) != s.Count()["S3 GetObject"] {
-			t.Errorf("%d looks in a second, told as some 10", n)
+			t.Errorf("%d looks in a second, documented as some 10", n)
 		}
 	})
 	t.Run("in parts", func(t *testing.T) {
@@ -195,21 +195,21 @@ func TestBill(t *testing.T) {
 			announcement := fmt.Sprintf(`{"content_type": "image/jpeg", "size_bytes": %d}`, len(body))
 			a = answers(t, apptest.Do(t, http.MethodPost, s.URL+"/jobs", strings.NewReader(announcement), "Content-Type", "application/json"), 202)
 		}, cost.Announce)
-		var told struct {
+		var answer struct {
 			Upload struct {
 				URL     string
 				Headers map[string]string
 			}
 		}
-		if err := json.Unmarshal(a.Bytes, &told); err != nil {
+		if err := json.Unmarshal(a.Bytes, &answer); err != nil {
 			t.Fatal(err)
 		}
 		costs(t, s, func() {
 			var header []string
-			for name, value := range told.Upload.Headers {
+			for name, value := range answer.Upload.Headers {
 				header = append(header, name, value)
 			}
-			answers(t, apptest.Do(t, http.MethodPut, told.Upload.URL, bytes.NewReader(body), header...), 200)
+			answers(t, apptest.Do(t, http.MethodPut, answer.Upload.URL, bytes.NewReader(body), header...), 200)
 		}, cost.Upload)
 		costs(t, s, func() { answers(t, apptest.Do(t, http.MethodPost, a.Header.Get("Location")+"/commit", nil), 202) }, cost.Commit)
 	})
@@ -267,8 +267,8 @@ func TestBill(t *testing.T) {
 			}
 			stop()
 		}, cost.Idle)
-		if told := fmt.Sprintf("every %d s: %d an hour", wait, 3600/wait); !strings.HasSuffix(cost.Idle.Name, told) {
-			t.Errorf("a poll is %s, which is told as %q", told, cost.Idle.Name)
+		if want := fmt.Sprintf("every %d s: %d an hour", wait, 3600/wait); !strings.HasSuffix(cost.Idle.Name, want) {
+			t.Errorf("a poll is %s, which is documented as %q", want, cost.Idle.Name)
 		}
 	})
 }

@@ -111,7 +111,7 @@ func drains(t *testing.T, door string) {
 	pending := apptest.Do(t, http.MethodPost, d.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct).Header.Get("Location")
 	done.Go(func() { // no worker is there: this one waits
 		if a := apptest.Get(t, pending, "Prefer", "wait=60"); a.StatusCode != http.StatusOK {
-			t.Errorf("who waited is told %s: %s", a.Status, a.Bytes)
+			t.Errorf("the waiting caller gets %s: %s", a.Status, a.Bytes)
 		}
 	})
 	done.Go(func() { // and this one has a stream

@@ -144,7 +144,7 @@ func TestOneTraceThroughBothProcesses(t *testing.T) {
 		seen[span.service+" "+span.Name] = true
 		if parent := hex.EncodeToString(span.ParentSpanId); parent != "00f067aa0ba902b7" {
 			if _, ok := c.spans[string(span.ParentSpanId)]; !ok {
-				t.Errorf("%s %s hangs by the span %s, which nobody told of", span.service, span.Name, parent)
+				t.Errorf("%s %s has the parent %s, which was not exported", span.service, span.Name, parent)
 			}
 		}
 	}

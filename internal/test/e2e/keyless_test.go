@@ -47,8 +47,8 @@ func TestJobWithoutKeys(t *testing.T) {
 	}
 }
 
-// TestRoleDenied starts a server whose role does not trust it: /ready and the log tell
-// the operator what to do, clients are told nothing of it, and the token is told nobody.
+// TestRoleDenied starts a server whose role does not trust it: /ready and the log say
+// what to do, clients learn nothing of it, and the token appears nowhere.
 func TestRoleDenied(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
@@ -78,6 +78,6 @@ func TestRoleDenied(t *testing.T) {
 		t.Errorf("a submit is answered %s: %s", refused.Status, refused.Bytes)
 	}
 	if strings.Contains(server.Output(), identitytest.Secret) || bytes.Contains(ready.Bytes, []byte(identitytest.Secret)) {
-		t.Error("the token is told")
+		t.Error("the token appears")
 	}
 }

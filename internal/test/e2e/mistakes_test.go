@@ -23,12 +23,12 @@ func TestReadySaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
 	for name, tt := range map[string]struct{ mistake, want string }{
-		"no such bucket": {"S3_BUCKET=nobody-made-this", `bucket "nobody-made-this" does not exist; create it or correct S3_BUCKET`},
-		"no such queue":  {"SQS_QUEUE_URL=" + env.QueueURL + "-not", "-not does not exist; create it or correct SQS_QUEUE_URL"},
-		"wrong secret":   {"AWS_SECRET_ACCESS_KEY=wrong", "the AWS credentials are wrong or expired"},
-		"wrong region":   {"AWS_REGION=eu-west-3", "AWS_REGION is not the region of the bucket"},
-		"no credentials": {"AWS_ACCESS_KEY_ID=", "there are no AWS credentials; set AWS_ACCESS_KEY_ID"},
-		"nobody there":   {"AWS_ENDPOINT_URL_S3=http://127.0.0.1:1", "storage does not answer"},
+		"no such bucket":  {"S3_BUCKET=does-not-exist-1", `bucket "does-not-exist-1" does not exist; create it or correct S3_BUCKET`},
+		"no such queue":   {"SQS_QUEUE_URL=" + env.QueueURL + "-not", "-not does not exist; create it or correct SQS_QUEUE_URL"},
+		"wrong secret":    {"AWS_SECRET_ACCESS_KEY=wrong", "the AWS credentials are wrong or expired"},
+		"wrong region":    {"AWS_REGION=eu-west-3", "AWS_REGION is not the region of the bucket"},
+		"no credentials":  {"AWS_ACCESS_KEY_ID=", "there are no AWS credentials; set AWS_ACCESS_KEY_ID"},
+		"no server there": {"AWS_ENDPOINT_URL_S3=http://127.0.0.1:1", "storage does not answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +64,7 @@ func TestReadySaysWhatIsWrong(t *testing.T) {
 func TestWorkerSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
-	d := service.Launch(t, env, "worker", "S3_BUCKET=nobody-made-this")
+	d := service.Launch(t, env, "worker", "S3_BUCKET=does-not-exist-1")
 	for begin := time.Now(); !strings.Contains(d.Output(), "create it or correct S3_BUCKET"); {
 		if time.Since(begin) > 2*time.Minute {
 			t.Fatalf("log says %s", d.Output())

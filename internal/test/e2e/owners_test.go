@@ -91,7 +91,7 @@ func TestOwnersDoNotSeeEachOther(t *testing.T) {
 		}
 		theirs := apptest.Get(t, s.URL+"/usage?owner="+p.URL+"%7Calice", "Authorization", bob)
 		if theirs.StatusCode != http.StatusForbidden {
-			t.Errorf("alice's is told to bob: %s: %s", theirs.Status, theirs.Bytes)
+			t.Errorf("bob gets alice's: %s: %s", theirs.Status, theirs.Bytes)
 		}
 	})
 	t.Run("it is all still there for its owner", func(t *testing.T) {

@@ -124,7 +124,7 @@ func TestPostAnImageToJobs(t *testing.T) {
 		const record = `"msg":"image accepted"`
 		for name, vars := range map[string][]string{"not set to Debug": {"LOG_LEVEL=info"}, "in the cloud": {"LOG_LEVEL=debug", "K_SERVICE=claimcheck", "LOG_FORMAT=json"}} {
 			d := submit(vars...)
-			if err := d.Stop(2 * time.Minute); err != nil { // after whoever shows images has ended
+			if err := d.Stop(2 * time.Minute); err != nil { // after the image viewer has ended
 				t.Error(err)
 			}
 			if _, err := os.Stat(desktop + "/shown"); err == nil || strings.Contains(d.Output(), record) {
@@ -377,7 +377,7 @@ func TestIssues(t *testing.T) {
 	t.Run("Possibly crashable with very large files", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t, "MAX_IMAGE_BYTES=8MiB")
-		endless := io.MultiReader(bytes.NewReader(apptest.Photograph(t)), zeros{}) // nobody says how long it is
+		endless := io.MultiReader(bytes.NewReader(apptest.Photograph(t)), zeros{}) // of unknown length
 		a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", endless, "Content-Type", "image/jpeg")
 		if a.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("an endless image: %s: %s", a.Status, a.Bytes)

@@ -70,20 +70,20 @@ func TestDirectUploadRunsToItsEnd(t *testing.T) {
 	}
 }
 
-// TestUploadExpiresWithItsSignature has URLs that die before the time for the upload is
-// over: the client is told so, and the status has a new one until then.
+// TestUploadExpiresWithItsSignature has URLs that expire before the time for the upload
+// is over: the client sees when, and the status has a new URL until then.
 func TestUploadExpiresWithItsSignature(t *testing.T) {
 	t.Parallel()
 	const session = 25 * time.Minute
 	s := newSystemWith(t, func(c *service.Config) { c.Presigner = presigner{c.Now, session} })
-	told := func(up *job.Upload) time.Duration {
+	lifetime := func(up *job.Upload) time.Duration {
 		if up == nil {
 			t.Fatal("there is no upload")
 		}
 		return up.ExpiresAt.Sub(s.runner.Now())
 	}
 	j := s.announce(t, "IMG one")
-	if left := told(j.Upload); left > session || left < session-time.Minute {
+	if left := lifetime(j.Upload); left > session || left < session-time.Minute {
 		t.Errorf("at first it is good for %s, want %s", left, session)
 	}
 	s.advance(40 * time.Minute)
@@ -91,7 +91,7 @@ func TestUploadExpiresWithItsSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left := told(seen.Upload); left > 20*time.Minute || left < 19*time.Minute {
+	if left := lifetime(seen.Upload); left > 20*time.Minute || left < 19*time.Minute {
 		t.Errorf("then it is good for %s, want the 20m that are left for the upload", left)
 	}
 }
@@ -181,7 +181,7 @@ func TestEveryFailureOfACommit(t *testing.T) {
 					if job.MessageOf(err) == "" {
 						t.Errorf("%v says nothing to the client", err)
 					}
-					// What the client is told to do helps.
+					// The advice to the client works.
 					if _, err := s.service.Commit(t.Context(), alice, j.ID, nil); err != nil {
 						t.Fatal(err)
 					}
@@ -284,7 +284,7 @@ func TestAnnouncedWhileTheImageIsRead(t *testing.T) {
 	}
 }
 
-// booked is a quota that counts, and refuses submits when it is told to.
+// booked is a quota that counts, and can refuse submits.
 type booked struct {
 	full    bool
 	submits int

@@ -95,7 +95,7 @@ func (s *system) drain(t *testing.T) {
 		}
 		for _, d := range ds {
 			out := s.runner.Run(t.Context(), d)
-			_ = worker.Settle(t.Context(), s.queue, d, out) // when it is not told, the message comes back
+			_ = worker.Settle(t.Context(), s.queue, d, out) // when this fails, the message comes back
 		}
 	}
 	t.Errorf("%d messages never leave the queue", s.queue.Len())
@@ -258,7 +258,7 @@ func result(s string) *job.Result {
 	return &job.Result{ContentType: "image/png", Width: 1, Height: 1, Body: io.NopCloser(strings.NewReader(s))}
 }
 
-// presigner makes requests that nobody could send, good for the session at the most.
+// presigner makes requests that cannot be sent, valid for the session at most.
 type presigner struct {
 	now     func() time.Time
 	session time.Duration

@@ -9,9 +9,9 @@ import (
 	"claimcheck.example/internal/job/jobtest"
 )
 
-// TestWhatIsAcceptedStaysAccepted has two requests for one job overlap, of which the one
-// hangs at a backend until it fails, after the other was told that the job is accepted:
-// it is, whatever the first one does then.
+// TestWhatIsAcceptedStaysAccepted has two requests for one job overlap. One hangs at a
+// backend until it fails, after the other got an acceptance: the job stays accepted,
+// whatever the first one does then.
 func TestWhatIsAcceptedStaysAccepted(t *testing.T) {
 	t.Parallel()
 	submit := func(t *testing.T, s *system, _ job.ID) (*job.Job, error) {
@@ -81,7 +81,7 @@ func TestWhatIsAcceptedStaysAccepted(t *testing.T) {
 }
 
 // TestRepeatOfWhatWasGivenUp submits again under the key of a job whose message has
-// expired: the job begins anew, and is told so.
+// expired: the job begins anew, and the answer says so.
 func TestRepeatOfWhatWasGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -96,8 +96,8 @@ func TestRepeatOfWhatWasGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.advance(retention + time.Hour)
-		if told, err := s.service.Status(t.Context(), alice, j.ID); err != nil || told.Status != job.Failed {
-			t.Fatalf("told %+v, %v", told, err)
+		if got, err := s.service.Status(t.Context(), alice, j.ID); err != nil || got.Status != job.Failed {
+			t.Fatalf("got %+v, %v", got, err)
 		}
 		in = submission("IMG one")
 		in.Key = "k"
@@ -106,8 +106,8 @@ func TestRepeatOfWhatWasGivenUp(t *testing.T) {
 			t.Errorf("repeated: %+v, %v", again, err)
 		}
 		s.drain(t)
-		if told, err := s.service.Status(t.Context(), alice, j.ID); err != nil || told.Status != job.Completed {
-			t.Errorf("in the end %+v, %v", told, err)
+		if got, err := s.service.Status(t.Context(), alice, j.ID); err != nil || got.Status != job.Completed {
+			t.Errorf("in the end %+v, %v", got, err)
 		}
 	})
 }

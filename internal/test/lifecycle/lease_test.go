@@ -40,7 +40,7 @@ func TestProgressIsToldSparingly(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSystem(t)
 				s.runner.Lease, s.runner.TimeLimit = tt.lease, time.Hour
-				var told []float64
+				var reported []float64
 				s.processor.do = func(_ context.Context, task job.Task) (*job.Result, error) {
 					begun := time.Now()
 					for time.Since(begun) < tt.took {
@@ -52,7 +52,7 @@ func TestProgressIsToldSparingly(t *testing.T) {
 						task.Progress(float64(time.Since(begun))/float64(tt.took), "working")
 						synctest.Wait()
 						if p := s.document(t, task.ID).Progress; p != nil && p.Note == "working" {
-							told = append(told, p.Fraction)
+							reported = append(reported, p.Fraction)
 						}
 					}
 					return result("img one"), nil
@@ -63,8 +63,8 @@ func TestProgressIsToldSparingly(t *testing.T) {
 				if n := s.store.Calls(jobtest.OpSwap) - before; n > tt.most || n < tt.least {
 					t.Errorf("%d writes, want %d to %d", n, tt.least, tt.most)
 				}
-				if (len(told) > 0) != (tt.every > 0 && tt.took > 2*time.Second) || !slices.IsSorted(told) {
-					t.Errorf("the document said %v", told)
+				if (len(reported) > 0) != (tt.every > 0 && tt.took > 2*time.Second) || !slices.IsSorted(reported) {
+					t.Errorf("the document said %v", reported)
 				}
 				if d := s.document(t, j.ID); d.Status != job.Completed || d.Progress != nil {
 					t.Errorf("%s with progress %v", d.Status, d.Progress)
@@ -119,8 +119,8 @@ func TestProgressIsWithinBounds(t *testing.T) {
 }
 
 // TestWorkForLongerThanAMessageCanBeHidden has jobs that take up to two days, with one
-// worker on each and others that receive whatever becomes visible. Nobody else gets to
-// work on them, and messages do not come back every minute.
+// worker on each and others that receive whatever becomes visible. No other worker gets
+// them, and messages do not come back every minute.
 func TestWorkForLongerThanAMessageCanBeHidden(t *testing.T) {
 	t.Parallel()
 	for _, lease := range []time.Duration{time.Minute, time.Hour, 12 * time.Hour} {
@@ -152,7 +152,7 @@ func TestWorkForLongerThanAMessageCanBeHidden(t *testing.T) {
 							deliveries++
 							out := r.Run(ctx, ds[0])
 							if err := worker.Settle(ctx, s.queue, ds[0], out); err != nil && ctx.Err() == nil {
-								t.Errorf("verdict not told: %v", err)
+								t.Errorf("verdict not settled: %v", err)
 							}
 						}
 					}

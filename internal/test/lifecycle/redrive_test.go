@@ -83,8 +83,8 @@ func TestRedriveAgainAndAgain(t *testing.T) {
 	}
 }
 
-// TestRedriveOfAnUnbilledEnd puts a job back whose worker died before it could bill. The
-// bill comes once all the same, under the first end, whoever writes it.
+// TestRedriveOfAnUnbilledEnd redrives a job whose worker died before it could write the
+// bill. There is one bill in the end, for the first end, from any process.
 func TestRedriveOfAnUnbilledEnd(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -163,12 +163,12 @@ func TestWhatIsNotPutBack(t *testing.T) {
 			}
 			return j.ID
 		}, redrive.ImageGone, redrive.ImageGone},
-		"told as failed: no worker came": {func(s *system, t *testing.T) job.ID {
+		"effectively failed: no worker came": {func(s *system, t *testing.T) job.ID {
 			j := s.submit(t, "IMG one")
 			s.advance(retention + time.Hour)
 			return j.ID
 		}, redrive.Requeued, redrive.Requeued},
-		"told as failed: the worker was lost": {func(s *system, t *testing.T) job.ID {
+		"effectively failed: the worker was lost": {func(s *system, t *testing.T) job.ID {
 			id := lost(s, t)
 			s.advance(retention + time.Hour)
 			return id
@@ -193,9 +193,9 @@ func TestWhatIsNotPutBack(t *testing.T) {
 				return
 			}
 			if j, err := s.service.Status(t.Context(), alice, id); err != nil || j.Status != job.Pending {
-				t.Errorf("its status is told as %+v, %v", j, err)
+				t.Errorf("its status is %+v, %v", j, err)
 			}
-			if got := s.redrive(t, id, redrive.Options{Owner: "somebody|else"}); got != redrive.NotAsked {
+			if got := s.redrive(t, id, redrive.Options{Owner: "other|owner"}); got != redrive.NotAsked {
 				t.Errorf("for another owner it was %q", got)
 			}
 			s.drain(t)
@@ -206,9 +206,9 @@ func TestWhatIsNotPutBack(t *testing.T) {
 	}
 }
 
-// TestRedrivenJobIsNotToldAsFailed puts an old job back: while a worker takes it over
-// from one that was lost it must not be told as failed because it is old.
-func TestRedrivenJobIsNotToldAsFailed(t *testing.T) {
+// TestRedrivenJobIsNotFailedByAge redrives an old job: while a worker takes it over from
+// one that was lost, its effective status must not be failed because of its age.
+func TestRedrivenJobIsNotFailedByAge(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	j := s.failed(t, "IMG one")
@@ -221,7 +221,7 @@ func TestRedrivenJobIsNotToldAsFailed(t *testing.T) {
 	}
 	s.advance(2 * time.Minute)
 	if got, err := s.service.Status(t.Context(), alice, j.ID); err != nil || got.Status != job.Processing {
-		t.Errorf("it is told as %+v, %v", got, err)
+		t.Errorf("its status is %+v, %v", got, err)
 	}
 }
 

@@ -126,8 +126,8 @@ func TestVerdictOfEachFailure(t *testing.T) {
 	}
 }
 
-// TestMessagesAreSentences reads what a client is told of a job between two attempts,
-// and when the first was the last.
+// TestMessagesAreSentences reads a job's message between two attempts, and after the last
+// one.
 func TestMessagesAreSentences(t *testing.T) {
 	t.Parallel()
 	for attempts, want := range map[int]string{2: "the model is loading; it will be tried again", 1: "given up after 1 attempt: the model is loading"} {
@@ -139,7 +139,7 @@ func TestMessagesAreSentences(t *testing.T) {
 		j := s.submit(t, "IMG one")
 		s.runner.Run(t.Context(), s.receive(t))
 		if d := s.document(t, j.ID); d.Message != want {
-			t.Errorf("told %q, want %q", d.Message, want)
+			t.Errorf("got %q, want %q", d.Message, want)
 		}
 	}
 }
@@ -217,7 +217,7 @@ func TestStopHandsTheJobBackAndCountsNoAttempt(t *testing.T) {
 }
 
 // TestHostWithTooLittleTime runs a job that needs more time than its worker ever has: it
-// is tried again, and told as failed when its attempts are used up.
+// is tried again, and fails when its attempts are used up.
 func TestHostWithTooLittleTime(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -289,8 +289,8 @@ func TestProcessorThatDoesNotReturnIsAbandoned(t *testing.T) {
 	})
 }
 
-// TestLeaseIsRenewedWhileTheWorkGoesOn holds that nobody else gets a job that is worked
-// on, also where the queue does not answer.
+// TestLeaseIsRenewedWhileTheWorkGoesOn checks that no other worker gets a job in
+// progress, also where the queue does not answer.
 func TestLeaseIsRenewedWhileTheWorkGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, mute := range []bool{false, true} {
@@ -503,7 +503,7 @@ func TestResultIsWhatItsBytesAre(t *testing.T) {
 		j := s.submit(t, "IMG one")
 		s.drain(t)
 		if d := s.document(t, j.ID); d.Output == nil || d.Output.ContentType != want {
-			t.Errorf("%q is told as %+v", body, d.Output)
+			t.Errorf("%q becomes %+v", body, d.Output)
 		}
 		if got := s.output(t, j.ID); got != body {
 			t.Errorf("%q came back as %q", body, got)

@@ -60,7 +60,7 @@ func TestClientsMistakeLeavesNothingBehind(t *testing.T) {
 			j, err := s.post(t.Context(), alice, tt.in)
 			wantKind(t, err, tt.kind)
 			if j != nil {
-				t.Errorf("a job is told: %+v", j)
+				t.Errorf("the answer has a job: %+v", j)
 			}
 			if n, m, q := s.store.Documents(), s.store.Objects(job.Input), s.queue.Len(); n+m+q != 0 {
 				t.Errorf("%d documents, %d inputs, %d messages are left", n, m, q)
@@ -146,7 +146,7 @@ func failSubmit(t *testing.T, key string, fault jobtest.Fault, also jobtest.Op) 
 	if key == "" {
 		return
 	}
-	// The client does what it was told: it submits again under the same key.
+	// The client follows the advice: it submits again under the same key.
 	in = submission("IMG one")
 	in.Key = key
 	again, err := s.post(t.Context(), alice, in)

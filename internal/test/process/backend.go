@@ -15,7 +15,7 @@ import (
 	"claimcheck.example/internal/awslocal"
 )
 
-// backendEnv marks a process that shall be the backend and nothing else.
+// backendEnv marks a process that is the backend and nothing else.
 const backendEnv = "CLAIMCHECK_FLEET_BACKEND"
 
 // Backend is S3 and SQS in a process of their own.

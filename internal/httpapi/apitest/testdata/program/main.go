@@ -1,5 +1,5 @@
-// Program is what somebody else writes against a generated client: it leaves the image
-// that it is given on its standard input and waits for the result.
+// Program uses a generated client: it submits the image on its standard input and waits
+// for the result.
 package main
 
 import (

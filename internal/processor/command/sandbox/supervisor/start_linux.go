@@ -127,12 +127,12 @@ func fork(steps []step) (pid int, err error) {
 	if errno != 0 {
 		return 0, fmt.Errorf("fork: %w", errno)
 	}
-	told := (*[unsafe.Sizeof(*failed)]byte)(unsafe.Pointer(failed))[:]
+	report := (*[unsafe.Sizeof(*failed)]byte)(unsafe.Pointer(failed))[:]
 	for {
-		switch got, err := unix.Read(pipe[0], told); {
+		switch got, err := unix.Read(pipe[0], report); {
 		case err == unix.EINTR:
 			continue
-		case err == nil && got == len(told):
+		case err == nil && got == len(report):
 			_, _ = unix.Wait4(n, nil, 0, nil)
 			return 0, fmt.Errorf("%s: %w", steps[failed[0]].name, syscall.Errno(failed[1]))
 		}

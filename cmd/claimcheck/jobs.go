@@ -42,7 +42,7 @@ func (s server) client() (*client.Client, error) {
 // statusCmd tells how jobs stand.
 type statusCmd struct {
 	server
-	Jobs []string `arg:"" name:"job" help:"The jobs: their URLs or identifiers."`
+	Jobs []string `arg:"" name:"job" predictor:"job" help:"The jobs: their URLs or identifiers."`
 	Wait bool     `help:"Wait until each job ends, and treat a failed job as an error."`
 	JSON bool     `name:"json" help:"Print the API's JSON document of each job, one per line."`
 }
@@ -103,7 +103,7 @@ func each(ctx context.Context, s streams, names []string, do func(string) error)
 // outputCmd fetches an output.
 type outputCmd struct {
 	server
-	Job    string `arg:"" help:"The job: its URL or identifier."`
+	Job    string `arg:"" predictor:"job" help:"The job: its URL or identifier."`
 	Output string `short:"o" placeholder:"FILE" help:"Write to this file or folder, or to standard output with - (default: a file named after the job)."`
 	Wait   bool   `help:"Wait until the job ends first."`
 	Force  bool   `help:"Overwrite an existing file."`
@@ -210,7 +210,7 @@ func errExists(path string) error {
 // deleteCmd deletes jobs.
 type deleteCmd struct {
 	server
-	Jobs []string `arg:"" name:"job" help:"The jobs: their URLs or identifiers."`
+	Jobs []string `arg:"" name:"job" predictor:"job" help:"The jobs: their URLs or identifiers."`
 }
 
 // Run deletes one job after the other.

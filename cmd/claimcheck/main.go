@@ -25,6 +25,7 @@ type cli struct {
 	Local      localCmd                  `cmd:"" help:"Run the whole service on this machine: API, worker, S3 and SQS."`
 	Submit     submitCmd                 `cmd:"" help:"Submit images, and wait for the results with --wait."`
 	Status     statusCmd                 `cmd:"" help:"Print the status of jobs."`
+	List       listCmd                   `cmd:"" help:"List jobs, the newest first."`
 	Output     outputCmd                 `cmd:"" help:"Fetch the output of a job."`
 	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
 	Usage      usageCmd                  `cmd:"" help:"Print the usage per day."`
@@ -97,7 +98,7 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 	if err != nil {
 		panic(err) // the grammar above is wrong
 	}
-	if kongcompletion.Register(parser, kongcompletion.WithPredictor("file", complete.PredictFiles("*"))); exited >= 0 {
+	if kongcompletion.Register(parser, kongcompletion.WithPredictor("file", complete.PredictFiles("*")), kongcompletion.WithPredictor("job", predictJobs(os.Getenv))); exited >= 0 {
 		return exited // the shell asked what could come next
 	}
 	if len(args) == 0 {

@@ -21,7 +21,7 @@ import (
 type redriveCmd struct {
 	Jobs   []string `arg:"" optional:"" name:"job" help:"The jobs: their URLs or identifiers."`
 	Failed bool     `help:"Put back all failed jobs of the bucket."`
-	Since  string   `placeholder:"WHEN" help:"With --failed: only jobs that failed since then; a day (UTC), a time such as 2026-11-01T08:00:00Z, or an age such as 36h."`
+	Since  string   `placeholder:"WHEN" help:"With --failed: only jobs that failed since then; a day (UTC), a time such as 2026-11-01T08:00:00Z, or an age such as 36h or 2d."`
 	Until  string   `placeholder:"WHEN" help:"With --failed: only jobs that failed until then; a day counts to its end."`
 	Dead   bool     `help:"Put back the jobs of all messages in the dead-letter queue, and remove these messages."`
 	Owner  string   `placeholder:"ISSUER|SUBJECT" help:"Put back only jobs of this owner."`
@@ -55,7 +55,7 @@ func (c redriveCmd) Run(ctx context.Context, s streams) error {
 	if !c.Failed && c.Since+c.Until != "" {
 		return wrongLine("--since and --until need --failed")
 	}
-	from, to, err := c.bounds(time.Now())
+	from, to, err := bounds(c.Since, c.Until, time.Now())
 	if err != nil {
 		return err
 	}
@@ -82,41 +82,6 @@ func (c redriveCmd) Run(ctx context.Context, s streams) error {
 		err = errSomeFailed
 	}
 	return err
-}
-
-// bounds reads --since and --until.
-func (c redriveCmd) bounds(now time.Time) (from, to time.Time, err error) {
-	if from, _, err = moment(c.Since, now); err != nil {
-		return from, to, wrongLine("--since is %w", err)
-	}
-	to, day, err := moment(c.Until, now)
-	if err != nil {
-		return from, to, wrongLine("--until is %w", err)
-	}
-	if day {
-		to = to.AddDate(0, 0, 1).Add(-time.Second)
-	}
-	if !from.IsZero() && !to.IsZero() && to.Before(from) {
-		return from, to, wrongLine("--since is later than --until")
-	}
-	return from, to, nil
-}
-
-// moment reads a day, a time, or how long ago; zero for nothing.
-func moment(text string, now time.Time) (at time.Time, day bool, err error) {
-	if text == "" {
-		return at, false, nil
-	}
-	if at, err = time.Parse(time.DateOnly, text); err == nil {
-		return at, true, nil
-	}
-	if at, err = time.Parse(time.RFC3339, text); err == nil {
-		return at, false, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return now.Add(-ago), false, nil
-	}
-	return at, false, errors.New("not a day such as 2026-11-22, a time such as 2026-11-22T08:00:00Z, or an age such as 36h")
 }
 
 // named reads the jobs that were named: an identifier is the last part of a job's URL.

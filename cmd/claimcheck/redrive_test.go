@@ -174,12 +174,12 @@ func TestRedriveBounds(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 	c := redriveCmd{Since: "36h", Until: "2026-11-21"}
-	from, to, err := c.bounds(now)
+	from, to, err := bounds(c.Since, c.Until, now)
 	if err != nil || !from.Equal(now.Add(-36*time.Hour)) || !to.Equal(time.Date(2026, 11, 21, 23, 59, 59, 0, time.UTC)) {
 		t.Errorf("%v to %v, %v", from, to, err)
 	}
 	c = redriveCmd{Since: "2026-11-21T07:00:00+01:00"}
-	if from, to, err = c.bounds(now); err != nil || !from.Equal(time.Date(2026, 11, 21, 6, 0, 0, 0, time.UTC)) || !to.IsZero() {
+	if from, to, err = bounds(c.Since, c.Until, now); err != nil || !from.Equal(time.Date(2026, 11, 21, 6, 0, 0, 0, time.UTC)) || !to.IsZero() {
 		t.Errorf("%v to %v, %v", from, to, err)
 	}
 }

@@ -266,7 +266,7 @@ func TestCtrlC(t *testing.T) {
 	nothing(t, s)
 }
 
-// TestCompletion completes commands, flags and files in a bash.
+// TestCompletion completes commands, flags, files and jobs in a bash.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	bash := program.Need(t, "bash")
@@ -288,7 +288,9 @@ func TestCompletion(t *testing.T) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bash, "--noprofile", "--norc", "-i")
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "HOME=" + dir, "TERM=dumb", "PS1=ready> ", asCommand + "=1", "INPUTRC=/dev/null"}
+	service := apptest.Start(t)
+	location := service.Submit(t, apptest.Photograph(t)).Header.Get("Location")
+	cmd.Env = []string{"CLAIMCHECK_SERVER=" + service.URL, "PATH=" + dir + ":" + os.Getenv("PATH"), "HOME=" + dir, "TERM=dumb", "PS1=ready> ", asCommand + "=1", "INPUTRC=/dev/null"}
 	keyboard, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 200})
 	if err != nil {
 		t.Fatal(err)
@@ -319,6 +321,8 @@ func TestCompletion(t *testing.T) {
 	press("claimcheck subm\t", "claimcheck submit ")
 	press("--wa\t", "--wait ")
 	press("pict\t", "picture-of-a-mountain.jpg")
+	id := location[strings.LastIndexByte(location, '/')+1:]
+	press("\x15claimcheck status "+id[:9]+"\t", id)
 	press("\x15exit\n", "exit")
 	_ = cmd.Wait()
 	<-done

@@ -26,6 +26,7 @@ type Job struct {
 	Message   string          `json:"message,omitempty"`
 	CreatedAt time.Time       `json:"created_at"`
 	UpdatedAt time.Time       `json:"updated_at"`
+	ExpiresAt *time.Time      `json:"expires_at,omitempty"`
 	Attempts  int             `json:"attempts"`
 	Location  string          `json:"location,omitempty"` // of the output, once completed
 	Input     Media           `json:"input"`

@@ -172,7 +172,11 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 func (l localCmd) serve(ctx context.Context, listener net.Listener, data string, expire func(context.Context, *app.Process), ready func(*config.Config)) error {
 	// The caller's own settings count, over what suits a machine on which a worker that
 	// was killed is soon started again.
-	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s"}
+	linkKey, err := awslocal.Secret(data, "link-key")
+	if err != nil {
+		return fmt.Errorf("%w (--data chooses another folder)", err)
+	}
+	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s", "LINK_KEY=" + linkKey}
 	if os.Getenv("OIDC_ISSUER") == "" && os.Getenv("OIDC_AUDIENCE") == "" {
 		environ = append(environ, "ALLOW_ANONYMOUS=true")
 	}

@@ -27,6 +27,7 @@ type cli struct {
 	Status     statusCmd                 `cmd:"" help:"Print the status of jobs."`
 	List       listCmd                   `cmd:"" help:"List jobs, the newest first."`
 	Output     outputCmd                 `cmd:"" help:"Fetch the output of a job."`
+	Link       linkCmd                   `cmd:"" help:"Make a link to the output of a job, for people without a token."`
 	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
 	Usage      usageCmd                  `cmd:"" help:"Print the usage per day."`
 	Cost       costCmd                   `cmd:"" help:"Estimate the monthly cost."`

@@ -21,6 +21,7 @@ import (
 	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/quota"
 	"claimcheck.example/internal/service"
+	"claimcheck.example/internal/signature"
 	"claimcheck.example/internal/telemetry"
 )
 
@@ -71,8 +72,8 @@ func (p *Process) API() (*API, error) {
 		lists = b.documents
 	}
 	service := service.New(service.Config{
-		Draining: draining,
-		Store:    b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Draining: draining, LinkKeys: signature.Of(c.LinkKeys),
+		Store: b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,

@@ -29,6 +29,7 @@ type Config struct {
 	ObjectsURL    Location   `env:"OBJECTS"`
 	QueueLocation Location   `env:"QUEUE"`
 	UploadKeys    []string   `env:"UPLOAD_KEY"` // never shown
+	LinkKeys      []string   `env:"LINK_KEY"`   // never shown
 	LogLevel      slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat     string     `env:"LOG_FORMAT" envDefault:"auto"`
 	PublicURL     URL        `env:"PUBLIC_URL"`
@@ -188,8 +189,10 @@ func (c *Config) check(role Role) (mistakes []string) {
 		}
 	}
 	c.checkBackends(require)
-	for _, k := range c.UploadKeys {
-		require(len(k) >= 32, "UPLOAD_KEY: a key of %d characters is too short (at least 32)", len(k))
+	for name, keys := range map[string][]string{"UPLOAD_KEY": c.UploadKeys, "LINK_KEY": c.LinkKeys} {
+		for _, k := range keys {
+			require(len(k) >= 32, "%s: a key of %d characters is too short (at least 32)", name, len(k))
+		}
 	}
 	require(c.Port >= 1 && c.Port <= 65535, "PORT: %d is not a port (1 to 65535)", c.Port)
 	require(c.MaxImageBytes > 0 && c.MaxImageBytes <= maxObject, "MAX_IMAGE_BYTES: %d is out of range (1 to %d)", c.MaxImageBytes, int64(maxObject))
@@ -283,7 +286,7 @@ func (c *Config) LogValue() slog.Value {
 		if name == "" || v.Field(i).IsZero() {
 			continue
 		}
-		if name == "UPLOAD_KEY" {
+		if strings.HasSuffix(name, "_KEY") {
 			attrs = append(attrs, slog.String(name, "(set)"))
 			continue
 		}

@@ -2,9 +2,7 @@ package dirstore
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/signature"
 )
 
 var _ job.Presigner = (*Store)(nil)
@@ -42,14 +41,10 @@ func makeKey(root string) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// signingKeys returns the keys of signatures; the first signs.
-func (s *Store) signingKeys() ([][]byte, error) {
-	var keys [][]byte
-	for _, k := range s.opts.UploadKeys {
-		keys = append(keys, []byte(k))
-	}
-	if len(keys) > 0 {
-		return keys, nil
+// signingKeys returns the keys of signatures.
+func (s *Store) signingKeys() (signature.Keys, error) {
+	if len(s.opts.UploadKeys) > 0 {
+		return signature.Of(s.opts.UploadKeys), nil
 	}
 	key, err := os.ReadFile(filepath.Join(s.root, keyFile))
 	if err == nil && len(key) != keyBytes {
@@ -58,7 +53,7 @@ func (s *Store) signingKeys() ([][]byte, error) {
 	if err != nil {
 		return nil, s.misconfigured("read the key of uploads", err)
 	}
-	return [][]byte{key}, nil
+	return signature.Keys{key}, nil
 }
 
 // PresignInput implements job.Presigner. The URL is a path of the service's own API, with
@@ -70,7 +65,7 @@ func (s *Store) PresignInput(_ context.Context, id job.ID, image job.Media, ttl 
 	}
 	until := time.Now().Add(ttl).Truncate(time.Second)
 	expires := strconv.FormatInt(until.Unix(), 10)
-	q := url.Values{"expires": {expires}, "signature": {base64.RawURLEncoding.EncodeToString(sign(keys[0], id, image, expires))}}
+	q := url.Values{"expires": {expires}, "signature": {base64.RawURLEncoding.EncodeToString(keys.Sign(signed(id, image, expires)...))}}
 	if image.SHA256 != "" {
 		q.Set("sha256", image.SHA256)
 	}
@@ -87,16 +82,14 @@ func (s *Store) UploadedDigest(context.Context, job.ID) (sha256, tag string, err
 	return "", "", nil
 }
 
-// sign returns the signature of one upload. It permits a PUT of exactly this size, type and
-// digest as the input of this job until the expiry, and nothing else.
-func sign(key []byte, id job.ID, image job.Media, expires string) []byte {
-	mac := hmac.New(sha256.New, key)
-	// Each part is one line, and no part before the last can hold a line break.
-	fmt.Fprintf(mac, "claimcheck upload 1\nPUT\n%s\n%d\n%s\n%s", id, image.SizeBytes, expires, image.ContentType)
+// signed are the lines of the signature of one upload. It permits a PUT of exactly this size,
+// type and digest as the input of this job until the expiry, and nothing else.
+func signed(id job.ID, image job.Media, expires string) []string {
+	lines := []string{"claimcheck upload 1", "PUT", string(id), strconv.FormatInt(image.SizeBytes, 10), expires, image.ContentType}
 	if image.SHA256 != "" { // a content type has no line break, as no header has
-		fmt.Fprintf(mac, "\n%s", image.SHA256)
+		lines = append(lines, image.SHA256)
 	}
-	return mac.Sum(nil)
+	return lines
 }
 
 // AcceptInput stores the body of a request that PresignInput has signed, once. Denied when
@@ -110,10 +103,7 @@ func (s *Store) AcceptInput(ctx context.Context, id job.ID, query url.Values, co
 	expires := query.Get("expires")
 	image := job.Media{ContentType: contentType, SizeBytes: size, SHA256: query.Get("sha256")}
 	given, _ := base64.RawURLEncoding.DecodeString(query.Get("signature"))
-	good := false
-	for _, key := range keys {
-		good = good || hmac.Equal(given, sign(key, id, image, expires))
-	}
+	good := keys.Verify(given, signed(id, image, expires)...)
 	seconds, err := strconv.ParseInt(expires, 10, 64)
 	switch {
 	case !good || err != nil:

@@ -145,6 +145,9 @@ func (a *api) table() []route {
 		{"/jobs/{job_id}", methods{"GET": a.status, "DELETE": a.remove}, false},
 		// Clients fetch the result.
 		{"/jobs/{job_id}/output", methods{"GET": a.output}, false},
+		// Clients make a link to the result, and anyone who has the link fetches it.
+		{"/jobs/{job_id}/links", methods{"POST": a.share}, false},
+		{"/links/{token}", methods{"GET": a.linked}, true},
 		// Clients have a job ended that they do not want any more.
 		{"/jobs/{job_id}/cancel", methods{"POST": a.cancel}, false},
 		// Clients say that they have uploaded an image directly.

@@ -39,36 +39,51 @@ func (a *api) output(w http.ResponseWriter, r *request) error {
 		}
 		return a.aboutJob(r, j, err)
 	}
+	a.writeOutput(w, r, j, c, place, shown{cache: "private, no-cache", pages: "same-origin"})
+	return nil
+}
+
+// shown is how an output may be shown.
+type shown struct {
+	cache    string // Cache-Control
+	pages    string // of which origins may show it: Cross-Origin-Resource-Policy
+	download bool   // as a file alone
+}
+
+// writeOutput answers with an output, or the part of it that was asked for.
+func (a *api) writeOutput(w http.ResponseWriter, r *request, j *job.Job, c *job.Content, place *limiter.Lease, how shown) {
 	defer c.Body.Close()
 	h := w.Header()
 	h.Set("ETag", `"`+c.Tag+`"`)
-	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Cache-Control", how.cache)
 	h.Set("Accept-Ranges", "bytes")
 	if c.NotModified {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return
 	}
 	outputDigest(h, j.Output, c.Tag)
 	h.Set("Content-Type", c.ContentType)
 	h.Set("Content-Length", strconv.FormatInt(c.Size, 10))
 	h.Set("Last-Modified", c.LastModified.UTC().Format(http.TimeFormat))
-	// The result is untrusted: no browser may guess its type, run it, frame it, or show it
-	// on a page of another origin.
+	// The result is untrusted: no browser may guess its type, run it or frame it, and none
+	// may show it on a page of another origin, unless its owner has made a link.
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", how.pages)
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	h.Set("Content-Disposition", `inline; filename="`+id.String()+extensions[c.ContentType]+`"`)
+	disposition := "inline"
+	if how.download {
+		disposition = "attachment"
+	}
+	h.Set("Content-Disposition", disposition+`; filename="`+j.ID.String()+extensions[c.ContentType]+`"`)
 	code := http.StatusOK
 	if c.Range != "" {
 		code = http.StatusPartialContent
 		h.Set("Content-Range", c.Range)
 	}
 	w.WriteHeader(code)
-	if r.Method == http.MethodHead {
-		return nil
+	if r.Method != http.MethodHead {
+		a.send(w, r, c, place)
 	}
-	a.send(w, r, c, place)
-	return nil
 }
 
 // conditions turns the request's range and preconditions into what storage is asked

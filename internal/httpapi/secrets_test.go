@@ -84,7 +84,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	}
 	const nowhere = "http://127.0.0.1:1"
 	servers := map[string]string{
-		"working":  begin(env.S3URL, env.SQSURL, "ALLOW_ANONYMOUS=true", "MAX_INLINE_BYTES=1KiB"),
+		"working":  begin(env.S3URL, env.SQSURL, "ALLOW_ANONYMOUS=true", "MAX_INLINE_BYTES=1KiB", linkKey),
 		"refusing": begin(nowhere, nowhere, "OIDC_ISSUER="+nowhere, "OIDC_AUDIENCE=x"),
 		"down":     begin(nowhere, nowhere, "ALLOW_ANONYMOUS=true"),
 	}
@@ -94,7 +94,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	header := []string{"Authorization", token, "Cookie", secret("cookie"), "X-Forwarded-Authorization", secret("forwarded"), "User-Agent", secret("agent")}
 	query := "?access_token=" + secret("query") + "&params=" + url.QueryEscape(`{"width":"`+secret("param")+`"}`)
 	img := string(small(t))
-	offers := make(chan offer, 10)
+	offers, links := make(chan offer, 10), make(chan string, 10)
 	var all sync.WaitGroup // all at once: backends that are down are waited for
 	for name, base := range servers {
 		send := func(method, path, body string, more ...string) apptest.Answer {
@@ -126,6 +126,10 @@ func TestNothingSecretIsLogged(t *testing.T) {
 					send(http.MethodGet, l+query, "")
 					send(http.MethodGet, l+"/output"+query, "")
 					send(http.MethodPost, l+"/commit"+query, "")
+					link, _ := send(http.MethodPost, l+"/links", "").JSON(t)["url"].(string)
+					links <- link[strings.LastIndexByte(link, '/')+1:]
+					send(http.MethodGet, strings.TrimPrefix(link, base)+query, "")
+					send(http.MethodGet, strings.TrimPrefix(link, base)+"x", "")
 					send(http.MethodDelete, l+query, "")
 				}
 			})
@@ -133,6 +137,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	}
 	all.Wait()
 	close(offers)
+	close(links)
 	text := log.String()
 	if len(offers) == 0 || strings.Count(text, "msg=request") < 30 {
 		t.Fatalf("%d offers, %d lines", len(offers), strings.Count(text, "\n"))
@@ -144,6 +149,11 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		}
 		if sig := u.Query().Get("X-Amz-Signature"); sig == "" || strings.Contains(text, sig) {
 			t.Errorf("the signature %q is in the log", sig)
+		}
+	}
+	for token := range links {
+		if len(token) < 90 || strings.Contains(text, token[:90]) {
+			t.Errorf("the link's token %q is in the log", token)
 		}
 	}
 	for line := range strings.Lines(text) {

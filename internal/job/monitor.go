@@ -17,6 +17,7 @@ const (
 	ActionReadStatus Action = "readStatus" // see a job's document
 	ActionReadOutput Action = "readOutput" // fetch a job's result
 	ActionCancel     Action = "cancel"     // end a job without a result
+	ActionShare      Action = "share"      // make a link to a job's result, for anyone who has it
 	ActionDelete     Action = "delete"     // remove a job, its input and its output
 	ActionReadUsage  Action = "readUsage"  // see an owner's usage
 	ActionList       Action = "list"       // list an owner's jobs
@@ -29,6 +30,7 @@ var phrases = map[Action]string{
 	ActionReadStatus: "read this job's status",
 	ActionReadOutput: "read this job's output",
 	ActionCancel:     "cancel this job",
+	ActionShare:      "share this job's output",
 	ActionDelete:     "delete this job",
 	ActionReadUsage:  "read this usage",
 	ActionList:       "list these jobs",

@@ -10,6 +10,7 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/limiter"
 	"claimcheck.example/internal/service/authz"
+	"claimcheck.example/internal/signature"
 )
 
 // Limits bound what one job may ask for. All are positive.
@@ -29,8 +30,8 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Outbox, Lists, Previewer, Quota and
-// Draining are needed.
+// Config is what a [Service] is made of. All fields but Outbox, Lists, Previewer, Quota,
+// LinkKeys and Draining are needed.
 type Config struct {
 	Store     job.Store
 	Outbox    job.Outbox // nil where documents and queue are not in one place
@@ -44,6 +45,7 @@ type Config struct {
 	Previewer job.Previewer // nil: no previews
 	Quota     job.Quota     // nil: no limits
 	Limits    Limits
+	LinkKeys  signature.Keys  // sign links to outputs; none: there are no links
 	Draining  <-chan struct{} // closed when the process is about to end and no caller may wait any longer; nil: never
 	Now       func() time.Time
 	Logger    *slog.Logger
@@ -83,7 +85,7 @@ func New(c Config) *Service {
 		c.Lists = unlisted{}
 	}
 	return &Service{
-		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Lists: c.Lists, Monitor: c.Monitor, Now: c.Now}),
+		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Lists: c.Lists, Monitor: c.Monitor, Now: c.Now, LinkKeys: c.LinkKeys}),
 		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
 		limits: c.Limits, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), draining: c.Draining, now: c.Now, log: c.Logger,
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service/authz"
 )
 
 // Status returns the job as the caller may see it. A job that can no longer end by
@@ -43,9 +44,14 @@ func (s *Service) Output(ctx context.Context, who job.Caller, id job.ID, choose 
 	default:
 		return j, nil, job.Errorf(job.NotFound, "job %s is %s and has no output yet; read its status until it is completed", id, j.Status)
 	}
+	return opened(ctx, j, open, choose)
+}
+
+// opened returns the output of a completed job.
+func opened(ctx context.Context, j *job.Job, open authz.Opener, choose func(*job.Job) job.OpenOptions) (*job.Job, *job.Content, error) {
 	c, err := open(ctx, choose(j))
 	if job.KindOf(err) == job.NotFound {
-		return j, nil, job.Wrap(job.NotFound, err, fmt.Sprintf("the output of job %s is gone; the service keeps outputs for a limited time", id))
+		return j, nil, job.Wrap(job.NotFound, err, fmt.Sprintf("the output of job %s is gone; the service keeps outputs for a limited time", j.ID))
 	}
 	return j, c, err
 }

@@ -115,12 +115,12 @@ func plainTrace(sc trace.SpanContext) []slog.Attr {
 func noTrace(trace.SpanContext) []slog.Attr { return nil }
 
 // HTTPRequest returns the group that Cloud Logging shows as the line's request. It has
-// the path without the query string, which may contain secrets. sent is the number of
+// the path without a link's token and without the query string, which may contain secrets. sent is the number of
 // body bytes in the answer; source is the client's address, which may be invalid.
 func HTTPRequest(r *http.Request, source netip.Addr, status int, sent int64, latency time.Duration) slog.Attr {
 	attrs := []any{
 		slog.String("requestMethod", r.Method),
-		slog.String("requestUrl", r.URL.EscapedPath()),
+		slog.String("requestUrl", withoutToken(r.URL.EscapedPath())),
 		slog.Int("status", status),
 		slog.String("responseSize", strconv.FormatInt(sent, 10)),
 		slog.String("latency", fmt.Sprintf("%.6fs", latency.Seconds())),

@@ -7,8 +7,10 @@ import (
 
 	"github.com/felixge/httpsnoop"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // HandlerOptions configure Handler.
@@ -39,6 +41,9 @@ func Handler(o HandlerOptions, next http.Handler) http.Handler {
 		defer func() { // also measures a panic that aborts the answer
 			o.Metrics.Request(r.Context(), r.Method, route(r), seen.Code, seen.Duration)
 		}()
+		if path := withoutToken(r.URL.Path); path != r.URL.Path { // otelhttp has put it into the span
+			trace.SpanFromContext(r.Context()).SetAttributes(attribute.String("url.path", path))
+		}
 		seen.CaptureMetrics(w, func(w http.ResponseWriter) { next.ServeHTTP(w, r) })
 	})
 	if !o.Providers.tracing() {
@@ -66,4 +71,13 @@ func knownMethod(method string) string {
 		return method
 	}
 	return "_OTHER"
+}
+
+// withoutToken returns the path without the token of a link to an output: who has the token
+// has the output.
+func withoutToken(path string) string {
+	if before, _, ok := strings.Cut(path, "/links/"); ok {
+		return before + "/links/{token}"
+	}
+	return path
 }

@@ -1,6 +1,7 @@
 // Package authz is the only holder of a store for principals.
 //
-// A job comes out of it together with a decision of the reference monitor, or not at all.
+// A job comes out of it together with a decision of the reference monitor, or not at all;
+// the output behind a link comes out with the signature of an earlier decision.
 // What a method of the service may do next comes out with the same decision: the storage
 // that the action needs and no more. The service itself holds no store, so a method that
 // asks for no decision has nothing to read or write with, and does not compile.
@@ -11,9 +12,10 @@ import (
 	"time"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/signature"
 )
 
-// Config is what an [Authorizer] is made of. All fields but Outbox are needed.
+// Config is what an [Authorizer] is made of. All fields but Outbox and LinkKeys are needed.
 type Config struct {
 	Store   job.Store
 	Outbox  job.Outbox // nil: documents and messages are written one after the other
@@ -21,6 +23,8 @@ type Config struct {
 	Lists   job.Lists
 	Monitor job.Monitor
 	Now     func() time.Time
+	// LinkKeys sign links to outputs; none: there are no links.
+	LinkKeys signature.Keys
 }
 
 // Authorizer asks the reference monitor about every action of a principal. It is safe for
@@ -81,9 +85,13 @@ func (a *Authorizer) Output(ctx context.Context, who job.Caller, id job.ID) (*jo
 	if err != nil {
 		return nil, nil, err
 	}
-	return j, func(ctx context.Context, o job.OpenOptions) (*job.Content, error) {
+	return j, a.opener(j), nil
+}
+
+func (a *Authorizer) opener(j *job.Job) Opener {
+	return func(ctx context.Context, o job.OpenOptions) (*job.Content, error) {
 		return a.c.Store.Open(ctx, job.Output, j.ObjectID(), o)
-	}, nil
+	}
 }
 
 // Cancel returns a job that who may cancel.

@@ -120,7 +120,7 @@ func TestOwnersDoNotSeeEachOther(t *testing.T) {
 func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)
-	oidc := []string{"OIDC_ISSUER=" + p.URL, "OIDC_AUDIENCE=claimcheck"}
+	oidc := []string{"OIDC_ISSUER=" + p.URL, "OIDC_AUDIENCE=claimcheck", "LINK_KEY=" + strings.Repeat("k", 32)}
 	forbid := filepath.Join(t.TempDir(), "forbid.cedar")
 	if err := os.WriteFile(forbid, []byte("forbid (principal, action, resource);"), 0o600); err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	completed, awaiting := done.JSON(t)["job_id"].(string), announced.JSON(t)["job_id"].(string)
 
 	// Deletion last: it allows only once.
-	open := []string{"/{$}", "/page/{file}", "/openapi.yaml", "/health", "/ready", "/jobs/{job_id}/upload"} // the last wants a signed URL
+	open := []string{"/{$}", "/page/{file}", "/openapi.yaml", "/health", "/ready", "/jobs/{job_id}/upload", "/links/{token}"} // the last two want a signed URL
 	type call struct {
 		pattern, method, id string
 		allowed             int
@@ -145,6 +145,7 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 		{"/jobs", http.MethodGet, "", http.StatusOK},
 		{"/jobs/{job_id}", http.MethodGet, completed, http.StatusCreated},
 		{"/jobs/{job_id}/output", http.MethodGet, completed, http.StatusOK},
+		{"/jobs/{job_id}/links", http.MethodPost, completed, http.StatusCreated},
 		{"/jobs/{job_id}/commit", http.MethodPost, awaiting, http.StatusConflict}, // nothing is uploaded
 		{"/jobs/{job_id}/cancel", http.MethodPost, awaiting, http.StatusAccepted},
 		{"/usage", http.MethodGet, "", http.StatusOK},
@@ -184,7 +185,7 @@ func TestEveryPathWantsAToken(t *testing.T) {
 	start := s.Count() // reads the finding of the proof
 	for _, tt := range []struct{ method, path string }{
 		{http.MethodPost, "/jobs"}, {http.MethodGet, "/jobs"}, {http.MethodGet, "/jobs/" + id}, {http.MethodHead, "/jobs/" + id}, {http.MethodGet, "/jobs/" + id + "/output"},
-		{http.MethodDelete, "/jobs/" + id}, {http.MethodPost, "/jobs/" + id + "/commit"}, {http.MethodPost, "/jobs/" + id + "/cancel"}, {http.MethodGet, "/usage"},
+		{http.MethodDelete, "/jobs/" + id}, {http.MethodPost, "/jobs/" + id + "/commit"}, {http.MethodPost, "/jobs/" + id + "/cancel"}, {http.MethodPost, "/jobs/" + id + "/links"}, {http.MethodGet, "/usage"},
 	} {
 		for name, header := range map[string][]string{
 			"no token": nil, "nonsense": {"Authorization", "Bearer nonsense"}, "another scheme": {"Authorization", "Basic YTpi"},

@@ -12,8 +12,8 @@ var core = map[string][]string{
 	"job":           nil,
 	"limiter":       {"job"},
 	"job/jobtest":   {"job"},
-	"service":       {"job", "limiter", "service/authz"},
-	"service/authz": {"job"},
+	"service":       {"job", "limiter", "service/authz", "signature"},
+	"service/authz": {"job", "signature"},
 	"worker":        {"job"},
 	"redrive":       {"job"},
 }

@@ -60,7 +60,7 @@ var adapters = []string{"httpapi", "s3store", "sqsqueue", "pgstore", "dirstore",
 var leaves = []string{"imageinfo", "config", "telemetry", "awsclient", "workloadidentity", "proof", "provision", "cost"}
 
 // shared leaves may be imported by adapters and other leaves.
-var shared = []string{"imageinfo", "limiter", "awsclient", "proof"}
+var shared = []string{"imageinfo", "limiter", "awsclient", "proof", "signature"}
 
 // isTest tells whether a package is for tests alone.
 func isTest(path string) bool {

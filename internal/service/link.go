@@ -1,0 +1,49 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service/authz"
+)
+
+const (
+	// MinLink and MaxLink bound how long a link is valid.
+	MinLink = time.Minute
+	MaxLink = 7 * 24 * time.Hour
+)
+
+// Share makes a link to the output of a job, whatever state the job is in, and returns its
+// token and the time at which it expires. Nothing is stored.
+func (s *Service) Share(ctx context.Context, who job.Caller, id job.ID, ttl time.Duration, download bool) (token string, expiresAt time.Time, err error) {
+	if ttl < MinLink || ttl > MaxLink {
+		return "", time.Time{}, job.Errorf(job.Invalid, "expires_in must be a whole number of seconds from %.0f to %.0f", MinLink.Seconds(), MaxLink.Seconds())
+	}
+	expiresAt = s.now().Add(ttl).UTC().Truncate(time.Second)
+	_, token, err = s.authz.Share(ctx, who, id, expiresAt, download)
+	return token, expiresAt, err
+}
+
+// Linked returns the output behind a link's token, or the part of it that choose asks for;
+// the caller closes Body. admit is asked, with the owner of the job, before storage is asked
+// for the output. Errors say nothing of the job: who has a link is a stranger.
+// When there is no output (yet), the error is NotFound and the job is returned beside it.
+func (s *Service) Linked(ctx context.Context, token string, admit func(owner string) error, choose func(*job.Job) job.OpenOptions) (*job.Job, authz.Link, *job.Content, error) {
+	j, link, open, err := s.authz.Linked(ctx, token)
+	if err != nil {
+		return nil, authz.Link{}, nil, err
+	}
+	j = s.effective(j)
+	switch {
+	case !j.Status.Over():
+		return j, link, nil, job.Errorf(job.NotFound, "there is no output behind this link yet; try again later")
+	case j.Status != job.Completed:
+		return j, link, nil, job.Errorf(job.NotFound, "there is no output behind this link: its job did not complete")
+	}
+	if err := admit(j.Owner); err != nil {
+		return j, link, nil, err
+	}
+	j, c, err := opened(ctx, j, open, choose)
+	return j, link, c, err
+}

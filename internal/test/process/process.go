@@ -36,14 +36,23 @@ type Process struct {
 
 // Start runs a built command with exactly this environment, beside PATH and HOME.
 func (f *Fleet) Start(name string, env []string, args ...string) (*Process, error) {
-	return start(exec.Command(filepath.Join(f.dir, name), args...), env, f.log)
+	return f.StartIn("", name, env, args...)
+}
+
+// StartIn is Start in a working directory; an empty one is that for temporary files.
+func (f *Fleet) StartIn(dir, name string, env []string, args ...string) (*Process, error) {
+	cmd := exec.Command(filepath.Join(f.dir, name), args...)
+	cmd.Dir = dir
+	return start(cmd, env, f.log)
 }
 
 func start(cmd *exec.Cmd, env []string, log io.Writer) (*Process, error) {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "AWS_EC2_METADATA_DISABLED=true"}, env...)
 	p := &Process{cmd: cmd, done: make(chan struct{}), tail: &tail{next: log}}
 	cmd.Stdout, cmd.Stderr = p.tail, p.tail
-	cmd.Dir = os.TempDir() // a test's own is the data folder of awstest, which goes before the process may
+	if cmd.Dir == "" { // that of the test may be the data folder of awstest, which goes first
+		cmd.Dir = os.TempDir()
+	}
 	endWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err

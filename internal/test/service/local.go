@@ -37,11 +37,17 @@ func LocalFlags(tb testing.TB) []string {
 }
 
 // StartLocal starts `claimcheck local` with LocalFlags, and perhaps more, and returns when
-// it has said all of its welcome. The end of the test kills it.
+// it has printed its welcome. The end of the test kills it.
 func StartLocal(tb testing.TB, flags []string, vars ...string) Local {
 	tb.Helper()
+	return StartLocalIn(tb, "", flags, vars...)
+}
+
+// StartLocalIn is StartLocal in a working directory.
+func StartLocalIn(tb testing.TB, dir string, flags []string, vars ...string) Local {
+	tb.Helper()
 	program.NeedProcessor(tb, vars)
-	p, err := Commands(tb).Start("claimcheck", append([]string{"IMAGING=embedded"}, vars...), append([]string{"local"}, flags...)...)
+	p, err := Commands(tb).StartIn(dir, "claimcheck", append([]string{"IMAGING=embedded"}, vars...), append([]string{"local"}, flags...)...)
 	if err != nil {
 		tb.Fatal(err)
 	}

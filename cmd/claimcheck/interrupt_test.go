@@ -18,16 +18,16 @@ import (
 )
 
 // gate is a way to a server, where images get stuck.
-type gate struct {
+type heldProxy struct {
 	URL   string
 	begun chan struct{} // closed when the beginning of an image has passed
 	open  func()        // lets pass what has arrived since
 }
 
-func newGate(t *testing.T, server string) *gate {
+func newHeldProxy(t *testing.T, server string) *heldProxy {
 	t.Helper()
 	begun, opened := make(chan struct{}), make(chan struct{})
-	g := &gate{begun: begun, open: sync.OnceFunc(func() { close(opened) })}
+	g := &heldProxy{begun: begun, open: sync.OnceFunc(func() { close(opened) })}
 	begin := sync.OnceFunc(func() { close(begun) })
 	g.URL = between(t, server, func(p *httputil.ReverseProxy) {
 		rewrite := p.Rewrite
@@ -118,7 +118,7 @@ func TestInterruptedSubmit(t *testing.T) {
 	t.Run("in the middle of the image", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t)
-		g := newGate(t, s.URL)
+		g := newHeldProxy(t, s.URL)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-g.begun; cancel() }()
 		r := claimcheck(ctx, nil, "submit", "--server", g.URL, large(t))

@@ -205,7 +205,7 @@ func (b *batch) process(ctx context.Context, file, stem string) (o outcome, err 
 		return o, err
 	}
 	defer img.close()
-	if err := b.room(stem, img.ContentType); err != nil {
+	if err := b.checkFolder(stem, img.ContentType); err != nil {
 		return o, err
 	}
 	check, err := b.submit(ctx, img.Image)
@@ -245,9 +245,9 @@ func (b *batch) process(ctx context.Context, file, stem string) (o outcome, err 
 	return o, nil
 }
 
-// room reports that the result of an image will hardly find its place, going by what it
-// will most likely be: a job that cannot be of use is not made.
-func (b *batch) room(stem, contentType string) error {
+// checkFolder refuses an image whose result, under its likely name, would not fit into the
+// folder of results, before a job is made for nothing.
+func (b *batch) checkFolder(stem, contentType string) error {
 	if b.Output == "" || b.Force || stem == "" {
 		return nil
 	}

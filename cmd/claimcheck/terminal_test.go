@@ -241,10 +241,10 @@ func self(ctx context.Context, args ...string) *exec.Cmd {
 func TestCtrlC(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
-	gate := newGate(t, s.URL)
+	proxy := newHeldProxy(t, s.URL)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := self(ctx, "submit", "--server", gate.URL, large(t))
+	cmd := self(ctx, "submit", "--server", proxy.URL, large(t))
 	keyboard, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
 	if err != nil {
 		t.Fatal(err)
@@ -253,13 +253,13 @@ func TestCtrlC(t *testing.T) {
 	screen := newScreen(80)
 	done := make(chan struct{})
 	go func() { defer close(done); screen.watch(keyboard) }()
-	<-gate.begun
+	<-proxy.begun
 	if _, err := keyboard.Write([]byte{3}); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
 	<-done
-	gate.open()
+	proxy.open()
 	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(screen.left(), "nothing was submitted") {
 		t.Errorf("exit code %d: %q", code, screen.text())
 	}

@@ -36,7 +36,7 @@ func (p *Process) Worker() (*worker.Worker, error) {
 	}
 	var limit job.Limiter // a program or a server has limits of its own
 	if im, ok := pr.(*imaging.Processor); ok {
-		limit = im.Limiter(c.RoomPixels())
+		limit = im.Limiter(c.DecodedPixels())
 	}
 	if command, ok := pr.(*command.Command); ok {
 		logWalls(log, command)

@@ -73,7 +73,7 @@ type Config struct {
 	ProcessorMemory Bytes         `env:"PROCESSOR_MEMORY" envDefault:"4GiB"`
 	MaxOutputBytes  Bytes         `env:"MAX_OUTPUT_BYTES" envDefault:"256MiB"`
 	Concurrency     int           `env:"CONCURRENCY" envDefault:"2"`
-	WorkerPixels    int64         `env:"WORKER_PIXELS"` // zero: see RoomPixels
+	WorkerPixels    int64         `env:"WORKER_PIXELS"` // zero: see DecodedPixels
 	ProcessTimeout  time.Duration `env:"PROCESS_TIMEOUT" envDefault:"5m"`
 	Lease           time.Duration `env:"LEASE" envDefault:"60s"`
 	Grace           time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
@@ -258,9 +258,9 @@ func (c *Config) Proxies() int {
 	return c.TrustedProxies
 }
 
-// RoomPixels is how many pixels the pictures that a worker has decoded at once may have
+// DecodedPixels is how many pixels the pictures that a worker has decoded at once may have
 // together.
-func (c *Config) RoomPixels() int64 { return cmp.Or(c.WorkerPixels, c.MaxImagePixels) }
+func (c *Config) DecodedPixels() int64 { return cmp.Or(c.WorkerPixels, c.MaxImagePixels) }
 
 // checkAuth keeps a server from starting open by mistake.
 func (c *Config) checkAuth(require func(bool, string, ...any)) {

@@ -19,7 +19,7 @@ func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Port != 8080 || c.MaxImageBytes != 100<<20 || c.MaxImagePixels != 50_000_000 || c.MaxAttempts != 3 || c.JobTTLDays != 7 || c.QueueRetention != 96*time.Hour || c.Processor != "image" || c.RoomPixels() != 50_000_000 {
+	if c.Port != 8080 || c.MaxImageBytes != 100<<20 || c.MaxImagePixels != 50_000_000 || c.MaxAttempts != 3 || c.JobTTLDays != 7 || c.QueueRetention != 96*time.Hour || c.Processor != "image" || c.DecodedPixels() != 50_000_000 {
 		t.Errorf("defaults are %+v", c)
 	}
 }

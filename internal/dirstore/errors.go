@@ -13,7 +13,7 @@ import (
 // What clients read; the cause is for the operator's log.
 const (
 	sayUnavailable   = "storage cannot take or give this at the moment; try again shortly"
-	sayMisconfigured = "storage is not set up as it should be; the operator has to repair it"
+	sayMisconfigured = "storage is misconfigured; the operator must fix it"
 	sayConflict      = "another request changed it first; read it again"
 	sayNotFound      = "there is no such object in storage"
 	sayRange         = "the range is outside of the object"

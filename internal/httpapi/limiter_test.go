@@ -57,13 +57,13 @@ func TestUploadWaitsForItsTurn(t *testing.T) {
 func TestNoRoomInTime(t *testing.T) {
 	t.Parallel()
 	share := limiter.Share{Bytes: 8 << 10, Uploads: 1, Wait: time.Millisecond}
-	room := limiter.New(limiter.Options{Small: share, Large: share})
+	limit := limiter.New(limiter.Options{Small: share, Large: share})
 	for _, size := range []int64{1, 0} {
-		if _, err := room.Acquire(t.Context(), "another", size); err != nil {
+		if _, err := limit.Acquire(t.Context(), "another", size); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h := handler(t, func(o *httpapi.Options) { o.Limiter = room })
+	h := handler(t, func(o *httpapi.Options) { o.Limiter = limit })
 	img := append(small(t), make([]byte, 8<<10)...)
 	contentType, form := apptest.Form(t, img)
 	tests := map[string]struct {

@@ -59,11 +59,11 @@ func (a *api) take(r *request) (service.Outcome, error) {
 		in, err = readAnnouncement(r.Body)
 	} else {
 		var acquire func(context.Context) error
-		if a.needsRoom(r) {
-			room := &room{limiter: a.Limiter, r: r}
-			defer room.release()
-			r.Body = &headFirst{r.Body, room, headBytes}
-			acquire = room.acquire
+		if a.needsPlace(r) {
+			place := &place{limiter: a.Limiter, r: r}
+			defer place.release()
+			r.Body = &headFirst{r.Body, place, headBytes}
+			acquire = place.acquire
 		}
 		in, err = decode(r.Request, a.MaxImageBytes)
 		in.Acquire = acquire

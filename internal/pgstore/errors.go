@@ -15,7 +15,7 @@ import (
 // What clients read; the cause is for the operator's log.
 const (
 	sayUnavailable   = "the database does not answer at the moment; try again shortly"
-	sayMisconfigured = "the database is not set up as it should be; the operator has to repair it"
+	sayMisconfigured = "the database is misconfigured; the operator must fix it"
 	sayConflict      = "another request changed it first; read it again"
 	sayNotFound      = "there is no such thing in the database"
 	sayReceipt       = "the receipt is no longer valid"

@@ -17,16 +17,16 @@ import (
 // it back and waits for its goroutines.
 type attack struct {
 	name  string
-	begin func(ctx context.Context, s *stage, strength int) (end func(), err error)
+	begin func(ctx context.Context, s *harness, strength int) (end func(), err error)
 }
 
 var attacks = []attack{
 	{"headers alone", headersAlone},
 	{"streams of headers alone", streamsAlone},
-	{"slow small uploads", func(ctx context.Context, s *stage, n int) (func(), error) {
+	{"slow small uploads", func(ctx context.Context, s *harness, n int) (func(), error) {
 		return s.slowUploads(ctx, n, 200<<10, 6<<10)
 	}},
-	{"slow large uploads", func(ctx context.Context, s *stage, n int) (func(), error) {
+	{"slow large uploads", func(ctx context.Context, s *harness, n int) (func(), error) {
 		return s.slowUploads(ctx, n, 8<<20, 300<<10)
 	}},
 	{"waits", waits},
@@ -38,7 +38,7 @@ const firstWrite = 100 * time.Millisecond
 
 // open opens n connections, each with text sent, and keeps them until end is called. After
 // that each sends 1.2 KiB a second where trickle is set.
-func (s *stage) open(ctx context.Context, n int, trickle bool, text func(i int) string) (end func(), err error) {
+func (s *harness) open(ctx context.Context, n int, trickle bool, text func(i int) string) (end func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	end = func() { cancel(); all.Wait() }
@@ -80,12 +80,12 @@ func (s *stage) open(ctx context.Context, n int, trickle bool, text func(i int) 
 	return end, nil
 }
 
-func headersAlone(ctx context.Context, s *stage, n int) (func(), error) {
+func headersAlone(ctx context.Context, s *harness, n int) (func(), error) {
 	return s.open(ctx, n, false, func(int) string { return s.head("POST /jobs", "Content-Type: image/png", "Content-Length: 200000") })
 }
 
 // streamsAlone opens n streams of HTTP/2 whose bodies never come.
-func streamsAlone(ctx context.Context, s *stage, n int) (func(), error) {
+func streamsAlone(ctx context.Context, s *harness, n int) (func(), error) {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &http.Transport{Protocols: new(http.Protocols)}
 	t.Protocols.SetUnencryptedHTTP2(true)
@@ -110,7 +110,7 @@ func streamsAlone(ctx context.Context, s *stage, n int) (func(), error) {
 }
 
 // slowUploads sends the first bytes of images, and goes on at a trickle.
-func (s *stage) slowUploads(ctx context.Context, n, size, first int) (func(), error) {
+func (s *harness) slowUploads(ctx context.Context, n, size, first int) (func(), error) {
 	return s.open(ctx, n, true, func(int) string {
 		return s.head("POST /jobs", "Content-Type: image/png", fmt.Sprint("Content-Length: ", size)) + string(s.large[:min(first, size)])
 	})
@@ -118,7 +118,7 @@ func (s *stage) slowUploads(ctx context.Context, n, size, first int) (func(), er
 
 // waits has a job that awaits an upload which never comes, and waits for its end, on twice
 // as many connections.
-func waits(ctx context.Context, s *stage, n int) (func(), error) {
+func waits(ctx context.Context, s *harness, n int) (func(), error) {
 	r, err := s.call(ctx, s.attacker, http.MethodPost, s.url+"/jobs", []byte(`{"content_type": "image/png", "size_bytes": 1000}`), "Content-Type", "application/json")
 	if err != nil {
 		return nil, err
@@ -131,12 +131,12 @@ func waits(ctx context.Context, s *stage, n int) (func(), error) {
 }
 
 // stalledOutputs asks for outputs and takes nothing of them, on twice as many connections.
-func stalledOutputs(ctx context.Context, s *stage, n int) (func(), error) {
+func stalledOutputs(ctx context.Context, s *harness, n int) (func(), error) {
 	path := strings.TrimPrefix(s.outputs[s.attacker], s.url)
 	return s.open(ctx, 2*n, false, func(int) string { return s.head("GET " + path) })
 }
 
 // head is a request's of the attacker.
-func (s *stage) head(line string, header ...string) string {
+func (s *harness) head(line string, header ...string) string {
 	return line + " HTTP/1.1\r\nHost: " + s.address + "\r\nAuthorization: " + s.attacker + "\r\n" + strings.Join(append(header, "", ""), "\r\n")
 }

@@ -48,7 +48,7 @@ type options struct {
 // run measures the honest owner without an attack and under each. The error says where it
 // was refused.
 func run(ctx context.Context, o options, out io.Writer) error {
-	s, err := newStage(ctx, o.root)
+	s, err := newHarness(ctx, o.root)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (n *notice) percentile(p int) time.Duration {
 
 // measure has the honest owner go round while the attack lasts. The attack is under way
 // before the first round begins.
-func (s *stage) measure(ctx context.Context, a attack, o options) (*notice, error) {
+func (s *harness) measure(ctx context.Context, a attack, o options) (*notice, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.duration+time.Minute)
 	defer cancel()
 	if a.begin != nil {

@@ -33,7 +33,7 @@ func (b *bench) growth(ctx context.Context, image, long []byte) error {
 // moreJobs measures at 1×, 10× and 100× of so many jobs in the bucket, and nearly as many
 // messages in the queue.
 func (b *bench) moreJobs(ctx context.Context, image []byte) (curves, error) {
-	if err := b.stage.renew(ctx); err != nil {
+	if err := b.harness.renew(ctx); err != nil {
 		return nil, err
 	}
 	id, err := b.completed(ctx, image)
@@ -47,7 +47,7 @@ func (b *bench) moreJobs(ctx context.Context, image []byte) (curves, error) {
 	for _, times := range []int{1, 10, 100} {
 		jobs := times * b.jobs
 		b.tell(fmt.Sprintf("%d jobs", jobs))
-		s, err := b.stage.start(ctx, b.stage.probed, server)
+		s, err := b.harness.start(ctx, b.harness.probed, server)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func (b *bench) largerImages(ctx context.Context, head []byte) (curves, error) {
 	}{{"10 KB", 10_000, 60}, {"100 KB", 100_000, 60}, {"1 MB", 1_000_000, 30}, {"10 MB", 10_000_000, 8}, {"100 MB", 100_000_000, 3}, {"1 GiB", 1 << 30, 1}} {
 		name := "submit " + m.name + ", 1 client"
 		b.tell(name)
-		if err := b.stage.renew(ctx); err != nil {
+		if err := b.harness.renew(ctx); err != nil {
 			return nil, err
 		}
 		l := load{method: "POST", path: "/jobs", body: head, padding: m.size - int64(len(head)), want: http.StatusAccepted}

@@ -24,7 +24,7 @@ type home struct {
 }
 
 // openHome starts PostgreSQL and makes schema and folder. Writes are durable.
-func (s *stage) openHome(ctx context.Context) error {
+func (s *harness) openHome(ctx context.Context) error {
 	db, err := pgtest.Run(ctx)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ var (
 // homesSubmit adds a row: n clients submit to the server over a database, and to the server
 // over S3 and SQS, by turns.
 func (b *bench) homesSubmit(ctx context.Context, which side, name string, l load, n int) error {
-	if err := b.stage.openHome(ctx); err != nil {
+	if err := b.harness.openHome(ctx); err != nil {
 		return err
 	}
 	rounds, err := b.alternate(ctx, name, l, n, until{time: b.round}, b.rounds, which, server)
@@ -82,7 +82,7 @@ func (b *bench) addHomes(name string, ours, theirs []round, goals []goal, withou
 
 // homesBeyond adds a row: how long a job takes beyond its processing in both homes.
 func (b *bench) homesBeyond(ctx context.Context, which side, name string, image []byte) error {
-	if err := b.stage.openHome(ctx); err != nil {
+	if err := b.harness.openHome(ctx); err != nil {
 		return err
 	}
 	times := map[side][]time.Duration{}
@@ -105,7 +105,7 @@ func (b *bench) homesBeyond(ctx context.Context, which side, name string, image 
 
 // homesWork adds a row: how many jobs a worker does in both homes.
 func (b *bench) homesWork(ctx context.Context, which side, name string, image []byte) error {
-	if err := b.stage.openHome(ctx); err != nil {
+	if err := b.harness.openHome(ctx); err != nil {
 		return err
 	}
 	rounds := map[side][]round{}
@@ -136,10 +136,10 @@ func (b *bench) homesWork(ctx context.Context, which side, name string, image []
 // homeGrowth adds rows of a database with ever more rows: jobs of other days, and as many
 // hidden messages.
 func (b *bench) homeGrowth(ctx context.Context, name string, image []byte, sizes []int) error {
-	if err := b.stage.openHome(ctx); err != nil {
+	if err := b.harness.openHome(ctx); err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, b.stage.home.url)
+	conn, err := pgx.Connect(ctx, b.harness.home.url)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (b *bench) homeGrowth(ctx context.Context, name string, image []byte, sizes
 		}
 		have = size
 		l := load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}
-		s, err := b.stage.start(ctx, b.stage.probed, database)
+		s, err := b.harness.start(ctx, b.harness.probed, database)
 		if err != nil {
 			return err
 		}

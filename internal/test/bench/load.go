@@ -83,7 +83,7 @@ type until struct {
 }
 
 // drive lets n clients, each with a connection of its own, ask a for l.
-func (l load) drive(ctx context.Context, c *http.Client, a *actor, n int, end until) (round, error) {
+func (l load) drive(ctx context.Context, c *http.Client, a *proc, n int, end until) (round, error) {
 	before, err := a.taken(ctx)
 	if err != nil {
 		return round{}, err

@@ -83,12 +83,12 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	fmt.Fprintln(progress, "building server, worker and floor")
-	s, err := newStage(ctx, o.root, dir)
+	s, err := newHarness(ctx, o.root, dir)
 	if err != nil {
 		return err
 	}
 	defer s.clear()
-	b := &bench{options: o, stage: s, progress: progress}
+	b := &bench{options: o, harness: s, progress: progress}
 	if err := b.measure(ctx); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 // bench is one run.
 type bench struct {
 	options
-	stage    *stage
+	harness  *harness
 	progress io.Writer
 	rows     []row
 }
@@ -195,7 +195,7 @@ func (b *bench) measure(ctx context.Context) error {
 			continue
 		}
 		b.tell(s.name)
-		if err := b.stage.renew(ctx); err != nil {
+		if err := b.harness.renew(ctx); err != nil {
 			return err
 		}
 		if err := s.run(ctx, s.name); err != nil {
@@ -208,7 +208,7 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.growth(ctx, short, long); err != nil {
 		return err
 	}
-	if err := b.stage.renew(ctx); err != nil {
+	if err := b.harness.renew(ctx); err != nil {
 		return err
 	}
 	return b.homeGrowth(ctx, "PostgreSQL", short, []int{b.jobs, 100 * b.jobs, 5000 * b.jobs})

@@ -43,7 +43,7 @@ func (b *bench) coldStart(ctx context.Context, who side, id string) (r round, er
 	c := clients(1)
 	defer c.CloseIdleConnections()
 	start := time.Now()
-	a, err := b.stage.exec(b.stage.plain, who)
+	a, err := b.harness.exec(b.harness.plain, who)
 	if err != nil {
 		return r, err
 	}
@@ -76,7 +76,7 @@ func (b *bench) memory(ctx context.Context, name string, n int, size int64, head
 	l := load{method: "POST", path: "/jobs", body: head, padding: size - int64(len(head)), want: http.StatusAccepted}
 	rounds := map[side][]round{}
 	for _, who := range []side{server, floor} {
-		a, err := b.stage.start(ctx, b.stage.probed, who)
+		a, err := b.harness.start(ctx, b.harness.probed, who)
 		if err != nil {
 			return err
 		}

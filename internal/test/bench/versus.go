@@ -28,15 +28,15 @@ func (b *bench) versus(ctx context.Context, name string, l load, n int, goals []
 
 // alternate measures two sides by turns, each a process of its own, in count rounds each.
 func (b *bench) alternate(ctx context.Context, name string, l load, n int, end until, count int, one, other side) (map[side][]round, error) {
-	actors := map[side]*actor{}
+	procs := map[side]*proc{}
 	conns := map[side]*http.Client{}
 	for _, who := range []side{one, other} {
-		a, err := b.stage.start(ctx, b.stage.probed, who)
+		a, err := b.harness.start(ctx, b.harness.probed, who)
 		if err != nil {
 			return nil, err
 		}
 		defer a.Kill()
-		actors[who], conns[who] = a, clients(n)
+		procs[who], conns[who] = a, clients(n)
 		defer conns[who].CloseIdleConnections()
 		// Connections are made and caches filled before anything counts.
 		warm := l
@@ -46,7 +46,7 @@ func (b *bench) alternate(ctx context.Context, name string, l load, n int, end u
 		}
 	}
 	if b.profiles != "" {
-		if err := b.profile(ctx, name, l, conns[one], actors[one], n); err != nil {
+		if err := b.profile(ctx, name, l, conns[one], procs[one], n); err != nil {
 			return nil, err
 		}
 	}
@@ -57,7 +57,7 @@ func (b *bench) alternate(ctx context.Context, name string, l load, n int, end u
 			order = []side{other, one}
 		}
 		for _, who := range order {
-			r, err := l.drive(ctx, conns[who], actors[who], n, end)
+			r, err := l.drive(ctx, conns[who], procs[who], n, end)
 			if err != nil {
 				return nil, err
 			}
@@ -68,7 +68,7 @@ func (b *bench) alternate(ctx context.Context, name string, l load, n int, end u
 }
 
 // profile writes profiles of a round that counts for nothing.
-func (b *bench) profile(ctx context.Context, name string, l load, c *http.Client, a *actor, n int) error {
+func (b *bench) profile(ctx context.Context, name string, l load, c *http.Client, a *proc, n int) error {
 	seconds := max(int(b.round.Seconds()), 2)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -80,7 +80,7 @@ func (b *bench) profile(ctx context.Context, name string, l load, c *http.Client
 }
 
 // profiled has g take both profiles of a for some seconds.
-func (b *bench) profiled(ctx context.Context, g *errgroup.Group, name string, a *actor, seconds int) {
+func (b *bench) profiled(ctx context.Context, g *errgroup.Group, name string, a *proc, seconds int) {
 	file := strings.NewReplacer(" ", "-", ",", "").Replace(name)
 	for kind, path := range map[string]string{"cpu": "profile", "allocs": "allocs"} {
 		g.Go(func() error {
@@ -92,12 +92,12 @@ func (b *bench) profiled(ctx context.Context, g *errgroup.Group, name string, a 
 // completed returns the id of a job that a worker has brought to its end; the output
 // is the image.
 func (b *bench) completed(ctx context.Context, image []byte) (string, error) {
-	w, err := b.stage.startWorker(server, nil, "PROCESSOR=exec:cat")
+	w, err := b.harness.startWorker(server, nil, "PROCESSOR=exec:cat")
 	if err != nil {
 		return "", err
 	}
 	defer w.Kill()
-	s, err := b.stage.start(ctx, b.stage.probed, server)
+	s, err := b.harness.start(ctx, b.harness.probed, server)
 	if err != nil {
 		return "", err
 	}

@@ -70,12 +70,12 @@ func (b *bench) lives(ctx context.Context, which side, image []byte) (stored, se
 		return nil, nil, err
 	}
 	defer e.srv.Close()
-	w, err := b.stage.startWorker(which, nil, "PROCESSOR="+e.url)
+	w, err := b.harness.startWorker(which, nil, "PROCESSOR="+e.url)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer w.Kill()
-	s, err := b.stage.start(ctx, b.stage.probed, which)
+	s, err := b.harness.start(ctx, b.harness.probed, which)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,7 +124,7 @@ func (b *bench) queued() int { return int(b.round.Seconds()*float64(b.rounds)*30
 
 // submit puts n jobs into the queue.
 func (b *bench) submit(ctx context.Context, which side, image []byte, n int) error {
-	s, err := b.stage.start(ctx, b.stage.probed, which)
+	s, err := b.harness.start(ctx, b.harness.probed, which)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (b *bench) drain(ctx context.Context, which side, name string, n int) (roun
 	}
 	defer e.srv.Close()
 	ends := newEnds(min(32, n/2), n)
-	w, err := b.stage.startWorker(which, ends, "PROCESSOR="+e.url, "CONCURRENCY=16")
+	w, err := b.harness.startWorker(which, ends, "PROCESSOR="+e.url, "CONCURRENCY=16")
 	if err != nil {
 		return round{}, err
 	}

@@ -31,7 +31,7 @@ func (r *report) breaks(format string, args ...any) {
 
 // tell adds to the report what is known of each job with a broken promise: its client's
 // answers, the workers' logs, and its document.
-func (r *report) tell(ctx context.Context, a auditor, s *stage, c *clients) {
+func (r *report) tell(ctx context.Context, a auditor, s *harness, c *clients) {
 	r.stories = map[string][]string{}
 	for _, b := range r.broken {
 		for _, id := range jobID.FindAllString(b, -1) {
@@ -67,7 +67,7 @@ type object struct {
 	made time.Time
 }
 
-func newAuditor(s *stage) auditor {
+func newAuditor(s *harness) auditor {
 	if s.database != nil {
 		return s.database
 	}
@@ -76,7 +76,7 @@ func newAuditor(s *stage) auditor {
 
 // audit waits until everything promised has ended, and then holds the promises against
 // what the API, the bucket and the queue say.
-func audit(ctx context.Context, s *stage, c *clients) (*report, error) {
+func audit(ctx context.Context, s *harness, c *clients) (*report, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
 	a := newAuditor(s)
@@ -164,7 +164,7 @@ func (r *report) promise(ctx context.Context, c *clients, id string, p *promise)
 }
 
 // storage goes through everything that is stored.
-func (r *report) storage(ctx context.Context, a auditor, s *stage, c *clients) error {
+func (r *report) storage(ctx context.Context, a auditor, s *harness, c *clients) error {
 	objects, err := a.objects(ctx)
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ var makers = map[string][]string{
 }
 
 // multipart goes through the uploads that were begun and not brought to an end.
-func (r *report) multipart(ctx context.Context, a auditor, s *stage) error {
+func (r *report) multipart(ctx context.Context, a auditor, s *harness) error {
 	uploads, err := a.uploads(ctx)
 	for _, u := range uploads {
 		r.uploads++
@@ -226,7 +226,7 @@ func (r *report) multipart(ctx context.Context, a auditor, s *stage) error {
 }
 
 // document compares a job's document with the answers to its client.
-func (r *report) document(s *stage, c *clients, j *job.Job, output, billed bool) {
+func (r *report) document(s *harness, c *clients, j *job.Job, output, billed bool) {
 	id := string(j.ID)
 	switch {
 	case j.Deleted && isDeleted(c, id):
@@ -256,7 +256,7 @@ func isDeleted(c *clients, id string) bool {
 }
 
 // print shows the figures. The error says that promises were broken.
-func (r *report) print(out io.Writer, s *stage, c *clients) error {
+func (r *report) print(out io.Writer, s *harness, c *clients) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	row := func(name string, n any) { fmt.Fprintf(w, "%s\t%v\n", name, n) }
 	row("pictures", c.serial.Load())

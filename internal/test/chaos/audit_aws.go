@@ -24,7 +24,7 @@ type awsAuditor struct {
 	queue string
 }
 
-func newAWSAuditor(s *stage) awsAuditor {
+func newAWSAuditor(s *harness) awsAuditor {
 	env := map[string]string{}
 	for _, kv := range s.backendEnv {
 		k, v, _ := strings.Cut(kv, "=")

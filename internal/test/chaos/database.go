@@ -42,17 +42,17 @@ func (d *database) start(ctx context.Context, dir string) error {
 	return err
 }
 
-// Kill implements actor.
+// Kill implements proc.
 func (d *database) Kill() {
 	if err := d.server.Kill(); err != nil {
 		panic(fmt.Sprintf("the database's supervisor has ended: %v", err))
 	}
 }
 
-// Done implements actor: it never ends by itself.
+// Done implements proc: it never ends by itself.
 func (d *database) Done() <-chan struct{} { return nil }
 
-// Output implements actor.
+// Output implements proc.
 func (d *database) Output() string { return "" }
 
 // stop ends the database for good.

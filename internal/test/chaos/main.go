@@ -59,7 +59,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s, err := newStage(ctx, o, dir)
+	s, err := newHarness(ctx, o, dir)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func TestTheAuditNotices(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
 	o := options{duration: 2 * time.Second, clients: 2, workers: 1, root: "../../.."}
-	s, err := newStage(t.Context(), o, t.TempDir())
+	s, err := newHarness(t.Context(), o, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (q *counting) Request(_ string, a job.Account, _ int64) error {
 	return nil
 }
 
-func keyed(key string, image io.Reader) service.Submission {
+func underKey(key string, image io.Reader) service.Submission {
 	return service.Submission{Key: key, Image: image}
 }
 
@@ -51,7 +51,7 @@ func TestRepeatsAreNotBooked(t *testing.T) {
 	quota := &counting{}
 	s := newSystemWith(t, func(c *service.Config) { c.Quota = quota })
 	for range 2 {
-		if _, err := s.post(t.Context(), alice, keyed("k", submission("IMG one").Image)); err != nil {
+		if _, err := s.post(t.Context(), alice, underKey("k", submission("IMG one").Image)); err != nil {
 			t.Fatal(err)
 		}
 		quota.over = true
@@ -165,7 +165,7 @@ func TestMessagesAreNotRepeatedAtWill(t *testing.T) {
 	for name, begin := range map[string]func(*testing.T, *system) func() error{
 		"submit": func(t *testing.T, s *system) func() error {
 			return func() error {
-				_, err := s.post(t.Context(), alice, keyed("k", submission("IMG one").Image))
+				_, err := s.post(t.Context(), alice, underKey("k", submission("IMG one").Image))
 				return err
 			}
 		},
@@ -202,7 +202,7 @@ func TestMessagesAreNotRepeatedAtWill(t *testing.T) {
 func TestAnotherProcessSendsAgain(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	if _, err := s.post(t.Context(), alice, keyed("k", submission("IMG one").Image)); err != nil {
+	if _, err := s.post(t.Context(), alice, underKey("k", submission("IMG one").Image)); err != nil {
 		t.Fatal(err)
 	}
 	other := &system{}
@@ -210,7 +210,7 @@ func TestAnotherProcessSendsAgain(t *testing.T) {
 		Store: s.store, Presigner: presigner{time.Now, time.Hour}, Ledger: s.ledger, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		Limits: service.Limits{MaxBytes: 1 << 20, InlineBytes: 1 << 18, MaxPixels: 1000, Retention: retention, UploadTTL: time.Hour, Settle: time.Second},
 	})
-	if _, err := other.post(t.Context(), alice, keyed("k", submission("IMG one").Image)); err != nil {
+	if _, err := other.post(t.Context(), alice, underKey("k", submission("IMG one").Image)); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.queue.Len(); got != 2 {

@@ -54,7 +54,7 @@ func TestRedriveDeadKeepsWhatFails(t *testing.T) {
 	s.queue.Inject(jobtest.Fault{Op: jobtest.OpSend, Call: 3})
 	dead.Inject(jobtest.Fault{Op: jobtest.OpDelete, Call: 2})
 	sent, errs := 0, 0
-	n, err := s.operator.RedriveDead(t.Context(), dead, redrive.Options{}, func(_ job.ID, what redrive.Result, err error) {
+	n, err := s.redriver.RedriveDead(t.Context(), dead, redrive.Options{}, func(_ job.ID, what redrive.Result, err error) {
 		if err != nil {
 			errs++
 		} else if what == redrive.SentAgain {
@@ -85,7 +85,7 @@ func TestRedriveDeadInterrupted(t *testing.T) {
 	t.Parallel()
 	s, dead := deadSystem(t, 10)
 	ctx, cancel := context.WithCancel(t.Context())
-	n, err := s.operator.RedriveDead(ctx, leaving{dead, cancel}, redrive.Options{}, func(id job.ID, _ redrive.Result, _ error) {
+	n, err := s.redriver.RedriveDead(ctx, leaving{dead, cancel}, redrive.Options{}, func(id job.ID, _ redrive.Result, _ error) {
 		t.Errorf("%s was looked at", id)
 	})
 	if !errors.Is(err, context.Canceled) || n != (redrive.DeadCount{}) {

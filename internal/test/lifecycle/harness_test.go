@@ -36,7 +36,7 @@ type system struct {
 	ledger    *ledger
 	service   *service.Service
 	runner    *worker.Runner
-	operator  *redrive.Redriver
+	redriver  *redrive.Redriver
 	ahead     atomic.Int64 // nanoseconds that the clock is ahead of the real one
 }
 
@@ -63,7 +63,7 @@ func newSystemWith(t *testing.T, change func(*service.Config)) *system {
 	change(&c)
 	s.service = service.New(c)
 	s.runner = s.newRunner("worker-1")
-	s.operator = redrive.New(redrive.Config{Store: s.store, Queue: s.queue, Retention: retention, Now: now})
+	s.redriver = redrive.New(redrive.Config{Store: s.store, Queue: s.queue, Retention: retention, Now: now})
 	return s
 }
 

@@ -11,22 +11,22 @@ import (
 	"claimcheck.example/internal/worker"
 )
 
-// room has one place, which is taken for a while at first.
-type room struct {
+// onePlace is a limiter with one place, which is taken for a while at first.
+type onePlace struct {
 	taken chan struct{}
 	asked []job.Task
 }
 
-func takenFor(d time.Duration) *room {
-	r := &room{taken: make(chan struct{}, 1)}
+func takenFor(d time.Duration) *onePlace {
+	r := &onePlace{taken: make(chan struct{}, 1)}
 	r.taken <- struct{}{}
 	time.AfterFunc(d, r.leave)
 	return r
 }
 
-func (r *room) leave() { <-r.taken }
+func (r *onePlace) leave() { <-r.taken }
 
-func (r *room) Acquire(ctx context.Context, t job.Task) (func(), error) {
+func (r *onePlace) Acquire(ctx context.Context, t job.Task) (func(), error) {
 	r.asked = append(r.asked, t)
 	select {
 	case r.taken <- struct{}{}:
@@ -36,17 +36,17 @@ func (r *room) Acquire(ctx context.Context, t job.Task) (func(), error) {
 	}
 }
 
-// TestWaitForRoom has a job wait for room for longer than its lease and its time limit:
-// it keeps its lease, and the wait is neither its fault nor on its bill.
-func TestWaitForRoom(t *testing.T) {
+// TestWaitForAPlace has a job wait for longer than its lease and its time limit: it keeps
+// its lease, and the wait is neither its fault nor on its bill.
+func TestWaitForAPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t)
-		room := takenFor(10 * time.Minute)
-		s.runner.Limiter = room
+		onePlace := takenFor(10 * time.Minute)
+		s.runner.Limiter = onePlace
 		s.processor.do = func(ctx context.Context, task job.Task) (*job.Result, error) {
-			if len(room.taken) != 1 {
-				t.Error("it works without room")
+			if len(onePlace.taken) != 1 {
+				t.Error("it works without a place")
 			}
 			time.Sleep(30 * time.Second)
 			return result("img one"), nil
@@ -69,14 +69,14 @@ func TestWaitForRoom(t *testing.T) {
 		if d := s.document(t, j.ID); out.Verdict != worker.Done || d.Status != job.Completed || d.Attempts != 1 || math.Abs(d.WorkSeconds-30) > 1 {
 			t.Errorf("%v: %+v", out.Verdict, d)
 		}
-		if len(room.taken) != 0 || len(room.asked) != 1 || room.asked[0].Input.Pixels != 3 {
-			t.Errorf("%d in the room, asked for %+v", len(room.taken), room.asked)
+		if len(onePlace.taken) != 0 || len(onePlace.asked) != 1 || onePlace.asked[0].Input.Pixels != 3 {
+			t.Errorf("%d in its place, asked for %+v", len(onePlace.taken), onePlace.asked)
 		}
 	})
 }
 
-// TestStopWhileWaitingForRoom hands the job back, and counts no attempt.
-func TestStopWhileWaitingForRoom(t *testing.T) {
+// TestStopWhileWaitingForAPlace hands the job back, and counts no attempt.
+func TestStopWhileWaitingForAPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t)

@@ -78,7 +78,7 @@ func TestCommitWhileASubmitBringsTheImage(t *testing.T) {
 func TestKeyWhoseJobIsDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	type act = func(*testing.T, *system) (*job.Job, error)
-	keyed := func(t *testing.T, s *system) (*job.Job, error) {
+	underKey := func(t *testing.T, s *system) (*job.Job, error) {
 		in := submission("IMG one")
 		in.Key = "k"
 		return s.post(t.Context(), alice, in)
@@ -90,9 +90,9 @@ func TestKeyWhoseJobIsDeletedMeanwhile(t *testing.T) {
 		first, second act
 		before        jobtest.Op
 	}{
-		"a repeat":                           {keyed, keyed, jobtest.OpSwap},
-		"the announced image, to be written": {announced, keyed, jobtest.OpSwap},
-		"the announced image, to be read":    {announced, keyed, jobtest.OpStage},
+		"a repeat":                           {underKey, underKey, jobtest.OpSwap},
+		"the announced image, to be written": {announced, underKey, jobtest.OpSwap},
+		"the announced image, to be read":    {announced, underKey, jobtest.OpStage},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -261,7 +261,7 @@ func (m *model) failForGood(rt *rapid.T) {
 // redrive puts jobs back, in whatever state they are; what it may not touch it leaves.
 func (m *model) redrive(rt *rapid.T) {
 	id, _ := m.pick(rt, func(*promise) bool { return true })
-	_, _ = m.s.operator.Redrive(m.t.Context(), id, redrive.Options{Undelivered: rapid.Bool().Draw(rt, "undelivered")})
+	_, _ = m.s.redriver.Redrive(m.t.Context(), id, redrive.Options{Undelivered: rapid.Bool().Draw(rt, "undelivered")})
 }
 
 func (m *model) pass(rt *rapid.T) {
@@ -304,7 +304,7 @@ func (m *model) end() {
 	}
 	m.s.drain(m.t)
 	for id := range m.jobs { // what failed for good, an operator puts back in the end
-		if _, err := m.s.operator.Redrive(m.t.Context(), id, redrive.Options{}); err != nil {
+		if _, err := m.s.redriver.Redrive(m.t.Context(), id, redrive.Options{}); err != nil {
 			m.rt.Fatalf("redrive of %s: %v", id, err)
 		}
 	}

@@ -24,9 +24,9 @@ func TestOutboxSubmit(t *testing.T) {
 	t.Parallel()
 	s := newOutboxSystem(t)
 	s.submit(t, "IMG one")
-	keyed := submission("IMG two")
-	keyed.Key = "k"
-	if _, err := s.post(t.Context(), alice, keyed); err != nil {
+	underKey := submission("IMG two")
+	underKey.Key = "k"
+	if _, err := s.post(t.Context(), alice, underKey); err != nil {
 		t.Fatal(err)
 	}
 	if creates, sends, messages := s.store.Calls(jobtest.OpCreate), s.queue.Calls(jobtest.OpSend), s.queue.Len(); creates != 2 || sends != 0 || messages != 2 {

@@ -29,7 +29,7 @@ func (s *system) failed(t *testing.T, image string) *job.Job {
 
 func (s *system) redrive(t *testing.T, id job.ID, opts redrive.Options) redrive.Result {
 	t.Helper()
-	got, err := s.operator.Redrive(t.Context(), id, opts)
+	got, err := s.redriver.Redrive(t.Context(), id, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestRedriveInterrupted(t *testing.T) {
 				fault := jobtest.Fault{Op: op, Call: 1, When: when}
 				s.store.Inject(fault)
 				s.queue.Inject(fault)
-				if _, err := s.operator.Redrive(t.Context(), j.ID, redrive.Options{}); err == nil {
+				if _, err := s.redriver.Redrive(t.Context(), j.ID, redrive.Options{}); err == nil {
 					t.Error("no error")
 				}
 				if got := s.redrive(t, j.ID, redrive.Options{}); got.Left() {
@@ -257,7 +257,7 @@ func TestRedriveInterrupted(t *testing.T) {
 		j := s.failed(t, "IMG one")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := s.operator.Redrive(ctx, j.ID, redrive.Options{}); err == nil {
+		if _, err := s.redriver.Redrive(ctx, j.ID, redrive.Options{}); err == nil {
 			t.Error("no error")
 		}
 		if got := s.document(t, j.ID); got.Status != job.Failed {

@@ -42,16 +42,16 @@ func TestClientsMistakeLeavesNothingBehind(t *testing.T) {
 		in   service.Submission
 		kind job.Kind
 	}{
-		"empty":             {submission(""), job.Invalid},
-		"no image":          {submission("hello"), job.Unsupported},
-		"too many bytes":    {submission("IMG" + strings.Repeat("x", 1<<20)), job.TooLarge},
-		"too many pixels":   {submission("IMG" + strings.Repeat("P", 1001)), job.TooLarge},
-		"not with it":       {submission("IMG" + strings.Repeat("P", 13)), job.TooLarge},
-		"broken off":        {service.Submission{Image: io.MultiReader(strings.NewReader("IMG"), iotest.ErrReader(io.ErrUnexpectedEOF))}, job.Invalid},
-		"broken off early":  {service.Submission{Image: iotest.ErrReader(io.ErrUnexpectedEOF)}, job.Invalid},
-		"bad params":        {service.Submission{Image: strings.NewReader("IMG"), Rest: func() (json.RawMessage, error) { return []byte(`{"bad":1}`), nil }}, job.Invalid},
-		"bad rest of form":  {service.Submission{Image: strings.NewReader("IMG"), Rest: func() (json.RawMessage, error) { return nil, job.Errorf(job.Invalid, "two images") }}, job.Invalid},
-		"bad params, keyed": {service.Submission{Key: "k", Image: strings.NewReader("IMG"), Rest: func() (json.RawMessage, error) { return []byte(`{"bad":1}`), nil }}, job.Invalid},
+		"empty":                {submission(""), job.Invalid},
+		"no image":             {submission("hello"), job.Unsupported},
+		"too many bytes":       {submission("IMG" + strings.Repeat("x", 1<<20)), job.TooLarge},
+		"too many pixels":      {submission("IMG" + strings.Repeat("P", 1001)), job.TooLarge},
+		"not with it":          {submission("IMG" + strings.Repeat("P", 13)), job.TooLarge},
+		"broken off":           {service.Submission{Image: io.MultiReader(strings.NewReader("IMG"), iotest.ErrReader(io.ErrUnexpectedEOF))}, job.Invalid},
+		"broken off early":     {service.Submission{Image: iotest.ErrReader(io.ErrUnexpectedEOF)}, job.Invalid},
+		"bad params":           {service.Submission{Image: strings.NewReader("IMG"), Rest: func() (json.RawMessage, error) { return []byte(`{"bad":1}`), nil }}, job.Invalid},
+		"bad rest of form":     {service.Submission{Image: strings.NewReader("IMG"), Rest: func() (json.RawMessage, error) { return nil, job.Errorf(job.Invalid, "two images") }}, job.Invalid},
+		"bad params, underKey": {service.Submission{Key: "k", Image: strings.NewReader("IMG"), Rest: func() (json.RawMessage, error) { return []byte(`{"bad":1}`), nil }}, job.Invalid},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,7 @@ func TestWhatANewerReleaseWroteStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	add(announced.ID)
-	if _, err := s.post(t.Context(), alice, keyed("k", strings.NewReader("IMG two"))); err != nil {
+	if _, err := s.post(t.Context(), alice, underKey("k", strings.NewReader("IMG two"))); err != nil {
 		t.Fatal(err)
 	}
 	lost := s.submit(t, "IMG three")
@@ -41,7 +41,7 @@ func TestWhatANewerReleaseWroteStays(t *testing.T) {
 	}
 	s.advance(retention + time.Hour)
 	for _, id := range []job.ID{submitted.ID, announced.ID, lost.ID} {
-		if _, err := s.operator.Redrive(t.Context(), id, redrive.Options{}); err != nil {
+		if _, err := s.redriver.Redrive(t.Context(), id, redrive.Options{}); err != nil {
 			t.Fatal(err)
 		}
 	}

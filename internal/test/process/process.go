@@ -35,12 +35,12 @@ type Process struct {
 }
 
 // Start runs a built command with exactly this environment, beside PATH and HOME.
-func (f *Fleet) Start(name string, env []string, args ...string) (*Process, error) {
+func (f *Binaries) Start(name string, env []string, args ...string) (*Process, error) {
 	return f.StartIn("", name, env, args...)
 }
 
 // StartIn is Start in a working directory; an empty one is that for temporary files.
-func (f *Fleet) StartIn(dir, name string, env []string, args ...string) (*Process, error) {
+func (f *Binaries) StartIn(dir, name string, env []string, args ...string) (*Process, error) {
 	cmd := exec.Command(filepath.Join(f.dir, name), args...)
 	cmd.Dir = dir
 	return start(cmd, env, f.log)

@@ -27,8 +27,8 @@ type Source struct {
 	Overlay map[string]string
 }
 
-// Fleet is a folder of built binaries.
-type Fleet struct {
+// Binaries is a folder of built binaries.
+type Binaries struct {
 	dir string
 	log io.Writer
 }
@@ -48,7 +48,7 @@ var builds = struct {
 // processes with the same source share under a lock, so that go build links only what
 // has changed since the last process. What the commands print goes to log, which may be
 // nil.
-func (s Source) Build(ctx context.Context, log io.Writer, commands ...string) (*Fleet, error) {
+func (s Source) Build(ctx context.Context, log io.Writer, commands ...string) (*Binaries, error) {
 	root, err := filepath.Abs(s.Root)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (s Source) Build(ctx context.Context, log io.Writer, commands ...string) (*
 	}
 	key := sha256.Sum256([]byte(strings.Join([]string{root, s.Tags, s.Linker, string(overlay)}, "\x00")))
 	dir := filepath.Join(cache(), hex.EncodeToString(key[:8]))
-	f := &Fleet{dir: dir, log: log}
+	f := &Binaries{dir: dir, log: log}
 
 	builds.Lock()
 	defer builds.Unlock()
@@ -134,7 +134,7 @@ func lock(dir string) (unlock func(), err error) {
 }
 
 // Dir is the folder of the binaries.
-func (f *Fleet) Dir() string { return f.dir }
+func (f *Binaries) Dir() string { return f.dir }
 
 // WithLog returns the same binaries with another place for what processes print.
-func (f *Fleet) WithLog(log io.Writer) *Fleet { return &Fleet{dir: f.dir, log: log} }
+func (f *Binaries) WithLog(log io.Writer) *Binaries { return &Binaries{dir: f.dir, log: log} }

@@ -25,7 +25,7 @@ type Service struct {
 }
 
 // Commands returns the commands of cmd, built.
-func Commands(tb testing.TB) *process.Fleet {
+func Commands(tb testing.TB) *process.Binaries {
 	tb.Helper()
 	f, err := process.Source{Root: awstest.Module(".")}.Build(context.WithoutCancel(tb.Context()), nil, "server", "worker", "function", "claimcheck")
 	if err != nil {
@@ -42,7 +42,7 @@ func Launch(tb testing.TB, env *awstest.Env, name string, vars ...string) Servic
 }
 
 // LaunchFrom is Launch from another build.
-func LaunchFrom(tb testing.TB, f *process.Fleet, env *awstest.Env, name string, vars ...string) Service {
+func LaunchFrom(tb testing.TB, f *process.Binaries, env *awstest.Env, name string, vars ...string) Service {
 	tb.Helper()
 	program.NeedProcessor(tb, vars)
 	port, err := process.FreePort()

@@ -177,7 +177,7 @@ type system struct {
 }
 
 func open(ctx context.Context, root, dir, engine string) (*system, error) {
-	fleet, err := process.Source{Root: root, Tags: "vips", Linker: "-s -w"}.Build(ctx, nil, "server", "worker", "imaging")
+	binaries, err := process.Source{Root: root, Tags: "vips", Linker: "-s -w"}.Build(ctx, nil, "server", "worker", "imaging")
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +196,8 @@ func open(ctx context.Context, root, dir, engine string) (*system, error) {
 		return nil, err
 	}
 	server := append([]string{fmt.Sprintf("PORT=%d", ports[2]), "ALLOW_ANONYMOUS=true"}, s.backend.Env...)
-	if s.server, err = fleet.Start("server", server); err == nil {
-		s.worker, err = fleet.Start("worker", append([]string{"IMAGING=" + engine, "CONCURRENCY=1"}, s.backend.Env...))
+	if s.server, err = binaries.Start("server", server); err == nil {
+		s.worker, err = binaries.Start("worker", append([]string{"IMAGING=" + engine, "CONCURRENCY=1"}, s.backend.Env...))
 	}
 	if err == nil {
 		err = s.server.Await(ctx, s.url+"/ready")

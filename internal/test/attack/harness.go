@@ -23,8 +23,8 @@ import (
 	"claimcheck.example/internal/test/process"
 )
 
-// stage is a running service with two owners, and an output that each of them has.
-type stage struct {
+// harness is a running service with two owners, and an output that each of them has.
+type harness struct {
 	dir              string
 	provider         *httptest.Server
 	processes        []*process.Process
@@ -36,8 +36,8 @@ type stage struct {
 	client           *http.Client
 }
 
-func newStage(ctx context.Context, root string) (_ *stage, err error) {
-	s := &stage{outputs: map[string]string{}, client: &http.Client{Transport: &http.Transport{}}}
+func newHarness(ctx context.Context, root string) (_ *harness, err error) {
+	s := &harness{outputs: map[string]string{}, client: &http.Client{Transport: &http.Transport{}}}
 	defer func() {
 		if err != nil {
 			s.clear()
@@ -49,7 +49,7 @@ func newStage(ctx context.Context, root string) (_ *stage, err error) {
 	if root, err = filepath.Abs(root); err != nil {
 		return nil, err
 	}
-	fleet, err := (process.Source{Root: root}).Build(ctx, nil, "server", "worker")
+	binaries, err := (process.Source{Root: root}).Build(ctx, nil, "server", "worker")
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func newStage(ctx context.Context, root string) (_ *stage, err error) {
 	}
 	s.address = "127.0.0.1:" + strconv.Itoa(ports[2])
 	s.url = "http://" + s.address
-	server, err := fleet.Start("server", append([]string{
+	server, err := binaries.Start("server", append([]string{
 		"PORT=" + strconv.Itoa(ports[2]), "OIDC_ISSUER=" + s.provider.URL, "OIDC_AUDIENCE=claimcheck", "LOG_LEVEL=error", "PROCESSOR=exec:cat",
 	}, backend.Env...))
 	if err != nil {
@@ -79,7 +79,7 @@ func newStage(ctx context.Context, root string) (_ *stage, err error) {
 	if err := server.Await(ctx, s.url+"/health"); err != nil {
 		return nil, err
 	}
-	worker, err := fleet.Start("worker", append([]string{"PROCESSOR=exec:cat", "LOG_LEVEL=error"}, backend.Env...))
+	worker, err := binaries.Start("worker", append([]string{"PROCESSOR=exec:cat", "LOG_LEVEL=error"}, backend.Env...))
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func newStage(ctx context.Context, root string) (_ *stage, err error) {
 	return s, s.paint(ctx)
 }
 
-func (s *stage) clear() {
+func (s *harness) clear() {
 	for i := len(s.processes) - 1; i >= 0; i-- {
 		s.processes[i].Kill()
 	}
@@ -99,7 +99,7 @@ func (s *stage) clear() {
 }
 
 // issue starts a provider, and has it give both owners a token.
-func (s *stage) issue() error {
+func (s *harness) issue() error {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *stage) issue() error {
 }
 
 // paint makes the pictures, and has both owners own a large output.
-func (s *stage) paint(ctx context.Context) error {
+func (s *harness) paint(ctx context.Context) error {
 	var b bytes.Buffer
 	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 16, 16))); err != nil {
 		return err
@@ -146,7 +146,7 @@ func (s *stage) paint(ctx context.Context) error {
 }
 
 // round is what an honest client does: a submit, a wait that may be short, and a fetch.
-func (s *stage) round(ctx context.Context) error {
+func (s *harness) round(ctx context.Context) error {
 	r, err := s.call(ctx, s.honest, http.MethodPost, s.url+"/jobs", s.picture)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ type refusal struct{ of, why string }
 func (r *refusal) Error() string { return r.of + ": " + r.why }
 
 // call sends one request and reads its answer; header alternates names and values.
-func (s *stage) call(ctx context.Context, owner, method, url string, body []byte, header ...string) (*http.Response, error) {
+func (s *harness) call(ctx context.Context, owner, method, url string, body []byte, header ...string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err

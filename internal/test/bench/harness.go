@@ -17,11 +17,11 @@ import (
 	"claimcheck.example/internal/test/process"
 )
 
-// stage is where things are measured: built binaries and a backend of their own.
-type stage struct {
+// harness is where things are measured: built binaries and a backend of their own.
+type harness struct {
 	dir     string
-	plain   *process.Fleet // as production has them
-	probed  *process.Fleet // the same with testdata/probe.go beside their mains
+	plain   *process.Binaries // as production has them
+	probed  *process.Binaries // the same with testdata/probe.go beside their mains
 	backend *process.Backend
 	home    *home // the database beside it; nil until it is asked for
 }
@@ -29,14 +29,14 @@ type stage struct {
 // floorCommand is the folder of the floor.
 const floorCommand = "internal/test/bench/floor"
 
-// newStage builds server, worker and floor of the module in root, with all that they
+// newHarness builds server, worker and floor of the module in root, with all that they
 // write under dir.
-func newStage(ctx context.Context, root, dir string) (*stage, error) {
+func newHarness(ctx context.Context, root, dir string) (*harness, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir}
+	s := &harness{dir: dir}
 	replace := map[string]string{}
 	for _, main := range []string{"cmd/server", "cmd/worker", floorCommand} {
 		replace[filepath.Join(root, main, "bench_probe.go")] = filepath.Join(root, "internal/test/bench/testdata/probe.go")
@@ -51,7 +51,7 @@ func newStage(ctx context.Context, root, dir string) (*stage, error) {
 }
 
 // renew ends the backend and starts an empty one.
-func (s *stage) renew(ctx context.Context) error {
+func (s *harness) renew(ctx context.Context) error {
 	s.clear()
 	dir := filepath.Join(s.dir, "backend")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -70,7 +70,7 @@ func (s *stage) renew(ctx context.Context) error {
 }
 
 // clear ends the backend and all that it holds.
-func (s *stage) clear() {
+func (s *harness) clear() {
 	if s.backend != nil {
 		s.backend.Kill()
 		s.backend = nil
@@ -92,8 +92,8 @@ const (
 	mixed    // the server, over PostgreSQL and a bucket
 )
 
-// actor is a running process that is measured.
-type actor struct {
+// proc is a running process that is measured.
+type proc struct {
 	*process.Process
 	url   string // of its API; a worker has none
 	probe string // of testdata/probe.go; empty when it is not linked
@@ -101,7 +101,7 @@ type actor struct {
 
 // start runs a server or a floor with the production's defaults, and waits until it
 // listens.
-func (s *stage) start(ctx context.Context, f *process.Fleet, which side) (*actor, error) {
+func (s *harness) start(ctx context.Context, f *process.Binaries, which side) (*proc, error) {
 	a, err := s.exec(f, which)
 	if err != nil {
 		return nil, err
@@ -124,12 +124,12 @@ func (s *stage) start(ctx context.Context, f *process.Fleet, which side) (*actor
 }
 
 // exec is start without the wait.
-func (s *stage) exec(f *process.Fleet, which side) (*actor, error) {
+func (s *harness) exec(f *process.Binaries, which side) (*proc, error) {
 	port, err := process.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	a := &actor{url: "http://127.0.0.1:" + strconv.Itoa(port)}
+	a := &proc{url: "http://127.0.0.1:" + strconv.Itoa(port)}
 	env := s.env(which)
 	if f == s.probed {
 		if env, err = a.addProbe(env); err != nil {
@@ -146,7 +146,7 @@ func (s *stage) exec(f *process.Fleet, which side) (*actor, error) {
 }
 
 // env is what a process of a side needs to know of its backends.
-func (s *stage) env(which side) []string {
+func (s *harness) env(which side) []string {
 	switch which {
 	case database:
 		return s.home.env
@@ -160,7 +160,7 @@ func (s *stage) env(which side) []string {
 }
 
 // queue is the queue's URL.
-func (s *stage) queue() string {
+func (s *harness) queue() string {
 	for _, kv := range s.backend.Env {
 		if url, ok := strings.CutPrefix(kv, "SQS_QUEUE_URL="); ok {
 			return url
@@ -171,8 +171,8 @@ func (s *stage) queue() string {
 
 // startWorker runs a worker with more settings than the production's defaults. What it
 // prints goes to log.
-func (s *stage) startWorker(which side, log io.Writer, env ...string) (*actor, error) {
-	a := &actor{}
+func (s *harness) startWorker(which side, log io.Writer, env ...string) (*proc, error) {
+	a := &proc{}
 	env, err := a.addProbe(append(env, s.env(which)...))
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func (s *stage) startWorker(which side, log io.Writer, env ...string) (*actor, e
 	return a, err
 }
 
-func (a *actor) addProbe(env []string) ([]string, error) {
+func (a *proc) addProbe(env []string) ([]string, error) {
 	port, err := process.FreePort()
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ type taken struct {
 }
 
 // taken asks the probe, and Linux.
-func (a *actor) taken(ctx context.Context) (t taken, err error) {
+func (a *proc) taken(ctx context.Context) (t taken, err error) {
 	err = fetch(ctx, a.probe+"/figures", func(r io.Reader) error { return json.NewDecoder(r).Decode(&t) })
 	if err == nil {
 		t.PeakRSS, err = a.Process.PeakRSS()
@@ -207,7 +207,7 @@ func (a *actor) taken(ctx context.Context) (t taken, err error) {
 }
 
 // profile writes what the probe has to say at path, such as /debug/pprof/allocs, to file.
-func (a *actor) profile(ctx context.Context, path, file string) error {
+func (a *proc) profile(ctx context.Context, path, file string) error {
 	return fetch(ctx, a.probe+path, func(r io.Reader) error {
 		f, err := os.Create(file)
 		if err != nil {

@@ -20,10 +20,10 @@ import (
 	"claimcheck.example/internal/test/process"
 )
 
-// stage is the running system: backend, proxies in front of it, server and workers.
-type stage struct {
+// harness is the running system: backend, proxies in front of it, server and workers.
+type harness struct {
 	dir           string
-	fleet         *process.Fleet
+	binaries      *process.Binaries
 	url           string
 	port          int
 	s3Port, qPort int
@@ -35,14 +35,14 @@ type stage struct {
 	workers       int
 
 	mu       sync.Mutex // guards what follows
-	actors   map[string]actor
+	procs    map[string]proc
 	kills    map[string]int
 	faults   map[string]int
 	troubles []trouble
 }
 
-// actor is a process that may be killed.
-type actor interface {
+// proc is a process that may be killed.
+type proc interface {
 	Kill()
 	Done() <-chan struct{}
 	Output() string
@@ -55,7 +55,7 @@ type trouble struct {
 }
 
 // troubled keeps a trouble that ends now.
-func (s *stage) troubled(where string, from time.Time) {
+func (s *harness) troubled(where string, from time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.troubles = append(s.troubles, trouble{where, from, time.Now()})
@@ -64,7 +64,7 @@ func (s *stage) troubled(where string, from time.Time) {
 // explains reports whether a trouble at one of these places may be why something was left
 // behind that came into being at that time: it began within the time that a request has,
 // or was hardly over.
-func (s *stage) explains(at time.Time, where ...string) bool {
+func (s *harness) explains(at time.Time, where ...string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.troubles, func(t trouble) bool {
@@ -72,14 +72,14 @@ func (s *stage) explains(at time.Time, where ...string) bool {
 	})
 }
 
-func newStage(ctx context.Context, o options, dir string) (*stage, error) {
+func newHarness(ctx context.Context, o options, dir string) (*harness, error) {
 	root, err := filepath.Abs(o.root)
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir, ends: &ends{count: map[string]int{}, said: map[string][]string{}}, workers: o.workers,
-		actors: map[string]actor{}, kills: map[string]int{}, faults: map[string]int{}}
-	if s.fleet, err = (process.Source{Root: root}).Build(ctx, nil, "server", "worker"); err != nil {
+	s := &harness{dir: dir, ends: &ends{count: map[string]int{}, said: map[string][]string{}}, workers: o.workers,
+		procs: map[string]proc{}, kills: map[string]int{}, faults: map[string]int{}}
+	if s.binaries, err = (process.Source{Root: root}).Build(ctx, nil, "server", "worker"); err != nil {
 		return nil, err
 	}
 	for _, p := range []*int{&s.port, &s.s3Port, &s.qPort} {
@@ -110,7 +110,7 @@ func newStage(ctx context.Context, o options, dir string) (*stage, error) {
 }
 
 // startProxies puts proxies before S3 and SQS.
-func (s *stage) startProxies() error {
+func (s *harness) startProxies() error {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 	for _, p := range []struct {
 		proxy **toxiproxy.Proxy
@@ -135,7 +135,7 @@ func (s *stage) startProxies() error {
 }
 
 // names are the processes, the backend first.
-func (s *stage) names() []string {
+func (s *harness) names() []string {
 	names := []string{"backend", "server"}
 	for i := range s.workers {
 		names = append(names, fmt.Sprint("worker-", i+1))
@@ -144,10 +144,10 @@ func (s *stage) names() []string {
 }
 
 // start starts the process of that name, on the ports it always has.
-func (s *stage) start(ctx context.Context, name string) error {
+func (s *harness) start(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	var a actor
+	var a proc
 	var p *process.Process
 	var err error
 	switch name {
@@ -162,13 +162,13 @@ func (s *stage) start(ctx context.Context, name string) error {
 			p, s.backendEnv = b.Process, b.Env
 		}
 	case "server":
-		p, err = s.fleet.Start("server", append([]string{"PORT=" + strconv.Itoa(s.port), "ALLOW_ANONYMOUS=true", "LOG_LEVEL=error", "SHUTDOWN_GRACE=1m"}, s.env...))
+		p, err = s.binaries.Start("server", append([]string{"PORT=" + strconv.Itoa(s.port), "ALLOW_ANONYMOUS=true", "LOG_LEVEL=error", "SHUTDOWN_GRACE=1m"}, s.env...))
 		if err == nil {
 			err = p.Await(ctx, s.url+"/health")
 		}
 	default:
 		// The output is the input, byte for byte, after a while.
-		p, err = s.fleet.WithLog(&lines{each: s.ends.line}).Start("worker", append([]string{
+		p, err = s.binaries.WithLog(&lines{each: s.ends.line}).Start("worker", append([]string{
 			"PROCESSOR=exec:sh -c 'sleep 0.0$$; cat'", "CONCURRENCY=6", "LEASE=5s", "MAX_ATTEMPTS=50", "SHUTDOWN_GRACE=2s",
 		}, s.env...))
 	}
@@ -180,14 +180,14 @@ func (s *stage) start(ctx context.Context, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.actors[name] = a
+	s.procs[name] = a
 	return nil
 }
 
 // torment lets clients submit while processes die and the network fails, until ctx ends.
 // The last quarter is calm, or its last 20 s: nothing that is left behind in them has an
 // excuse.
-func (s *stage) torment(ctx context.Context, c *clients, o options) {
+func (s *harness) torment(ctx context.Context, c *clients, o options) {
 	ctx, end := context.WithTimeout(ctx, o.duration)
 	defer end()
 	wild, calm := context.WithTimeout(ctx, o.duration-min(o.duration/4, 20*time.Second))
@@ -218,12 +218,12 @@ func rest(ctx context.Context, r *rand.Rand, d time.Duration) bool {
 }
 
 // kill ends one process after the other by SIGKILL, and starts it again.
-func (s *stage) kill(ctx context.Context, r *rand.Rand, every time.Duration) {
+func (s *harness) kill(ctx context.Context, r *rand.Rand, every time.Duration) {
 	names := s.names()
 	for rest(ctx, r, every) {
 		name := names[r.IntN(len(names))]
 		s.mu.Lock()
-		p := s.actors[name]
+		p := s.procs[name]
 		s.kills[name]++
 		s.mu.Unlock()
 		from := time.Now()
@@ -249,7 +249,7 @@ var toxics = map[string]string{
 }
 
 // fault breaks the way to S3 or SQS for a while, again and again.
-func (s *stage) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
+func (s *harness) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
 	kinds := []string{"latency", "reset", "half answer", "half asked", "black hole", "slow"}
 	for rest(ctx, r, every) {
 		p, kind := s.s3, kinds[r.IntN(len(kinds))]
@@ -272,29 +272,29 @@ func (s *stage) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
 // settle ends all faults, has every process up, and lets the server bring to their end
 // the submits whose clients have gone: they are settled all the same, and until then a
 // message may still be on its way to a queue that is empty.
-func (s *stage) settle(ctx context.Context) error {
+func (s *harness) settle(ctx context.Context) error {
 	if s.database == nil {
 		s.s3.Toxics.ResetToxics(ctx)
 		s.sqs.Toxics.ResetToxics(ctx)
 	}
 	for _, name := range s.names() {
 		select {
-		case <-s.actors[name].Done():
-			return fmt.Errorf("%s ended by itself: %s", name, s.actors[name].Output())
+		case <-s.procs[name].Done():
+			return fmt.Errorf("%s ended by itself: %s", name, s.procs[name].Output())
 		default:
 		}
 	}
-	if err := s.actors["server"].(*process.Process).Stop(2 * time.Minute); err != nil {
+	if err := s.procs["server"].(*process.Process).Stop(2 * time.Minute); err != nil {
 		return fmt.Errorf("stop the server: %w", err)
 	}
 	return s.start(ctx, "server")
 }
 
 // clear ends everything.
-func (s *stage) clear() {
+func (s *harness) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range s.actors {
+	for _, p := range s.procs {
 		p.Kill()
 	}
 	if s.database != nil {

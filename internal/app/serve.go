@@ -35,6 +35,11 @@ func Serve(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on port %d (set PORT to another port): %w", c.Port, err)
 	}
+	stop, err := p.serveMetrics(ctx)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer stop()
 	p.started("server", "address", l.Addr().String())
 	err = ServeAPI(ctx, l, api, c)
 	p.Telemetry.Log.Info("server stopped")

@@ -13,6 +13,7 @@ import (
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/telemetry"
+	"claimcheck.example/internal/telemetry/prometheus"
 	"claimcheck.example/internal/worker"
 )
 
@@ -22,6 +23,7 @@ type Telemetry struct {
 	providers telemetry.Providers
 	metrics   *telemetry.Metrics
 	export    telemetry.LogExport // nil: lines go to standard error
+	scraped   *prometheus.Metrics // nil without METRICS_PORT
 }
 
 // Quiet is a telemetry that logs to log and measures nothing.
@@ -57,12 +59,28 @@ func NewTelemetry(ctx context.Context, c *config.Config, service string) (*Telem
 		Service: cmp.Or(c.Cloud.Service, c.Cloud.Pool), Version: c.Cloud.Revision, NoColor: os.Getenv("NO_COLOR") != "",
 	})
 	var err error
-	t.providers, err = telemetry.OpenOTLP(ctx, telemetry.OTLPOptions{Getenv: os.Getenv, Service: service, Version: Version, Logger: t.Log})
+	getenv := os.Getenv
+	if c.MetricsPort != 0 {
+		getenv = func(name string) string {
+			if name == "OTEL_METRICS_EXPORTER" {
+				return "none" // metrics go to Prometheus alone
+			}
+			return os.Getenv(name)
+		}
+	}
+	t.providers, err = telemetry.OpenOTLP(ctx, telemetry.OTLPOptions{Getenv: getenv, Service: service, Version: Version, Logger: t.Log})
 	if errors.Is(err, telemetry.ErrNotLinked) {
 		return nil, errors.New("OTEL_* asks for an export that needs a binary built with -tags otlp")
 	}
+	meter := t.providers.Meter
+	if err == nil && c.MetricsPort != 0 {
+		t.scraped, err = prometheus.Open(service, Version)
+		if err == nil {
+			meter = t.scraped.Meter
+		}
+	}
 	if err == nil {
-		t.metrics, err = telemetry.NewMetrics(t.providers.Meter)
+		t.metrics, err = telemetry.NewMetrics(meter)
 	}
 	return t, err
 }

@@ -82,6 +82,11 @@ func Work(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	stop, err := p.serveMetrics(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	p.started("worker")
 	log := p.Telemetry.Log
 	// The queue says at once what is wrong with it; storage would with the first job.

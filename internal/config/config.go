@@ -20,6 +20,7 @@ import (
 // Config is everything that the environment decides, with the defaults of docs/configuration.md.
 type Config struct {
 	Port          int    `env:"PORT" envDefault:"8080"`
+	MetricsPort   int    `env:"METRICS_PORT"`
 	Bucket        string `env:"S3_BUCKET"`
 	QueueURL      string `env:"SQS_QUEUE_URL"`
 	MessageGroups bool   `env:"SQS_MESSAGE_GROUPS" envDefault:"true"`
@@ -195,6 +196,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 		}
 	}
 	require(c.Port >= 1 && c.Port <= 65535, "PORT: %d is not a port (1 to 65535)", c.Port)
+	require(c.MetricsPort == 0 || c.MetricsPort >= 1 && c.MetricsPort <= 65535 && c.MetricsPort != c.Port, "METRICS_PORT: %d is not a port of its own (1 to 65535, not PORT)", c.MetricsPort)
 	require(c.MaxImageBytes > 0 && c.MaxImageBytes <= maxObject, "MAX_IMAGE_BYTES: %d is out of range (1 to %d)", c.MaxImageBytes, int64(maxObject))
 	require(c.MaxImagePixels > 0, "MAX_IMAGE_PIXELS: %d is out of range (at least 1)", c.MaxImagePixels)
 	require(c.MaxAttempts >= 1, "MAX_ATTEMPTS: %d is out of range (at least 1)", c.MaxAttempts)

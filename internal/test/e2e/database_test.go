@@ -13,6 +13,7 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/pgstore"
+	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/service"
 )
 
@@ -27,8 +28,16 @@ func TestSecondHome(t *testing.T) {
 	if out := home.Provision(t); !strings.Contains(out, "nothing to change") {
 		t.Errorf("provision, once more, says: %s", out)
 	}
-	server := home.Launch(t, "server")
-	worker := home.Launch(t, "worker")
+	metrics := map[string]string{}
+	for _, name := range []string{"server", "worker"} {
+		port, err := process.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics[name] = strconv.Itoa(port)
+	}
+	server := home.Launch(t, "server", "METRICS_PORT="+metrics["server"])
+	worker := home.Launch(t, "worker", "METRICS_PORT="+metrics["worker"])
 	ct, body := apptest.Form(t, apptest.Photograph(t))
 	a := apptest.Do(t, http.MethodPost, server.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct)
 	if a.StatusCode != http.StatusAccepted {
@@ -41,6 +50,17 @@ func TestSecondHome(t *testing.T) {
 	output := apptest.Get(t, end.Header.Get("Location"))
 	if output.StatusCode != http.StatusOK || len(output.Bytes) == 0 {
 		t.Errorf("output: %s, %d bytes", output.Status, len(output.Bytes))
+	}
+	for name, want := range map[string][]string{
+		"server": {"\nclaimcheck_jobs_accepted_total 1\n", "\nclaimcheck_images_received_bytes_total ", `http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="202",http_route="/jobs"} 1`, "\ntarget_info{", "\ngo_goroutines "},
+		"worker": {"\nclaimcheck_jobs_ended_total{outcome=\"completed\"} 1\n", "\nclaimcheck_job_work_duration_seconds_count{outcome=\"completed\"} 1\n", "\nclaimcheck_queue_age_seconds "},
+	} {
+		scrape := apptest.Get(t, "http://127.0.0.1:"+metrics[name]+"/metrics")
+		for _, line := range want {
+			if !bytes.Contains(scrape.Bytes, []byte(line)) {
+				t.Errorf("the metrics of the %s have no %q: %s", name, line, scrape.Bytes)
+			}
+		}
 	}
 	for _, s := range []service.Service{worker, server} {
 		if err := s.Stop(service.Limit); err != nil {

@@ -21,7 +21,7 @@ func (a *api) cors(next http.Handler) http.Handler {
 			h.Set("Access-Control-Expose-Headers", "Link, Location, Retry-After, ETag, Content-Range, Preference-Applied, RateLimit, RateLimit-Policy, Repr-Digest, X-Request-Id")
 			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 				h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE")
-				h.Set("Access-Control-Allow-Headers", a.AuthHeader+", Cancel-After, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, Range")
+				h.Set("Access-Control-Allow-Headers", a.AuthHeader+", Cancel-After, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Last-Event-ID, Prefer, Range")
 				h.Set("Access-Control-Max-Age", "7200")
 				w.WriteHeader(http.StatusNoContent)
 				return

@@ -27,15 +27,12 @@ func (a *api) output(w http.ResponseWriter, r *request) error {
 		}
 		defer place.Release()
 	}
-	j, c, err := a.Service.Output(r.Context(), r.who, id, func(j *job.Job) job.OpenOptions {
-		return conditions(r.Header, j.Output)
+	j, c, err := fetch(w, r.Request, func(choose func(*job.Job) job.OpenOptions) (*job.Job, *job.Content, error) {
+		return a.Service.Output(r.Context(), r.who, id, choose)
 	})
 	if err != nil {
 		if j != nil && !j.Status.Over() {
 			w.Header().Set("Retry-After", seconds(a.pollHint(j)))
-		}
-		if j != nil && job.KindOf(err) == job.Invalid {
-			err = unsatisfiable(w, err, j)
 		}
 		return a.aboutJob(r, j, err)
 	}
@@ -88,18 +85,20 @@ func (a *api) writeOutput(w http.ResponseWriter, r *request, j *job.Job, c *job.
 
 // conditions turns the request's range and preconditions into what storage is asked
 // for, knowing the output as the job's document describes it.
-func conditions(h http.Header, out *job.Media) (opts job.OpenOptions) {
+func conditions(r *http.Request, out *job.Media) (opts job.OpenOptions) {
+	h := r.Header
 	var etag string
 	if out != nil && out.Tag != "" {
 		etag = `"` + out.Tag + `"`
 	}
-	if rng := h.Get("Range"); oneRange.MatchString(rng) {
+	if rng := h.Get("Range"); r.Method == http.MethodGet && oneRange.MatchString(rng) {
 		// If-Range wants a strong match; a date is not strong enough to join parts by.
 		if cond := h.Get("If-Range"); cond == "" || cond == etag {
 			opts.Range = rng
 		}
 	}
-	if etag != "" && matches(h.Values("If-None-Match"), etag) {
+	first := h.Get("If-Match") != "" || h.Get("If-Unmodified-Since") != "" // which come before it
+	if etag != "" && !first && matches(h.Values("If-None-Match"), etag) {
 		opts.IfNoneMatch = out.Tag
 	}
 	return opts

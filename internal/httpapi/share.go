@@ -73,13 +73,17 @@ func readSharing(from io.Reader) (in sharing, err error) {
 func (a *api) linked(w http.ResponseWriter, r *request) error {
 	var place *limiter.Lease
 	admit := func(owner string) (err error) {
-		if a.Outputs != nil {
+		if a.Outputs != nil && place == nil {
 			place, err = a.Outputs.Acquire(r.Context(), owner)
 		}
 		return err
 	}
-	j, link, c, err := a.Service.Linked(r.Context(), r.PathValue("token"), admit, func(j *job.Job) job.OpenOptions {
-		return conditions(r.Header, j.Output)
+	var expiresAt time.Time
+	how := shown{pages: "cross-origin"}
+	j, c, err := fetch(w, r.Request, func(choose func(*job.Job) job.OpenOptions) (*job.Job, *job.Content, error) {
+		j, link, c, err := a.Service.Linked(r.Context(), r.PathValue("token"), admit, choose)
+		expiresAt, how.download = link.ExpiresAt, link.Download
+		return j, c, err
 	})
 	if place != nil {
 		defer place.Release()
@@ -88,12 +92,10 @@ func (a *api) linked(w http.ResponseWriter, r *request) error {
 		if j != nil && !j.Status.Over() {
 			w.Header().Set("Retry-After", seconds(a.pollHint(j)))
 		}
-		if j != nil && job.KindOf(err) == job.Invalid {
-			err = unsatisfiable(w, err, j)
-		}
 		return err
 	}
-	left := max(0, int64(link.ExpiresAt.Sub(a.Now()).Seconds()))
-	a.writeOutput(w, r, j, c, place, shown{cache: "public, max-age=" + strconv.FormatInt(left, 10), pages: "cross-origin", download: link.Download})
+	left := max(0, int64(expiresAt.Sub(a.Now()).Seconds()))
+	how.cache = "public, max-age=" + strconv.FormatInt(left, 10)
+	a.writeOutput(w, r, j, c, place, how)
 	return nil
 }

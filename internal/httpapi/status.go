@@ -161,14 +161,11 @@ func (a *api) remove(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// unchanged holds a job's status against If-Match, whose comparison is the strong one
-// (RFC 9110, 13.1.1).
+// unchanged holds a job's status against If-Match.
 func (a *api) unchanged(r *request, j *job.Job, ifMatch []string) error {
 	etag := statusTag(a.view(r.Request, j))
-	for tag := range strings.SplitSeq(strings.Join(ifMatch, ","), ",") {
-		if tag = strings.TrimSpace(tag); tag == etag || tag == "*" {
-			return nil
-		}
+	if matchesStrongly(ifMatch, etag) {
+		return nil
 	}
 	return &statusError{job.Errorf(job.Conflict, "the job has changed: its status does not match If-Match; read it again"),
 		http.StatusPreconditionFailed, "precondition_failed"}

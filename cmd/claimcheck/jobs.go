@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,9 +41,11 @@ func (s server) client() (*client.Client, error) {
 // statusCmd tells how jobs stand.
 type statusCmd struct {
 	server
-	Jobs []string `arg:"" name:"job" predictor:"job" help:"The jobs: their URLs or identifiers."`
-	Wait bool     `help:"Wait until each job ends, and treat a failed job as an error."`
-	JSON bool     `name:"json" help:"Print the API's JSON document of each job, one per line."`
+	Jobs   []string `arg:"" name:"job" predictor:"job" help:"The jobs: their URLs or identifiers."`
+	Wait   bool     `xor:"wait" help:"Wait until each job ends, and treat a failed or canceled job as an error."`
+	Watch  bool     `xor:"wait" help:"Print each change until the job ends, and treat a failed or canceled job as an error."`
+	Format string   `enum:"text,json" default:"text" help:"How to print each job: text, or json for the API's JSON document, one per line (default ${default})."`
+	JSON   bool     `name:"json" help:"The same as --format json."`
 }
 
 // Run asks for one job after the other.
@@ -53,17 +54,18 @@ func (c statusCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if c.JSON {
+		c.Format = "json"
+	}
 	return each(ctx, s, c.Jobs, func(name string) error {
-		j, err := api.Status(ctx, name, c.Wait)
-		if err != nil {
-			return err
+		var j *client.Job
+		var err error
+		if c.Watch {
+			j, err = watch(ctx, s, api, name, c.Format)
+		} else if j, err = api.Status(ctx, name, c.Wait); err == nil {
+			err = printJob(s.out, c.Format, j)
 		}
-		if c.JSON {
-			err = json.NewEncoder(s.out).Encode(j)
-		} else {
-			_, err = fmt.Fprintln(s.out, line(j))
-		}
-		if err == nil && c.Wait && j.Status == "failed" {
+		if err == nil && (c.Wait || c.Watch) && j.Failed() {
 			return errSomeFailed
 		}
 		return err
@@ -78,6 +80,8 @@ func line(j *client.Job) string {
 		parts = append(parts, j.Message)
 	case j.Location != "":
 		parts = append(parts, j.Location)
+	case j.Progress != nil:
+		parts = append(parts, progressOf(j))
 	}
 	return strings.Join(parts, "\t")
 }
@@ -123,8 +127,8 @@ func (c outputCmd) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
-		if j.Status == "failed" {
-			return fmt.Errorf("the job failed: %s", j.Message)
+		if j.Failed() {
+			return fmt.Errorf("the job is %s: %s", j.Status, j.Message)
 		}
 	}
 	r, err := api.Output(ctx, c.Job)

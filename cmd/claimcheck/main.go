@@ -28,6 +28,7 @@ type cli struct {
 	List       listCmd                   `cmd:"" help:"List jobs, the newest first."`
 	Output     outputCmd                 `cmd:"" help:"Fetch the output of a job."`
 	Link       linkCmd                   `cmd:"" help:"Make a link to the output of a job, for people without a token."`
+	Cancel     cancelCmd                 `cmd:"" help:"Cancel jobs."`
 	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
 	Usage      usageCmd                  `cmd:"" help:"Print the usage per day."`
 	Cost       costCmd                   `cmd:"" help:"Estimate the monthly cost."`

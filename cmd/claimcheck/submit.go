@@ -222,8 +222,8 @@ func (b *batch) process(ctx context.Context, file, stem string) (o outcome, err 
 	if o.Job, err = b.api.Status(ctx, check.ID, true); err != nil {
 		return o, err
 	}
-	if o.Job.Status == "failed" {
-		return o, fmt.Errorf("the job failed: %s", o.Job.Message)
+	if o.Job.Failed() {
+		return o, fmt.Errorf("the job is %s: %s", o.Job.Status, o.Job.Message)
 	}
 	o.Output = o.Job.Location
 	if b.Output == "" {

@@ -53,6 +53,9 @@ type Progress struct {
 	Note     string  `json:"note,omitempty"`
 }
 
+// Failed reports whether the job is over without an output.
+func (j *Job) Failed() bool { return j.Over() && j.Status != "completed" }
+
 // Over reports whether the job has ended.
 func (j *Job) Over() bool {
 	return j.Status == "completed" || j.Status == "failed" || j.Status == "canceled"
@@ -198,15 +201,37 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Cancel cancels a job that is not over, and returns it. It refuses the URLs that Delete
+// refuses.
+func (c *Client) Cancel(ctx context.Context, job string) (*Job, error) {
+	u, err := c.findOwn(job, "cancel")
+	if err != nil {
+		return nil, err
+	}
+	j := &Job{}
+	if _, err := c.do(ctx, request{method: http.MethodPost, url: u + "/cancel", good: []int{http.StatusAccepted}, into: j}); err != nil {
+		return nil, err
+	}
+	j.URL = u
+	return j, nil
+}
+
+// findOwn is find without the URLs of another server, whose jobs may have the same
+// identifiers.
+func (c *Client) findOwn(job, verb string) (u string, err error) {
+	u, _, err = c.find(job)
+	if err == nil && strings.Contains(job, "/") && !c.own(job) {
+		err = fmt.Errorf("it is not said to be a job of %s; to %s it there, give its identifier alone: %s", c.server, verb, u[strings.LastIndexByte(u, '/')+1:])
+	}
+	return u, err
+}
+
 // Delete deletes a job with its image and output, in any state. It refuses a URL of
 // another server, whose jobs may have the same identifiers.
 func (c *Client) Delete(ctx context.Context, job string) error {
-	u, _, err := c.find(job)
+	u, err := c.findOwn(job, "delete")
 	if err != nil {
 		return err
-	}
-	if strings.Contains(job, "/") && !c.own(job) {
-		return fmt.Errorf("it is not said to be a job of %s; to delete it there, give its identifier alone: %s", c.server, u[strings.LastIndexByte(u, '/')+1:])
 	}
 	_, err = c.do(ctx, request{method: http.MethodDelete, url: u, good: []int{http.StatusNoContent}, goodAgain: []int{http.StatusNotFound}})
 	return err

@@ -214,7 +214,7 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 }
 
 // expiring are the prefixes whose objects go by JOB_TTL_DAYS. Usage records stay.
-var expiring = []string{"jobs/", "input/", "output/", "lists/"}
+var expiring = []string{"jobs/", "input/", "output/", "lists/", "deliveries/"}
 
 // expire deletes, now and once an hour, what a bucket's lifecycle rules delete in the cloud.
 func expire(ctx context.Context, aws *awslocal.Servers, days int, log *slog.Logger) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/app"
+	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/provision"
 )
 
@@ -17,7 +18,8 @@ type provisionCmd struct {
 	Queue  string `env:"SQS_QUEUE_URL" help:"The queue, by its name or URL."`
 	elsewhere
 	DLQ         string        `name:"dlq" placeholder:"NAME" help:"The dead-letter queue, by its name or URL (default: the queue's name with -dead)."`
-	Region      string        `env:"AWS_REGION" help:"The region of all three."`
+	Webhooks    string        `name:"webhook-queue" env:"WEBHOOK_QUEUE_URL" placeholder:"NAME" help:"A queue for webhooks alone, by its name or URL; its dead-letter queue has that name with -dead."`
+	Region      string        `env:"AWS_REGION" help:"The region of the bucket and the queues."`
 	TTL         int           `name:"ttl-days" env:"JOB_TTL_DAYS" default:"7" placeholder:"DAYS" help:"Days that the bucket keeps a job (default ${default})."`
 	Retention   time.Duration `env:"QUEUE_RETENTION" default:"96h" help:"How long the queue keeps a message (default ${default})."`
 	Visibility  time.Duration `env:"LEASE" default:"60s" help:"The minimum visibility timeout of the queue (default ${default}); for Lambda, six times the function's timeout."`
@@ -72,7 +74,11 @@ func (c provisionCmd) Run(ctx context.Context, s streams) error {
 	}
 	fmt.Fprintf(s.out, "\n%s\n", plan.Summary())
 	if !c.DryRun && plan.QueueURL() != "" {
-		fmt.Fprintf(s.out, "\n    export S3_BUCKET=%s SQS_QUEUE_URL=%s\n", c.Bucket, plan.QueueURL())
+		hooks := ""
+		if url := plan.WebhookQueueURL(); url != "" {
+			hooks = " WEBHOOK_QUEUE_URL=" + url
+		}
+		fmt.Fprintf(s.out, "\n    export S3_BUCKET=%s SQS_QUEUE_URL=%s%s\n", c.Bucket, plan.QueueURL(), hooks)
 	}
 	return c.outcome(plan)
 }
@@ -87,8 +93,12 @@ func (c provisionCmd) onAWS(ctx context.Context) (*provision.Plan, error) {
 	if c.DLQ != "" {
 		dead = path.Base(c.DLQ)
 	}
+	hooks := ""
+	if c.Webhooks != "" && config.Location(c.Webhooks).Scheme() != "postgres" {
+		hooks = path.Base(c.Webhooks)
+	}
 	p, err := app.NewProvisioner(ctx, provision.Wanted{
-		Region: c.Region, Bucket: c.Bucket, Queue: queue, DeadLetter: dead,
+		Region: c.Region, Bucket: c.Bucket, Queue: queue, DeadLetter: dead, Webhooks: hooks,
 		JobTTLDays: c.TTL, Retention: c.Retention, Visibility: c.Visibility, MaxReceives: c.MaxReceives, Origins: c.Origin, Shorten: c.Shorten, Again: c.Check, NoGroups: !c.Groups,
 	})
 	if err != nil {

@@ -64,15 +64,23 @@ func (p *Process) API() (*API, error) {
 	if a.viewer != nil {
 		previewer = a.viewer
 	}
+	hooks, err := p.webhooks()
+	if err != nil {
+		return nil, err
+	}
 	limits := quota.New(c.RateLimit.SubmitsPerMinute, c.RateLimit.BytesPerDay, time.Now)
 	draining := make(chan struct{})
 	a.Drain = sync.OnceFunc(func() { close(draining) })
+	var taken service.Webhooks // nil without WEBHOOK_KEY
+	if hooks != nil {
+		taken = hooks
+	}
 	var lists job.Lists
 	if c.ListJobs {
 		lists = b.documents
 	}
 	service := service.New(service.Config{
-		Draining: draining, LinkKeys: signature.Of(c.LinkKeys),
+		Draining: draining, Events: b.documents, Webhooks: taken, LinkKeys: signature.Of(c.LinkKeys),
 		Store: b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{

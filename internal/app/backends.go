@@ -29,6 +29,7 @@ type documents interface {
 	job.Index
 	job.Ledger
 	job.Lists
+	job.EventLogs
 	// ReadUsageOfAll yields the usage records of the days from..to, owner by owner, for
 	// each owner day by day. It ends at the first error.
 	ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error]
@@ -60,6 +61,7 @@ type backends struct {
 	documents documents
 	objects   objects
 	queue     queue
+	webhooks  queue            // it may be queue
 	limiter   *limiter.Limiter // of the memory of uploads
 	databases databases
 	sweeps    []sweep // what no backend does by itself
@@ -103,6 +105,9 @@ func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, err
 	}
 	if err == nil {
 		b.queue, err = o.queue(c.Queue())
+	}
+	if err == nil {
+		b.webhooks, err = o.webhooks(c, b.queue)
 	}
 	if err != nil {
 		b.databases.close()
@@ -169,6 +174,18 @@ func (o opener) queue(at config.Location) (queue, error) {
 		return o.databases.queue(at, pgstore.QueueOptions{Wait: o.wait, Documents: at == o.with})
 	}
 	return nil, fmt.Errorf("cannot send messages to %s", at)
+}
+
+// webhooks opens the queue of webhooks, which may be that of the jobs.
+func (o opener) webhooks(c *config.Config, jobs queue) (queue, error) {
+	at, shared := c.WebhookQueue()
+	switch {
+	case shared:
+		return jobs, nil
+	case at.Scheme() == "postgres":
+		return o.databases.queue(at, pgstore.QueueOptions{Name: "webhooks", Wait: o.wait})
+	}
+	return o.queue(at)
 }
 
 func (o opener) store(at config.Location, proof s3store.Proof) (*s3store.Store, error) {

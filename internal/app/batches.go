@@ -6,7 +6,6 @@ import (
 
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
-	"claimcheck.example/internal/worker"
 )
 
 // Batches is the worker for hosts that receive from the queue themselves, such as AWS
@@ -16,7 +15,7 @@ type Batches struct {
 }
 
 type batchWorker struct {
-	*worker.Worker
+	*Workers
 	process *Process
 }
 
@@ -57,7 +56,7 @@ func (b *Batches) Carry(ctx context.Context, deliveries []job.Delivery) ([]job.D
 	if err != nil {
 		return nil, err
 	}
-	again := w.Worker.Carry(ctx, deliveries)
+	again := w.Workers.Carry(ctx, deliveries)
 	w.process.Telemetry.Flush()
 	return again, nil
 }

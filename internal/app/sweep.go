@@ -33,12 +33,16 @@ const (
 func sweepsOf(c *config.Config, b *backends) (all []sweep) {
 	ttl := time.Duration(c.JobTTLDays) * 24 * time.Hour
 	if s, ok := b.documents.(*pgstore.Store); ok {
-		all = append(all, sweep{"jobs", ttl, s.SweepJobs})
+		all = append(all, sweep{"jobs", ttl, s.SweepJobs}, sweep{"deliveries", ttl, s.SweepEvents})
 	}
 	if s, ok := b.objects.(*dirstore.Store); ok {
 		all = append(all, sweep{"images", ttl, s.Sweep})
 	}
-	if q, ok := b.queue.(pgQueue); ok {
+	for _, one := range []queue{b.queue, b.webhooks} {
+		q, ok := one.(pgQueue)
+		if !ok {
+			continue
+		}
 		all = append(all, sweep{"messages", c.QueueRetention, q.SweepMessages}, sweep{"dead letters", deadLetterTime, func(ctx context.Context, before time.Time) (int, error) {
 			dead, err := q.Queue.DeadLetters(ctx)
 			if err != nil {

@@ -18,8 +18,8 @@ import (
 	"claimcheck.example/internal/worker"
 )
 
-// Worker wires a consumer of the queue.
-func (p *Process) Worker() (*worker.Worker, error) {
+// Worker wires the consumers of the queues.
+func (p *Process) Worker() (*Workers, error) {
 	c, tel, b := p.Config, p.Telemetry, p.backends
 	log := tel.Log
 	var engine imaging.Engine
@@ -42,13 +42,31 @@ func (p *Process) Worker() (*worker.Worker, error) {
 		logWalls(log, command)
 	}
 	runner := worker.NewRunner(worker.RunnerConfig{
-		Store: b.store(), Ledger: b.documents, Queue: b.queue, Processor: pr, Limiter: limit, Worker: workerName(), Lease: c.Lease,
+		Store: b.store(), Ledger: b.documents, Queue: b.queue, Webhooks: b.webhooks, Processor: pr, Limiter: limit, Worker: workerName(), Lease: c.Lease,
 		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
 	})
-	return worker.New(worker.Config{
+	deliverer, err := p.deliverer()
+	if err != nil {
+		return nil, err
+	}
+	jobs := worker.Config{
 		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, IdleExit: c.ExitWhenIdle, Logger: log,
-	}), nil
+	}
+	if deliverer == nil {
+		return &Workers{jobs: worker.New(jobs)}, nil
+	}
+	jobs.Deliver, jobs.Deliveries = deliverer.Run, c.WebhookConcurrency
+	all := &Workers{jobs: worker.New(jobs)}
+	if _, shared := c.WebhookQueue(); !shared {
+		all.webhooks = worker.New(worker.Config{
+			Queue: b.webhooks, Run: deliverer.Run, Concurrency: c.WebhookConcurrency, Visibility: webhookVisibility, Grace: c.Grace, IdleExit: c.ExitWhenIdle, Logger: log,
+		})
+	}
+	return all, nil
 }
+
+// webhookVisibility hides the message of a webhook while it is called: longer than that takes.
+const webhookVisibility = time.Minute
 
 // logWalls says what keeps the runs of a command apart.
 func logWalls(log *slog.Logger, c *command.Command) {

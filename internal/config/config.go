@@ -80,6 +80,12 @@ type Config struct {
 	Grace           time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
 	ExitWhenIdle    time.Duration `env:"EXIT_WHEN_IDLE" envDefault:"0s"`
 
+	// WebhookKeys are one or two; without them there are no webhooks. WebhookQueueURL: see
+	// WebhookQueue.
+	WebhookKeys        []string `env:"WEBHOOK_KEY"` // never shown
+	WebhookQueueURL    Location `env:"WEBHOOK_QUEUE_URL"`
+	WebhookConcurrency int      `env:"WEBHOOK_CONCURRENCY" envDefault:"32"`
+
 	Cloud Cloud
 }
 
@@ -195,6 +201,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 			require(len(k) >= 32, "%s: a key of %d characters is too short (at least 32)", name, len(k))
 		}
 	}
+	c.checkWebhooks(require)
 	require(c.Port >= 1 && c.Port <= 65535, "PORT: %d is not a port (1 to 65535)", c.Port)
 	require(c.MetricsPort == 0 || c.MetricsPort >= 1 && c.MetricsPort <= 65535 && c.MetricsPort != c.Port, "METRICS_PORT: %d is not a port of its own (1 to 65535, not PORT)", c.MetricsPort)
 	require(c.MaxImageBytes > 0 && c.MaxImageBytes <= maxObject, "MAX_IMAGE_BYTES: %d is out of range (1 to %d)", c.MaxImageBytes, int64(maxObject))

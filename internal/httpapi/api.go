@@ -154,6 +154,11 @@ func (a *api) table() []route {
 		{"/jobs/{job_id}/commit", methods{"POST": a.commit}, false},
 		// Clients put an image where their upload says, if that is here: the URL is signed.
 		{"/jobs/{job_id}/upload", methods{"PUT": a.upload}, true},
+		// Clients ask what became of a job's webhook, and have it called once more.
+		{"/jobs/{job_id}/deliveries", methods{"GET": a.deliveries, "POST": a.redeliver}, false},
+		// Receivers of webhooks learn how to verify them.
+		{"/webhook-key", methods{"GET": a.webhookKey}, true},
+		{"/webhook-secret", methods{"GET": a.webhookSecret}, false},
 		// Clients see what they have used, and what they will be billed for.
 		{"/usage", methods{"GET": a.usage}, false},
 		// People come with a browser.

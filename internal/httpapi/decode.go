@@ -82,6 +82,9 @@ func decodeBare(r *http.Request) (service.Submission, error) {
 	if len(raw) > 1 {
 		return service.Submission{}, job.Errorf(job.Invalid, "params is given twice")
 	}
+	if len(q["webhook"]) > 1 {
+		return service.Submission{}, job.Errorf(job.Invalid, "webhook is given twice")
+	}
 	var params json.RawMessage
 	if len(raw) == 1 {
 		if params, err = checkParams([]byte(raw[0])); err != nil {
@@ -89,7 +92,7 @@ func decodeBare(r *http.Request) (service.Submission, error) {
 		}
 	}
 	size := max(r.ContentLength, 0)
-	return service.Submission{Size: size, Announced: size, Image: r.Body, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
+	return service.Submission{Size: size, Announced: size, Image: r.Body, Rest: func() (json.RawMessage, error) { return params, nil }, Webhook: func() string { return q.Get("webhook") }}, nil
 }
 
 // form reads one multipart form front to back.
@@ -101,8 +104,9 @@ type form struct {
 	spent     int // bytes of fields read so far
 	params    json.RawMessage
 	hasParams bool
-	image     bool   // it was seen
-	file      string // the first field with a file that is not the image; "": none
+	webhook   *string // nil: none was seen
+	image     bool    // it was seen
+	file      string  // the first field with a file that is not the image; "": none
 }
 
 // noImage words that no image was found, or not within bounds.
@@ -133,7 +137,7 @@ func decodeForm(body io.Reader, boundary string) (service.Submission, error) {
 		}
 		if name == "image" {
 			f.image, frame.image = true, true
-			return service.Submission{Image: formReader{p}, Rest: f.rest}, nil
+			return service.Submission{Image: formReader{p}, Rest: f.rest, Webhook: f.itsWebhook}, nil
 		}
 		if err := f.field(p, name); err != nil {
 			return service.Submission{}, err
@@ -159,6 +163,14 @@ func (f *form) rest() (json.RawMessage, error) {
 			return nil, err
 		}
 	}
+}
+
+// itsWebhook returns the field webhook of a form that was read to its end.
+func (f *form) itsWebhook() string {
+	if f.webhook == nil {
+		return ""
+	}
+	return *f.webhook
 }
 
 // epilogue reads what follows the closing boundary. Only a body that has been read to
@@ -189,7 +201,7 @@ func (f *form) next() (p *multipart.Part, name string, err error) {
 	if name, err = fieldName(p); err != nil {
 		return nil, "", err
 	}
-	if name == "image" || name == "params" {
+	if name == "image" || name == "params" || name == "webhook" {
 		err = asItIs(p, name)
 	}
 	return p, name, err
@@ -200,6 +212,9 @@ func (f *form) field(p *multipart.Part, name string) error {
 	if name == "params" && f.hasParams {
 		return job.Errorf(job.Invalid, "the form has two fields named params")
 	}
+	if name == "webhook" && f.webhook != nil {
+		return job.Errorf(job.Invalid, "the form has two fields named webhook")
+	}
 	if name != "params" && f.file == "" && isFile(p) {
 		f.file = name
 	}
@@ -209,6 +224,11 @@ func (f *form) field(p *multipart.Part, name string) error {
 	}
 	if f.spent += len(value); f.spent > maxFieldBytes {
 		return f.noImage(fmt.Sprintf("the form's fields beside the image have more than %d bytes, at %.40q; the file belongs in a field named image", maxFieldBytes, name))
+	}
+	if name == "webhook" {
+		address := strings.TrimSpace(string(value))
+		f.webhook = &address
+		return nil
 	}
 	if name != "params" {
 		return misplacedField(name, string(value))

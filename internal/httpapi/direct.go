@@ -78,6 +78,7 @@ type announcement struct {
 	SHA256      string          `json:"sha256"`
 	Params      json.RawMessage `json:"params"`
 	CancelAfter *int            `json:"cancel_after"`
+	Webhook     string          `json:"webhook"`
 }
 
 // maxAnnouncement bounds such a body, in bytes.
@@ -123,7 +124,7 @@ func parseAnnouncement(body []byte) (service.Submission, error) {
 	if err != nil {
 		return service.Submission{}, err
 	}
-	return service.Submission{SHA256: sum, ContentType: imageinfo.MediaType(in.ContentType), Size: in.SizeBytes, CancelAfter: after, Rest: func() (json.RawMessage, error) { return params, nil }}, nil
+	return service.Submission{SHA256: sum, ContentType: imageinfo.MediaType(in.ContentType), Size: in.SizeBytes, CancelAfter: after, Rest: func() (json.RawMessage, error) { return params, nil }, Webhook: func() string { return in.Webhook }}, nil
 }
 
 // commit answers POST /jobs/{job_id}/commit: the image has been uploaded.

@@ -95,6 +95,8 @@ func misplacedQuery(query url.Values, bare bool) error {
 			return job.Errorf(job.Invalid, `the query's parameter %.40q belongs in the parameter params, as in: POST /jobs?params=%s, which is %s`, name, url.QueryEscape(m), m)
 		case m != "":
 			return job.Errorf(job.Invalid, `the query's parameter %.40q belongs in params in the body, as in: params=%s`, name, m)
+		case name == "webhook" && !bare:
+			return job.Errorf(job.Invalid, `webhook is in the query, which is for a bare image; send it in the body, as in: curl -F image=@picture.jpg -F webhook=https://example.com/hooks/jobs`)
 		case name == "params" && !bare:
 			return job.Errorf(job.Invalid, `params are in the query, which is for a bare image; send them in the body, as in: curl -F image=@picture.jpg -F 'params={"width": 800}'`)
 		}

@@ -41,16 +41,23 @@ func viewMedia(m job.Media) mediaView {
 }
 
 func (a *api) view(r *http.Request, j *job.Job) statusView {
+	v := a.viewAt(a.base(r), j)
+	v.Upload = a.viewUpload(r, j.Upload)
+	return v
+}
+
+// viewAt is view of a job that awaits no upload; base begins its URLs.
+func (a *api) viewAt(base string, j *job.Job) statusView {
 	v := statusView{
 		JobID: j.ID, Status: j.Status, Message: j.Message, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
-		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress, Upload: a.viewUpload(r, j.Upload),
+		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress,
 	}
 	if a.JobTTL > 0 {
 		expires := j.UpdatedAt.Add(a.JobTTL)
 		v.ExpiresAt = &expires
 	}
 	if j.Status == job.Completed {
-		v.Location = a.outputURL(r, j.ID)
+		v.Location = base + "/jobs/" + j.ID.String() + "/output"
 		if j.Output != nil {
 			out := viewMedia(*j.Output)
 			v.Output = &out

@@ -75,7 +75,7 @@ func (a *api) take(r *request) (service.Outcome, error) {
 		return service.Outcome{}, job.Errorf(job.Invalid, "the header Cancel-After and the member cancel_after are both there; send one of them")
 	}
 	in.CancelAfter += after
-	in.Key, in.Trace = key, a.Trace(r.Context())
+	in.Key, in.Trace, in.Base = key, a.Trace(r.Context()), a.base(r.Request)
 	return a.Service.Submit(r.Context(), r.who, in)
 }
 

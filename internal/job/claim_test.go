@@ -17,6 +17,8 @@ func TestDecodeClaim(t *testing.T) {
 		{`{"job_id":"` + id + `"}`, true},
 		{" {\n\"job_id\" : \"" + id + "\" }\n", true},
 		{`{"version":2,"job_id":"` + id + `","hint":{"a":[1]}}`, true},
+		{`{"job_id":"` + id + `","for":"webhook"}`, true},
+		{`{"job_id":"` + id + `","for":"another purpose"}`, false},
 		{"", false},
 		{id, false},
 		{`"` + id + `"`, false},
@@ -30,9 +32,9 @@ func TestDecodeClaim(t *testing.T) {
 		{`{"job_id":"` + id + `","pad":"` + strings.Repeat("x", 5000) + `"}`, false},
 	}
 	for _, tt := range tests {
-		got, err := job.DecodeClaim(tt.body)
-		if (err == nil) != tt.ok || tt.ok && got != id {
-			t.Errorf("body %.80q: got %q, %v; want ok %v", tt.body, got, err, tt.ok)
+		got, webhook, err := job.DecodeClaim(tt.body)
+		if (err == nil) != tt.ok || tt.ok && got != id || webhook != (tt.ok && strings.Contains(tt.body, "webhook")) {
+			t.Errorf("body %.80q: got %q, %t, %v; want ok %v", tt.body, got, webhook, err, tt.ok)
 		}
 		if err != nil && len(err.Error()) > 200 {
 			t.Errorf("body %.80q: the error is %d bytes long", tt.body, len(err.Error()))
@@ -45,7 +47,7 @@ func FuzzDecodeClaim(f *testing.F) {
 	f.Add(`{"Event":"s3:TestEvent"}`)
 	f.Add(`[[[[`)
 	f.Fuzz(func(t *testing.T, body string) {
-		id, err := job.DecodeClaim(body)
+		id, webhook, err := job.DecodeClaim(body)
 		if (err == nil) != (id != "") {
 			t.Fatalf("got id %q with error %v", id, err)
 		}
@@ -55,7 +57,7 @@ func FuzzDecodeClaim(f *testing.F) {
 		if again, err := job.ParseID(string(id)); err != nil || again != id {
 			t.Fatalf("got id %q, which is none: %v", id, err)
 		}
-		if again, err := job.DecodeClaim(job.EncodeClaim(id)); err != nil || again != id {
+		if again, same, err := job.DecodeClaim(job.EncodeClaim(job.Message{JobID: id, Webhook: webhook})); err != nil || again != id || same != webhook {
 			t.Fatalf("encoding %q again gives %q, %v", id, again, err)
 		}
 	})

@@ -111,6 +111,16 @@ type Job struct {
 	// Units are billable units that the processor reported; zero when none.
 	Units float64 `json:"units,omitempty"`
 
+	// Webhook is the URL that the end of the job is posted to; empty for none. Its query may
+	// hold a secret: it is never logged, and never shown.
+	Webhook string `json:"webhook,omitempty"`
+	// WebhookBase begins the URLs in what is posted, without a final slash: what the submit
+	// was sent to.
+	WebhookBase string `json:"webhook_base,omitempty"`
+	// WebhookDue marks the end of a job with a webhook: the process that ends the job, or
+	// finds it ended, sends the webhook's message before it deletes the job's.
+	WebhookDue bool `json:"webhook_due,omitempty"`
+
 	// NotBefore is when the next attempt may begin, where that is later than the queue can
 	// keep the message invisible; zero otherwise.
 	NotBefore time.Time `json:"not_before,omitzero"`

@@ -13,6 +13,9 @@ type Message struct {
 	Owner string
 	// Trace is the W3C trace context (traceparent, tracestate); may be nil.
 	Trace map[string]string
+	// Webhook says that the message is for the webhook of a job that is over, and not for
+	// the job.
+	Webhook bool
 }
 
 // Delivery is a message as received. The same message can be delivered again, to

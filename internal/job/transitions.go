@@ -44,6 +44,7 @@ func (j *Job) Effective(now time.Time, retention time.Duration) *Job {
 func (j *Job) Finish(s Status, now time.Time) {
 	j.Status, j.EndedAt = s, now.UTC()
 	j.LeaseUntil, j.Worker, j.Progress = time.Time{}, "", nil
+	j.WebhookDue = j.Webhook != ""
 }
 
 // Requeue makes a failed job pending again, with all its attempts. A job that was billed
@@ -54,5 +55,5 @@ func (j *Job) Requeue(now time.Time) {
 	}
 	j.Status, j.Message, j.Refused, j.Attempts, j.Interruptions = Pending, "", "", 0, 0
 	j.Worker, j.LeaseUntil, j.StartedAt, j.EndedAt = "", time.Time{}, time.Time{}, time.Time{}
-	j.NotBefore, j.RedrivenAt = time.Time{}, now.UTC()
+	j.NotBefore, j.RedrivenAt, j.WebhookDue = time.Time{}, now.UTC(), false
 }

@@ -35,7 +35,7 @@ func (o *Outbox) CreateAndSend(ctx context.Context, j *job.Job, m job.Message) (
 			ON CONFLICT (id) DO NOTHING RETURNING id
 		)
 		INSERT INTO claimcheck.messages (queue, body, traceparent, tracestate) SELECT $5, $6, $7, $8 FROM created`,
-		string(j.ID), j.Revision, raw, j.CreatedAt, o.queue.opts.Name, job.EncodeClaim(m.JobID), m.Trace["traceparent"], m.Trace["tracestate"], ownerKey(j.Owner))
+		string(j.ID), j.Revision, raw, j.CreatedAt, o.queue.opts.Name, job.EncodeClaim(m), m.Trace["traceparent"], m.Trace["tracestate"], ownerKey(j.Owner))
 	if err != nil {
 		return j.Revision, err
 	}

@@ -73,7 +73,7 @@ func (q *Queue) topic() string { return "queue/" + q.opts.Name }
 
 // Send implements job.Queue: one INSERT. The notification follows it.
 func (q *Queue) Send(ctx context.Context, m job.Message) error {
-	return q.send(ctx, job.EncodeClaim(m.JobID), m.Trace)
+	return q.send(ctx, job.EncodeClaim(m), m.Trace)
 }
 
 func (q *Queue) send(ctx context.Context, body string, trace map[string]string) error {
@@ -179,7 +179,7 @@ func (q *Queue) takeOnce(ctx context.Context, limit int, visibility time.Duratio
 			continue
 		}
 		d.Receipt = fmt.Sprintf("%d.%d", number, d.Received)
-		if d.JobID, err = job.DecodeClaim(body); err != nil {
+		if d.JobID, d.Webhook, err = job.DecodeClaim(body); err != nil {
 			d.Malformed = err.Error()
 		} else {
 			d.Trace = traceOf(parent, state)

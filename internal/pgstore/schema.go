@@ -58,11 +58,21 @@ var migrations = []string{
 	ALTER TABLE claimcheck.jobs ADD COLUMN owner_key bytea;
 	CREATE INDEX jobs_of_owner ON claimcheck.jobs (owner_key, created_at DESC, id);
 	`,
+	// 3: what became of the webhooks of jobs.
+	`
+	CREATE TABLE claimcheck.deliveries (
+		id         uuid PRIMARY KEY,
+		revision   text NOT NULL,
+		document   bytea NOT NULL,
+		written_at timestamptz NOT NULL DEFAULT now()
+	);
+	CREATE INDEX deliveries_written_at ON claimcheck.deliveries (written_at);
+	`,
 }
 
 // SchemaVersion is the version of the schema that this release needs. A newer one serves
 // as well.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // migrationLock keeps two provisions apart: a key of PostgreSQL's advisory locks, the
 // first eight bytes of "claimcheck".
@@ -97,7 +107,7 @@ func Granted(ctx context.Context, url, role string) (bool, error) {
 	err = d.row(ctx, "read rights", []any{&granted}, `
 		SELECT has_schema_privilege($1, 'claimcheck', 'USAGE') AND has_table_privilege($1, 'claimcheck.schema_version', 'SELECT')
 			AND bool_and(has_table_privilege($1, 'claimcheck.' || t, p))
-		FROM unnest(ARRAY['jobs', 'usage', 'messages']) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p`, role)
+		FROM unnest(ARRAY['jobs', 'usage', 'messages', 'deliveries']) t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p`, role)
 	if code := codeOf(err); code == codeNoSchema || code == codeNoTable {
 		return false, nil
 	}
@@ -175,7 +185,7 @@ func grant(ctx context.Context, tx pgx.Tx, roles []string) error {
 		name := pgx.Identifier{role}.Sanitize()
 		_, err := tx.Exec(ctx, `
 			GRANT USAGE ON SCHEMA claimcheck TO `+name+`;
-			GRANT SELECT, INSERT, UPDATE, DELETE ON claimcheck.jobs, claimcheck.usage, claimcheck.messages TO `+name+`;
+			GRANT SELECT, INSERT, UPDATE, DELETE ON claimcheck.jobs, claimcheck.usage, claimcheck.messages, claimcheck.deliveries TO `+name+`;
 			GRANT SELECT ON claimcheck.schema_version TO `+name)
 		if err != nil {
 			return fmt.Errorf("grant rights to role %q: %w", role, err)

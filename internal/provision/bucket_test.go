@@ -89,6 +89,7 @@ func TestNewBucket(t *testing.T) {
 			rule + "AbortIncompleteMultipartUpload/DaysAfterInitiation=1", rule + "Expiration/Days=7", rule + "Filter/Prefix=input/", rule + "ID=claimcheck-input", rule + "Status=Enabled",
 			rule + "AbortIncompleteMultipartUpload/DaysAfterInitiation=1", rule + "Expiration/Days=7", rule + "Filter/Prefix=output/", rule + "ID=claimcheck-output", rule + "Status=Enabled",
 			rule + "Expiration/Days=11", rule + "Filter/Prefix=lists/", rule + "ID=claimcheck-lists", rule + "Status=Enabled", // the queue's four days longer
+			rule + "Expiration/Days=7", rule + "Filter/Prefix=deliveries/", rule + "ID=claimcheck-deliveries", rule + "Status=Enabled",
 		},
 	}
 	got := map[string][]string{}

@@ -31,6 +31,7 @@ var rules = []rule{
 	{"claimcheck-input", "input/", true, false},
 	{"claimcheck-output", "output/", true, false},
 	{"claimcheck-lists", "lists/", false, true},
+	{"claimcheck-deliveries", "deliveries/", false, false},
 }
 
 // lifecycle plans the expiry of jobs, their images and unfinished uploads. Rules with

@@ -17,5 +17,5 @@ func (p *Plan) With(steps ...*Step) *Plan {
 	if p == nil {
 		return &Plan{Steps: steps}
 	}
-	return &Plan{slices.Concat(p.Steps, steps), p.queue}
+	return &Plan{slices.Concat(p.Steps, steps), p.queue, p.webhooks}
 }

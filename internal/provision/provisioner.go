@@ -40,8 +40,15 @@ func New(s3 *s3.Client, sqs *sqs.Client, w Wanted) (*Provisioner, error) {
 // Plan reads the present state and changes nothing. A setting that it cannot read is a
 // failed step; it reads the rest all the same.
 func (p *Provisioner) Plan(ctx context.Context) *Plan {
-	steps, queue := p.queues(ctx)
-	return &Plan{slices.Concat(p.bucket(ctx), steps), queue}
+	steps, main := p.queues(ctx)
+	plan := &Plan{Steps: slices.Concat(p.bucket(ctx), steps), queue: main}
+	if p.w.Webhooks != "" {
+		other := *p // a pair of queues like the other
+		other.w.Queue, other.w.DeadLetter, other.w.Prove = p.w.Webhooks, p.w.webhookDead(), false
+		steps, plan.webhooks = other.queues(ctx)
+		plan.Steps = append(plan.Steps, steps...)
+	}
+	return plan
 }
 
 // noSuchThing is the note of a step that the backend does not support.

@@ -234,3 +234,23 @@ func TestWhatCannotBeWanted(t *testing.T) {
 		}
 	}
 }
+
+// TestQueueOfWebhooks makes a second pair of queues; a second run changes nothing.
+func TestQueueOfWebhooks(t *testing.T) {
+	t.Parallel()
+	env, w := awstest.Start(t), wanted(t)
+	w.Webhooks = "hooks"
+	apply(t, planQueues(t, env, w))
+	got := attributesOf(t, env, "hooks", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds", "RedrivePolicy")
+	if got["MessageRetentionPeriod"] == "" || got["ReceiveMessageWaitTimeSeconds"] != "20" || !strings.Contains(got["RedrivePolicy"], arn(env, "hooks-dead")) {
+		t.Errorf("the queue has %v", got)
+	}
+	plan := planQueues(t, env, w)
+	if n := plan.Count(provision.Create, provision.Change, provision.Left, provision.Failed); n != 0 || !strings.HasSuffix(plan.WebhookQueueURL(), "/hooks") {
+		t.Errorf("a second run finds %d differences, and the URL %q", n, plan.WebhookQueueURL())
+	}
+	w.Webhooks = w.DeadLetter
+	if err := w.Check(); err == nil {
+		t.Error("the dead-letter queue is taken for webhooks")
+	}
+}

@@ -64,17 +64,23 @@ func (s *Step) Pending() bool { return s.State == Create || s.State == Change }
 
 // Plan lists the steps in the order in which they run.
 type Plan struct {
-	Steps []*Step
-	queue *queue
+	Steps    []*Step
+	queue    *queue
+	webhooks *queue // nil for none
 }
 
 // QueueURL is the value for SQS_QUEUE_URL; empty while the queue does not exist, and for
 // a plan without one.
-func (p *Plan) QueueURL() string {
-	if p.queue == nil {
+func (p *Plan) QueueURL() string { return urlOf(p.queue) }
+
+// WebhookQueueURL is the same for WEBHOOK_QUEUE_URL.
+func (p *Plan) WebhookQueueURL() string { return urlOf(p.webhooks) }
+
+func urlOf(q *queue) string {
+	if q == nil {
 		return ""
 	}
-	return p.queue.url
+	return q.url
 }
 
 // Count returns the number of steps in one of the states.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Wanted describes the resources. All fields but Shorten are required.
+// Wanted describes the resources. All fields but Webhooks and Shorten are required.
 type Wanted struct {
 	// Region is the bucket's region, such as eu-central-1.
 	Region string
@@ -17,6 +17,9 @@ type Wanted struct {
 	Bucket string
 	// Queue and DeadLetter are the names of two standard queues.
 	Queue, DeadLetter string
+	// Webhooks is the name of a queue for webhooks, whose dead-letter queue has the same name
+	// with -dead; empty for none.
+	Webhooks string
 	// JobTTLDays is the age after the last change at which the objects of a job are deleted.
 	JobTTLDays int
 	// Retention is the time that the queue keeps a message: 1 min to 14 days.
@@ -38,6 +41,8 @@ type Wanted struct {
 	// NoGroups leaves message groups out of the checks of the queue.
 	NoGroups bool
 }
+
+func (w Wanted) webhookDead() string { return w.Webhooks + "-dead" }
 
 const (
 	maxRetention  = 14 * 24 * time.Hour
@@ -63,6 +68,10 @@ func (w Wanted) Check() error {
 	for _, q := range []string{w.Queue, w.DeadLetter} {
 		want(!strings.HasSuffix(q, ".fifo"), "%q is a FIFO queue; Claimcheck wants a standard queue, which is a fair one by its message groups", q)
 		want(queueName().MatchString(strings.TrimSuffix(q, ".fifo")), "%q is no name of a queue: up to 80 letters, digits, hyphens and underscores", q)
+	}
+	if w.Webhooks != "" {
+		want(queueName().MatchString(w.Webhooks) && w.Webhooks != w.Queue && w.Webhooks != w.DeadLetter && w.webhookDead() != w.Queue && w.webhookDead() != w.DeadLetter,
+			"%q is no name of a queue of its own for webhooks: up to 80 letters, digits, hyphens and underscores, and no other queue's", w.Webhooks)
 	}
 	want(w.Queue != w.DeadLetter, "queue and dead-letter queue are both called %q; they must be two", w.Queue)
 	want(w.JobTTLDays >= 1, "a time to live of %d days is out of range (at least 1)", w.JobTTLDays)

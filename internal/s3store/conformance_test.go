@@ -68,3 +68,9 @@ func BenchmarkStore(b *testing.B) {
 	memory := s3store.NewMemory(s3store.MemoryOptions{})
 	jobtest.BenchmarkStore(b, func(b *testing.B) jobtest.StoreFixture { return openFixture(b, memory, false) })
 }
+
+func TestEventLogsConform(t *testing.T) {
+	t.Parallel()
+	memory := s3store.NewMemory(s3store.MemoryOptions{})
+	jobtest.TestEventLogs(t, func(t *testing.T) job.EventLogs { return openFixture(t, memory, false).Store.(*s3store.Store) })
+}

@@ -20,6 +20,9 @@ func (s *Service) Cancel(ctx context.Context, who job.Caller, id job.ID) (*job.J
 		case seen.Status == job.Completed || seen.Status == job.Failed:
 			return nil, job.Errorf(job.Conflict, "job %s is %s already; only a job that is not over can be canceled", id, seen.Status)
 		case j.Status != job.StatusCanceled:
+			if err := s.announceEnd(ctx, j); err != nil {
+				return nil, err
+			}
 			j.Cancel(s.now(), canceledBy(who, j))
 			j.Version, err = with.Documents.Swap(ctx, j.Stamp(s.now()))
 		}

@@ -151,8 +151,11 @@ func (s *Service) checkUploaded(ctx context.Context, j *job.Job, tag string) err
 
 // reject fails a job whose uploaded image must not be accepted.
 func (s *Service) reject(ctx context.Context, to authz.Writer, j *job.Job, why error) error {
-	j.Status, j.Message, j.UploadUntil, j.EndedAt = job.Failed, job.MessageOf(why), time.Time{}, s.now().UTC()
-	j.Refused = job.KindOf(why).String()
+	j.Finish(job.Failed, s.now())
+	j.Message, j.UploadUntil, j.Refused = job.MessageOf(why), time.Time{}, job.KindOf(why).String()
+	if err := s.announceEnd(ctx, j); err != nil {
+		return err
+	}
 	if _, err := to.Documents.Swap(ctx, j.Stamp(s.now())); err != nil {
 		return err
 	}

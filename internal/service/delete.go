@@ -61,5 +61,10 @@ func (s *Service) remove(ctx context.Context, from authz.Remover, j *job.Job) (e
 			return err
 		}
 	}
+	if j.Webhook != "" {
+		if err := from.Events.EraseEvents(ctx, j.ObjectID()); err != nil {
+			return err
+		}
+	}
 	return from.Documents.Erase(ctx, j.ID, j.Version)
 }

@@ -87,6 +87,7 @@ func sameSubmission(a, b *job.Job) bool {
 	return a.Input.SizeBytes == b.Input.SizeBytes &&
 		(a.Input.ContentType == b.Input.ContentType || a.Input.ContentType == "" || b.Input.ContentType == "") &&
 		(a.Input.SHA256 == b.Input.SHA256 || a.Input.SHA256 == "" || b.Input.SHA256 == "") &&
+		a.Webhook == b.Webhook &&
 		bytes.Equal(canonical(a.Params), canonical(b.Params))
 }
 

@@ -30,6 +30,9 @@ func (u *submit) takeParams() (err error) {
 			return err
 		}
 	}
+	if err := u.takeWebhook(); err != nil {
+		return err
+	}
 	return u.s.rules.CheckParams(u.job.Input, u.job.Params)
 }
 
@@ -44,6 +47,9 @@ func (u *submit) digest() (err error) {
 	u.job.Input.SizeBytes, u.job.Input.SHA256 = n, sum.hex()
 	if u.in.Rest != nil {
 		u.job.Params, err = u.in.Rest()
+	}
+	if err == nil {
+		err = u.takeWebhook()
 	}
 	return err
 }

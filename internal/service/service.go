@@ -30,7 +30,7 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Outbox, Lists, Previewer, Quota,
+// Config is what a [Service] is made of. All fields but Outbox, Lists, Webhooks, Previewer, Quota,
 // LinkKeys and Draining are needed.
 type Config struct {
 	Store     job.Store
@@ -45,7 +45,9 @@ type Config struct {
 	Previewer job.Previewer // nil: no previews
 	Quota     job.Quota     // nil: no limits
 	Limits    Limits
-	LinkKeys  signature.Keys  // sign links to outputs; none: there are no links
+	LinkKeys  signature.Keys // sign links to outputs; none: there are no links
+	Events    job.EventLogs
+	Webhooks  Webhooks        // nil: no webhooks
 	Draining  <-chan struct{} // closed when the process is about to end and no caller may wait any longer; nil: never
 	Now       func() time.Time
 	Logger    *slog.Logger
@@ -68,6 +70,7 @@ type Service struct {
 	waiters   *limiter.Pool // of callers who wait
 	sent      sent
 	asking    sync.Map // the owners who wait for usage
+	webhooks  Webhooks
 	draining  <-chan struct{}
 	now       func() time.Time
 	log       *slog.Logger
@@ -85,9 +88,9 @@ func New(c Config) *Service {
 		c.Lists = unlisted{}
 	}
 	return &Service{
-		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Lists: c.Lists, Monitor: c.Monitor, Now: c.Now, LinkKeys: c.LinkKeys}),
+		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Lists: c.Lists, Events: c.Events, Monitor: c.Monitor, Now: c.Now, LinkKeys: c.LinkKeys}),
 		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
-		limits: c.Limits, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), draining: c.Draining, now: c.Now, log: c.Logger,
+		limits: c.Limits, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), webhooks: c.Webhooks, draining: c.Draining, now: c.Now, log: c.Logger,
 	}
 }
 

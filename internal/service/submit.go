@@ -29,6 +29,11 @@ type Submission struct {
 	// Rest is called once the image has been read to its end and before anything is
 	// stored; it returns the params that came after (or before) it. Nil: no params.
 	Rest func() (params json.RawMessage, err error)
+	// Webhook returns the URL that the job's end is posted to, empty for none; it is called
+	// after Rest. Nil: none.
+	Webhook func() string
+	// Base begins the URLs of what is posted, without a final slash.
+	Base string
 	// Acquire takes the room in memory that the image needs, before it is staged and after
 	// its head is known to be an image's. Nil: it needs none.
 	Acquire func(context.Context) error
@@ -69,7 +74,7 @@ type Outcome struct {
 
 const (
 	sayNotAccepted = "the job was not accepted: a backend of this service failed; submit it again later"
-	sayKeyReused   = "this Idempotency-Key was used before with another image or other parameters; use a new key for a new job"
+	sayKeyReused   = "this Idempotency-Key was used before with another image, other parameters or another webhook; use a new key for a new job"
 )
 
 // Submit accepts an image, or the announcement of one, as a job of the caller.

@@ -57,7 +57,7 @@ func (q *Queue) Send(ctx context.Context, m job.Message) error {
 	defer cancel()
 	in := &sqs.SendMessageInput{
 		QueueUrl:          &q.url,
-		MessageBody:       aws.String(job.EncodeClaim(m.JobID)),
+		MessageBody:       aws.String(job.EncodeClaim(m)),
 		MessageAttributes: encodeTrace(m.Trace),
 	}
 	if !q.opts.NoGroups {
@@ -120,12 +120,12 @@ func Delivery(m Received) job.Delivery {
 	if ms, err := strconv.ParseInt(m.System[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
 		d.SentAt = time.UnixMilli(ms)
 	}
-	id, err := job.DecodeClaim(m.Body)
+	id, webhook, err := job.DecodeClaim(m.Body)
 	if err != nil {
 		d.Malformed = err.Error()
 		return d
 	}
-	d.JobID, d.Trace = id, decodeTrace(m.Attributes)
+	d.JobID, d.Webhook, d.Trace = id, webhook, decodeTrace(m.Attributes)
 	return d
 }
 

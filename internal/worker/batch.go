@@ -45,7 +45,7 @@ func (w *Worker) Carry(ctx context.Context, deliveries []job.Delivery) (again []
 					work = early
 				}
 				if work.Err() == nil {
-					out = w.c.Run(work, d)
+					out = w.run(work, d)
 				}
 				<-slots
 			case <-late.Done(): // it has not begun

@@ -16,12 +16,18 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Config is what a [Worker] is made of. All fields but IdleExit are needed.
+// Config is what a [Worker] is made of. All fields but Deliver, Deliveries and IdleExit are
+// needed.
 type Config struct {
 	Queue job.Queue
 	// Run carries out one delivery; job.Runner.Run, or a wrapper that observes it. When
 	// its context ends with the cause job.ErrStopping it hands the job back.
 	Run func(context.Context, job.Delivery) Outcome
+	// Deliver carries out a delivery that is for the webhook of a job, where those share the
+	// queue of the jobs; Deliverer.Run. Nil: Run carries out all.
+	Deliver func(context.Context, job.Delivery) Outcome
+	// Deliveries is how many of them are carried out at once, beside Concurrency.
+	Deliveries int
 	// Concurrency is how many deliveries are carried out at once.
 	Concurrency int
 	// Visibility is how long a delivery stays invisible without a sign of life; the
@@ -36,10 +42,13 @@ type Config struct {
 }
 
 // Worker is one consumer of the queue.
-type Worker struct{ c Config }
+type Worker struct {
+	c    Config
+	lane chan struct{} // of the deliveries that are for webhooks
+}
 
 // New returns a worker made of c.
-func New(c Config) *Worker { return &Worker{c} }
+func New(c Config) *Worker { return &Worker{c, make(chan struct{}, c.Deliveries)} }
 
 // receiveLimit is how many messages one call can return (SQS).
 const receiveLimit = 10
@@ -68,6 +77,11 @@ func (w *Worker) Serve(ctx context.Context) error {
 			<-slots
 		}
 		for _, d := range deliveries {
+			if w.divides(d) {
+				<-slots // no job waits for the receiver of a webhook
+				running.Go(func() { w.aside(work, d) })
+				continue
+			}
 			running.Go(func() {
 				defer func() { busy(); <-slots }()
 				w.carryOut(work, d)
@@ -137,7 +151,7 @@ func (w *Worker) stop(running *sync.WaitGroup, interrupt context.CancelCauseFunc
 
 // carryOut runs one delivery and tells the queue the verdict.
 func (w *Worker) carryOut(ctx context.Context, d job.Delivery) {
-	out := w.c.Run(ctx, d)
+	out := w.run(ctx, d)
 	w.log(ctx, d, out)
 	w.settle(ctx, d, out)
 }

@@ -58,9 +58,13 @@ func (r *Runner) rest(j *job.Job, now time.Time) time.Duration {
 // it delivered at received, less a margin for the difference between the clocks. It is not
 // positive when no such time is left.
 func (r *Runner) hidden(d time.Duration, received time.Time) time.Duration {
-	longest := r.Queue.LongestInvisible()
+	return hidden(r.Queue, d, received, r.Now())
+}
+
+func hidden(q job.Queue, d time.Duration, received, now time.Time) time.Duration {
+	longest := q.LongestInvisible()
 	if longest == 0 {
 		return d
 	}
-	return min(d, received.Add(longest-min(time.Minute, longest/10)).Sub(r.Now()))
+	return min(d, received.Add(longest-min(time.Minute, longest/10)).Sub(now))
 }

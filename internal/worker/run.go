@@ -67,6 +67,10 @@ type RunnerConfig struct {
 	Inspector job.Inspector
 	MaxPixels int64
 	Ledger    job.Ledger
+	// Webhooks takes the messages for the webhooks of jobs that are over. It may be Queue.
+	Webhooks interface {
+		Send(ctx context.Context, m job.Message) error
+	}
 	// Worker names this process in the documents that it claims.
 	Worker string
 	// Lease is how long a claim holds without a sign of life; it is renewed at a third.
@@ -108,6 +112,9 @@ func (r *Runner) Run(ctx context.Context, d job.Delivery) Outcome {
 func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (out Outcome) {
 	if d.Malformed != "" {
 		return Outcome{Verdict: Never, Err: fmt.Errorf("message is not ours: %s", d.Malformed)}
+	}
+	if d.Webhook { // for workers that have the keys
+		return Outcome{Verdict: Later, After: time.Minute + rand.N(time.Minute), Err: errors.New("the message is for a webhook, and this worker has no WEBHOOK_KEY")}
 	}
 	j, out := r.claim(ctx, d)
 	if j == nil {
@@ -327,9 +334,14 @@ func (r *Runner) end(ctx context.Context, l *lease, out Outcome, change func(*jo
 	return r.ended(ctx, j, out)
 }
 
-// ended bills a job that is over. The message stays until that is done.
+// ended bills a job that is over, and sends the message for its webhook. The job's own
+// message stays until that is done.
 func (r *Runner) ended(ctx context.Context, j *job.Job, out Outcome) Outcome {
-	if err := j.RecordUsage(ctx, r.Ledger); err != nil {
+	err := j.RecordUsage(ctx, r.Ledger)
+	if j.WebhookDue && !j.Deleted {
+		err = errors.Join(err, r.Webhooks.Send(ctx, job.Message{JobID: j.ID, Owner: j.Owner, Webhook: true}))
+	}
+	if err != nil {
 		out.Verdict, out.After, out.Err = Later, restAfter(nil, 1), err
 	}
 	return out
@@ -374,10 +386,10 @@ func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
 	j, err := r.Store.Load(ctx, l.id)
 	deleted := job.KindOf(err) == job.NotFound || err == nil && (j.Deleted || j.ObjectID() != ours.ObjectID())
 	switch {
-	case err == nil && j.Status == job.Failed && !deleted:
-		return Outcome{Verdict: Done, Job: j, Err: cause}
 	case err == nil && j.Status == job.StatusCanceled && !deleted:
 		return r.canceled(ctx, j, Outcome{Verdict: Done, Job: j, Err: cause})
+	case err == nil && j.Status.Over() && !deleted:
+		return r.ended(ctx, j, Outcome{Verdict: Done, Job: j, Err: cause})
 	case deleted:
 		if err := errors.Join(r.Store.Remove(ctx, job.Output, ours.ObjectID(), ""), r.billDeleted(ctx, l)); err != nil {
 			return Outcome{Verdict: Later, After: restAfter(nil, 1), Job: j, Err: errors.Join(cause, err)}
@@ -385,8 +397,6 @@ func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
 		return Outcome{Verdict: Done, Job: j, Err: cause}
 	case err != nil:
 		return Outcome{Verdict: Later, After: r.Lease, Err: errors.Join(cause, err)}
-	case j.Status == job.Completed:
-		return r.ended(ctx, j, Outcome{Verdict: Done, Job: j, Err: cause})
 	}
 	return Outcome{Verdict: Later, After: r.Lease, Job: j, Err: cause}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"claimcheck.example/internal/app"
+	"claimcheck.example/internal/awslocal"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/httpapi/apitest"
@@ -250,4 +251,16 @@ func Await(t testing.TB, location string, header ...string) Answer {
 			t.Fatalf("job does not end: %s", a.Bytes)
 		}
 	}
+}
+
+// SeparateWebhooks gives the webhooks a queue of their own, for the workers and the APIs that
+// start from now on, and for the one that there is.
+func (s *System) SeparateWebhooks(t *testing.T) {
+	t.Helper()
+	url, err := s.Env.Servers.EnsureQueue(t.Context(), s.Env.Bucket+"-webhooks", awslocal.QueueOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Config.WebhookQueueURL = config.Location(url)
+	s.URL = s.serve(t, s.Config, nil)
 }

@@ -75,7 +75,7 @@ func (d *Description) ProblemTypes() map[string]int {
 	}
 	count := func(example any) {
 		if m, ok := example.(map[string]any); ok {
-			if name, ok := m["type"].(string); ok {
+			if name, ok := m["type"].(string); ok && m["title"] != nil { // no event of a webhook
 				types[name]++
 			}
 		}

@@ -31,6 +31,7 @@ type Store struct {
 	docs      map[job.ID][]byte
 	objects   map[place]object
 	lists     map[listed]struct{}
+	events    map[job.ID][]byte
 	revisions map[string][]byte // the bytes that each revision was written with
 	staged    int               // not ended yet
 	bodies    int               // not closed yet

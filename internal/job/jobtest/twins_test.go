@@ -49,3 +49,8 @@ func BenchmarkStore(b *testing.B) {
 func BenchmarkQueue(b *testing.B) {
 	jobtest.BenchmarkQueue(b, func(b *testing.B) jobtest.QueueFixture { return openQueue(b) })
 }
+
+func TestEventLogsConform(t *testing.T) {
+	t.Parallel()
+	jobtest.TestEventLogs(t, func(t *testing.T) job.EventLogs { return jobtest.NewStore(t) })
+}

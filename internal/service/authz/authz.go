@@ -21,6 +21,7 @@ type Config struct {
 	Outbox  job.Outbox // nil: documents and messages are written one after the other
 	Ledger  job.Ledger
 	Lists   job.Lists
+	Events  job.EventLogs
 	Monitor job.Monitor
 	Now     func() time.Time
 	// LinkKeys sign links to outputs; none: there are no links.
@@ -48,10 +49,12 @@ type Canceler struct {
 	Ledger    job.Ledger
 }
 
-// Remover is what a deletion needs: what a [Writer] has, and the ledger for the bill.
+// Remover is what a deletion needs: what a [Writer] has, the ledger for the bill, and the
+// event logs.
 type Remover struct {
 	Writer
 	Ledger job.Ledger
+	Events job.EventLogs
 }
 
 // Opener opens the output of the one job that came with it, or a part of that output.
@@ -109,7 +112,31 @@ func (a *Authorizer) Delete(ctx context.Context, who job.Caller, id job.ID) (*jo
 	if err != nil {
 		return nil, Remover{}, err
 	}
-	return j, Remover{a.writer(), a.c.Ledger}, nil
+	return j, Remover{a.writer(), a.c.Ledger, a.c.Events}, nil
+}
+
+// Deliveries returns a job whose deliveries who may see, and what loads the log of them.
+func (a *Authorizer) Deliveries(ctx context.Context, who job.Caller, id job.ID) (*job.Job, func(context.Context) (*job.EventLog, error), error) {
+	j, err := a.find(ctx, who, job.ActionReadStatus, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	return j, func(ctx context.Context) (*job.EventLog, error) { return a.c.Events.LoadEvents(ctx, j.ObjectID()) }, nil
+}
+
+// Redeliver returns a job whose webhook who may have called once more.
+func (a *Authorizer) Redeliver(ctx context.Context, who job.Caller, id job.ID) (*job.Job, job.EventLogs, error) {
+	j, err := a.find(ctx, who, job.ActionSubmit, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	return j, a.c.Events, nil
+}
+
+// Secret lets who have the secret that verifies the webhooks of its own jobs: who may
+// submit may.
+func (a *Authorizer) Secret(ctx context.Context, who job.Caller) error {
+	return a.decide(ctx, who, job.ActionSubmit, who.Owner(), nil)
 }
 
 // Usage lets who read the usage records of owner.

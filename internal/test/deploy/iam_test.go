@@ -222,7 +222,11 @@ func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 		}
 	}))
 	t.Cleanup(processor.Close)
-	s := apptest.StartWatched(t, apptest.Watch{API: api.watch, Worker: worker.watch}, "PROCESSOR="+processor.URL, "LEASE=3s", "MAX_INLINE_BYTES=32MiB", "CONCURRENCY=8")
+	s := apptest.StartWatched(t, apptest.Watch{API: api.watch, Worker: worker.watch}, "PROCESSOR="+processor.URL, "LEASE=3s", "MAX_INLINE_BYTES=32MiB", "CONCURRENCY=8",
+		"WEBHOOK_KEY=whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "OUTBOUND_ALLOW=127.0.0.1")
+	called := make(chan struct{}, 16)
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called <- struct{}{} }))
+	t.Cleanup(receiver.Close)
 	want := func(a apptest.Answer, status int) apptest.Answer {
 		t.Helper()
 		if a.StatusCode != status {
@@ -272,6 +276,7 @@ func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: strings.NewReader("left behind")}); err != nil {
 		t.Fatal(err)
 	}
+	hooked := want(s.Submit(t, image, "webhook", receiver.URL), 202).Header.Get("Location")
 	rejected := postParams(t, s, image, "refuse")
 	delayed := postParams(t, s, image, "later")
 	hanging := postParams(t, s, image, "hang")
@@ -288,6 +293,11 @@ func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 		t.Errorf("%s", a.Bytes)
 	}
 	want(apptest.Get(t, taken+"/output", "Range", "bytes=0-99"), 206)
+	<-called
+	want(apptest.Get(t, hooked+"/deliveries"), 200)
+	want(apptest.Do(t, http.MethodPost, hooked+"/deliveries", nil), 202)
+	<-called
+	want(apptest.Do(t, http.MethodDelete, hooked, nil), 204)
 	day := time.Now().UTC().Format(time.DateOnly)
 	want(apptest.Get(t, s.URL+"/usage?from="+day+"&to="+day), 200)
 	want(apptest.Do(t, http.MethodDelete, plain, nil), 204)

@@ -120,7 +120,7 @@ func TestOwnersDoNotSeeEachOther(t *testing.T) {
 func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)
-	oidc := []string{"OIDC_ISSUER=" + p.URL, "OIDC_AUDIENCE=claimcheck", "LINK_KEY=" + strings.Repeat("k", 32)}
+	oidc := []string{"OIDC_ISSUER=" + p.URL, "OIDC_AUDIENCE=claimcheck", "LINK_KEY=" + strings.Repeat("k", 32), "WEBHOOK_KEY=" + webhookKey, "OUTBOUND_ALLOW=127.0.0.1"}
 	forbid := filepath.Join(t.TempDir(), "forbid.cedar")
 	if err := os.WriteFile(forbid, []byte("forbid (principal, action, resource);"), 0o600); err != nil {
 		t.Fatal(err)
@@ -129,13 +129,13 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	denying := s.StartBeside(t, append(oidc, "POLICY_FILE="+forbid)...)
 	s.StartWorker(t)
 	alice := p.Bearer("alice")
-	ct, form := apptest.Form(t, picture(t, 1))
+	ct, form := apptest.Form(t, picture(t, 1), "webhook", "http://127.0.0.1:9/hook")
 	done := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(form), "Content-Type", ct, "Authorization", alice, "Prefer", "wait=20")
 	announced := apptest.Do(t, http.MethodPost, s.URL+"/jobs", strings.NewReader(`{"content_type":"image/png","size_bytes":99}`), "Content-Type", "application/json", "Authorization", alice)
 	completed, awaiting := done.JSON(t)["job_id"].(string), announced.JSON(t)["job_id"].(string)
 
 	// Deletion last: it allows only once.
-	open := []string{"/{$}", "/page/{file}", "/openapi.yaml", "/health", "/ready", "/jobs/{job_id}/upload", "/links/{token}"} // the last two want a signed URL
+	open := []string{"/{$}", "/page/{file}", "/openapi.yaml", "/health", "/ready", "/webhook-key", "/jobs/{job_id}/upload", "/links/{token}"} // the last two want a signed URL
 	type call struct {
 		pattern, method, id string
 		allowed             int
@@ -148,6 +148,9 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 		{"/jobs/{job_id}/links", http.MethodPost, completed, http.StatusCreated},
 		{"/jobs/{job_id}/commit", http.MethodPost, awaiting, http.StatusConflict}, // nothing is uploaded
 		{"/jobs/{job_id}/cancel", http.MethodPost, awaiting, http.StatusAccepted},
+		{"/jobs/{job_id}/deliveries", http.MethodGet, completed, http.StatusOK},
+		{"/jobs/{job_id}/deliveries", http.MethodPost, completed, http.StatusAccepted},
+		{"/webhook-secret", http.MethodGet, "", http.StatusOK},
 		{"/usage", http.MethodGet, "", http.StatusOK},
 		{"/jobs/{job_id}", http.MethodDelete, completed, http.StatusNoContent},
 	}

@@ -12,9 +12,10 @@ var core = map[string][]string{
 	"job":           nil,
 	"limiter":       {"job"},
 	"job/jobtest":   {"job"},
-	"service":       {"job", "limiter", "service/authz", "signature"},
+	"webhook":       {"job"},
+	"service":       {"job", "limiter", "service/authz", "signature", "webhook"},
 	"service/authz": {"job", "signature"},
-	"worker":        {"job"},
+	"worker":        {"job", "webhook"},
 	"redrive":       {"job"},
 }
 

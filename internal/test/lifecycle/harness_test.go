@@ -36,6 +36,8 @@ type system struct {
 	ledger    *ledger
 	service   *service.Service
 	runner    *worker.Runner
+	deliverer *worker.Deliverer
+	receiver  *receiver
 	redriver  *redrive.Redriver
 	ahead     atomic.Int64 // nanoseconds that the clock is ahead of the real one
 }
@@ -54,7 +56,7 @@ func newSystemWith(t *testing.T, change func(*service.Config)) *system {
 	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	log := slog.New(slog.DiscardHandler)
 	c := service.Config{
-		Store: s.store, Presigner: presigner{now, 2 * time.Hour}, Ledger: s.ledger, Lists: s.store, Queue: s.queue, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Now: now, Logger: log,
+		Store: s.store, Presigner: presigner{now, 2 * time.Hour}, Ledger: s.ledger, Lists: s.store, Events: s.store, Queue: s.queue, Webhooks: webhooks{s.queue}, Monitor: s.monitor, Rules: rules{}, Inspector: inspector{}, Now: now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: 1 << 20, InlineBytes: 1 << 18, MaxPixels: 1000, Waiters: 4,
 			Retention: retention, UploadTTL: time.Hour, Settle: time.Second,
@@ -63,13 +65,17 @@ func newSystemWith(t *testing.T, change func(*service.Config)) *system {
 	change(&c)
 	s.service = service.New(c)
 	s.runner = s.newRunner("worker-1")
+	s.receiver = &receiver{s: s}
+	s.deliverer = worker.NewDeliverer(worker.DelivererConfig{
+		Documents: s.store, Events: s.store, Queue: s.queue, Retention: retention, Keys: webhookKeys, Post: s.receiver.post, Status: asStatus, Now: now, Logger: log,
+	})
 	s.redriver = redrive.New(redrive.Config{Store: s.store, Queue: s.queue, Retention: retention, Now: now})
 	return s
 }
 
 func (s *system) newRunner(name string) *worker.Runner {
 	return worker.NewRunner(worker.RunnerConfig{
-		Store: s.store, Queue: s.queue, Processor: s.processor, Inspector: inspector{}, MaxPixels: 1000, Ledger: s.ledger, Worker: name, Lease: time.Minute, TimeLimit: time.Minute,
+		Store: s.store, Queue: s.queue, Processor: s.processor, Inspector: inspector{}, MaxPixels: 1000, Ledger: s.ledger, Webhooks: s.queue, Worker: name, Lease: time.Minute, TimeLimit: time.Minute,
 		MaxAttempts: 3, Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }, Logger: slog.New(slog.DiscardHandler),
 	})
 }
@@ -94,7 +100,7 @@ func (s *system) drain(t *testing.T) {
 			s.advance(time.Hour)
 		}
 		for _, d := range ds {
-			out := s.runner.Run(t.Context(), d)
+			out := s.carryOut(t.Context(), s.runner, d)
 			_ = worker.Settle(t.Context(), s.queue, d, out) // when this fails, the message comes back
 		}
 	}

@@ -102,6 +102,7 @@ func (m *model) submit(rt *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(rt, "limited") == 0 {
 		in.CancelAfter = 200
 	}
+	in.Webhook = func() string { return hook } // of every job
 	j, err := m.s.post(m.t.Context(), alice, in)
 	if err != nil {
 		return
@@ -175,7 +176,7 @@ func (m *model) work(rt *rapid.T) {
 				return nil, context.Canceled
 			}
 		}
-		out := r.Run(ctx, d)
+		out := m.s.carryOut(ctx, r, d)
 		m.s.processor.do = nil
 		cancel(nil)
 		_ = worker.Settle(m.t.Context(), m.s.queue, d, out)
@@ -252,7 +253,7 @@ func (m *model) cancel(rt *rapid.T) {
 func (m *model) failForGood(rt *rapid.T) {
 	for _, d := range m.receive(rt) {
 		m.s.processor.do = failAll
-		out := m.s.runner.Run(m.t.Context(), d)
+		out := m.s.carryOut(m.t.Context(), m.s.runner, d)
 		m.s.processor.do = nil
 		_ = worker.Settle(m.t.Context(), m.s.queue, d, out)
 	}
@@ -273,7 +274,7 @@ func (m *model) fail(rt *rapid.T) {
 	f := jobtest.Fault{
 		Op: rapid.SampledFrom([]jobtest.Op{
 			jobtest.OpCreate, jobtest.OpLoad, jobtest.OpSwap, jobtest.OpErase, jobtest.OpCommit, jobtest.OpOpen, jobtest.OpStat,
-			jobtest.OpRemove, jobtest.OpEnlist, jobtest.OpDelist, jobtest.OpSend, jobtest.OpReceive, jobtest.OpExtend, jobtest.OpDelete,
+			jobtest.OpLoadEvents, jobtest.OpSaveEvents, jobtest.OpEraseEvents, jobtest.OpRemove, jobtest.OpEnlist, jobtest.OpDelist, jobtest.OpSend, jobtest.OpReceive, jobtest.OpExtend, jobtest.OpDelete,
 		}).Draw(rt, "call"),
 		Call: rapid.IntRange(1, 3).Draw(rt, "nth"),
 	}
@@ -342,6 +343,9 @@ func (m *model) end() {
 			}
 			if n := m.s.ledger.bills(m.s.document(m.t, id).ObjectID()); n != 1 {
 				m.rt.Fatalf("job %s was billed %d times", id, n)
+			}
+			if !p.announced {
+				m.s.wantEvent(m.t, j, "job.completed", 1)
 			}
 		}
 	}

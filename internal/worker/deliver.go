@@ -1,0 +1,177 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+
+	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/webhook"
+)
+
+// DelivererConfig is what a [Deliverer] is made of. All fields are needed.
+type DelivererConfig struct {
+	Documents job.Documents
+	Events    job.EventLogs
+	// Queue is the one that the deliveries come from.
+	Queue job.Queue
+	// Retention is how long that queue keeps a message.
+	Retention time.Duration
+	Keys      *webhook.Keys
+	Post      webhook.Post
+	// Status returns a job's status as the API does.
+	Status func(*job.Job) []byte
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Deliverer tells the receivers of webhooks of the ends of jobs. It is safe for concurrent
+// use.
+type Deliverer struct{ DelivererConfig }
+
+// NewDeliverer returns a deliverer made of c.
+func NewDeliverer(c DelivererConfig) *Deliverer { return &Deliverer{c} }
+
+const (
+	// tooEarly is how often a message may find that its job is not over: it can be a moment
+	// ahead of the document.
+	tooEarly = 20
+	// hopAfter is how many receives a message may have. Then a fresh one takes its place,
+	// long before the queue calls it a dead letter.
+	hopAfter = 40
+)
+
+// Run carries out one delivery of a message that is for a webhook: one try, if one is due.
+// The event log says when the next one is, and the message waits for it in the queue. A
+// process that dies between the receiver's answer and the log's write leaves a try that is
+// made again: an event arrives at least once.
+func (d *Deliverer) Run(ctx context.Context, m job.Delivery) Outcome {
+	received := d.Now()
+	out := d.run(ctx, m)
+	if out.Verdict != Later {
+		return out
+	}
+	out.After = min(out.After, d.Retention/2) // the event log knows when the next try is due
+	if d.worn(m, out.After) {
+		if err := d.Queue.Send(ctx, m.Message); err == nil {
+			return Outcome{Verdict: Done, Job: out.Job, Err: out.Err}
+		}
+	}
+	out.After = max(0, hidden(d.Queue, out.After, received, d.Now()))
+	return out
+}
+
+// worn reports whether a message must be replaced by a fresh one before it waits: the queue
+// would drop it meanwhile, or soon takes it for a dead letter.
+func (d *Deliverer) worn(m job.Delivery, wait time.Duration) bool {
+	return m.Received >= hopAfter || !m.SentAt.IsZero() && d.Now().Add(wait).Sub(m.SentAt) > d.Retention*3/4
+}
+
+func (d *Deliverer) run(ctx context.Context, m job.Delivery) Outcome {
+	if m.Malformed != "" {
+		return Outcome{Verdict: Never, Err: fmt.Errorf("message is not ours: %s", m.Malformed)}
+	}
+	j, err := d.Documents.Load(ctx, m.JobID)
+	switch {
+	case job.KindOf(err) == job.NotFound:
+		return Outcome{Verdict: Done, Err: errors.New("the job is gone")}
+	case err != nil:
+		return Outcome{Verdict: Later, After: outage(m), Err: err}
+	case j.Deleted || j.Webhook == "":
+		return Outcome{Verdict: Done, Job: j}
+	case !j.Status.Over() && m.Received <= tooEarly:
+		return Outcome{Verdict: Later, After: 2*time.Second + rand.N(3*time.Second), Job: j}
+	case !j.Status.Over() || !j.WebhookDue:
+		return Outcome{Verdict: Done, Job: j} // what ends the job sends another message
+	}
+	log, err := d.log(ctx, j)
+	if job.KindOf(err) == job.Corrupt {
+		return Outcome{Verdict: Never, Job: j, Err: err} // the operator deletes it, and the client sends the event again
+	}
+	if err != nil {
+		return Outcome{Verdict: Later, After: outage(m), Job: j, Err: err}
+	}
+	if log.State != job.EventPending {
+		return Outcome{Verdict: Done, Job: j}
+	}
+	if wait := log.NotBefore.Sub(d.Now()); wait > 0 {
+		return Outcome{Verdict: Later, After: wait, Job: j}
+	}
+	body, err := webhook.Body(j, d.Status(j))
+	if err != nil {
+		return Outcome{Verdict: Never, Job: j, Err: err}
+	}
+	at := d.Now().UTC().Truncate(time.Millisecond)
+	r := webhook.Try(ctx, d.Post, d.Keys, j, body, d.Now)
+	if r.Status == 0 && ctx.Err() != nil {
+		return Outcome{Verdict: Later, Job: j, Err: context.Cause(ctx)}
+	}
+	d.tell(ctx, j, r)
+	return d.record(ctx, m, j, log, job.EventTry{
+		Event: webhook.ID(j), At: at, Status: r.Status, Reason: r.Reason, Seconds: float64(r.Took.Milliseconds()) / 1000,
+	}, r)
+}
+
+// log reads the event log of a job that is over, and begins the job's event in it.
+func (d *Deliverer) log(ctx context.Context, j *job.Job) (*job.EventLog, error) {
+	log, err := d.Events.LoadEvents(ctx, j.ObjectID())
+	if job.KindOf(err) == job.NotFound {
+		log, err = &job.EventLog{JobID: j.ID}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	log.Begin(webhook.ID(j), webhook.Type(j))
+	return log, nil
+}
+
+// record keeps a try, and decides whether another one follows. What another process has
+// recorded of the same event meanwhile stays.
+func (d *Deliverer) record(ctx context.Context, m job.Delivery, j *job.Job, log *job.EventLog, try job.EventTry, r webhook.Result) Outcome {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	for {
+		out := Outcome{Verdict: Done, Job: j}
+		log.Add(try)
+		if log.State == job.EventPending {
+			log.Tries++
+			switch wait, more := webhook.Pause(log.Tries, r.RetryAfter); {
+			case r.Delivered():
+				log.State, log.NotBefore = job.EventDelivered, time.Time{}
+			case r.Refused():
+				log.State, log.NotBefore = job.EventRefused, time.Time{}
+			case more:
+				log.NotBefore = d.Now().Add(wait).UTC().Truncate(time.Millisecond)
+				out.Verdict, out.After = Later, wait
+			default:
+				log.State, log.NotBefore = job.EventFailed, time.Time{}
+			}
+		}
+		log.Revision = uuid.NewString()
+		_, err := d.Events.SaveEvents(ctx, j.ObjectID(), log)
+		if err == nil {
+			return out
+		}
+		if job.KindOf(err) == job.Conflict {
+			if log, err = d.log(ctx, j); err == nil {
+				continue
+			}
+		}
+		return Outcome{Verdict: Later, After: outage(m), Job: j, Err: err}
+	}
+}
+
+// tell logs a try, with the receiver's host alone: the rest of the URL may hold a secret.
+func (d *Deliverer) tell(ctx context.Context, j *job.Job, r webhook.Result) {
+	host := ""
+	if u, err := url.Parse(j.Webhook); err == nil {
+		host = u.Host
+	}
+	d.Logger.InfoContext(ctx, "webhook tried", "job_id", j.ID, "host", host, "status", r.Status, "reason", r.Reason, "took", r.Took.Round(time.Millisecond).String())
+}

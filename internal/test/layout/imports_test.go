@@ -138,10 +138,11 @@ func TestProductionLinksNoEmulatorAndNoTestHelper(t *testing.T) {
 }
 
 // TestWhoKnowsTheEnvironment looks for reads of the environment outside of the
-// composition root, the configuration and the commands.
+// composition root, the configuration, the commands and the supervisor of programs.
 func TestWhoKnowsTheEnvironment(t *testing.T) {
 	t.Parallel()
-	may := []string{module, module + "/internal/app", module + "/internal/config"}
+	// A supervisor passes its own environment, which its worker chose, on to the program.
+	may := []string{module, module + "/internal/app", module + "/internal/config", module + "/internal/processor/command/sandbox/supervisor"}
 	for path, p := range list(t, "./...") {
 		if slices.Contains(may, path) || strings.HasPrefix(path, module+"/cmd/") || isTest(path) {
 			continue

@@ -6,8 +6,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// booking is what one submit has booked in its owner's quota: the request and, in the end,
-// every byte of the image that was read, or the size of one that comes by a direct upload.
+// booking is the booking of one submit in its owner's quota: the request and, in the end,
+// every byte of the image that was read, or the size of a direct upload.
 type booking struct {
 	quota   job.Quota
 	owner   string
@@ -17,7 +17,8 @@ type booking struct {
 	refused bool  // by the quota
 }
 
-// book books the request before a byte of the image is read, with what its body announces.
+// book books the request, with the announced size of its body, before a byte of the image
+// is read.
 func (u *submit) book() error {
 	u.booking = booking{quota: u.s.quota, owner: u.job.Owner}
 	b := &u.booking
@@ -41,7 +42,7 @@ func (u *submit) book() error {
 	return nil
 }
 
-// bookedImage books what is read of an image beyond what was announced.
+// bookedImage books the bytes of an image that exceed the announced size.
 type bookedImage struct {
 	io.Reader
 	b *booking
@@ -61,8 +62,8 @@ func (r *bookedImage) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// settle gives back what was announced and not read, of an image that is not to come by a
-// direct upload. A submit that was refused for want of a place has cost no request.
+// settle returns the bytes that were announced and not read, unless the image comes by a
+// direct upload. A submit that was refused for lack of a place costs no request.
 func (b *booking) settle(out Outcome, err error) error {
 	used := b.read
 	if err == nil && out.Job != nil && b.account == job.NewJobs {

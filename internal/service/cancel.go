@@ -6,10 +6,10 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Cancel ends a job that is not over, and returns it. A worker that has it stops at its next
-// renewal of the lease, discards what it has made and bills what it did; where no worker has
-// it the bill is written here. A job that is canceled already is returned as it is, so that a
-// Cancel may be repeated. Conflict when the job is completed or failed.
+// Cancel ends a job that is not over, and returns it. A worker that has it stops at its
+// next renewal of the lease, discards its output and bills its work; without a worker the
+// bill is written here. Cancel returns a canceled job as it is, so it can be repeated.
+// Conflict when the job is completed or failed.
 func (s *Service) Cancel(ctx context.Context, who job.Caller, id job.ID) (*job.Job, error) {
 	for {
 		j, with, err := s.authz.Cancel(ctx, who, id)

@@ -11,8 +11,8 @@ import (
 	"claimcheck.example/internal/service/authz"
 )
 
-// Commit takes the image that was uploaded for an announced job: it is looked at, not
-// read as a whole, and the job is queued. It may be repeated. An image that must not be
+// Commit accepts the uploaded image of an announced job: it inspects the image without
+// reading all of it, and queues the job. It can be repeated. An image that must not be
 // accepted fails the job and is removed; a repeated commit returns the same refusal.
 // Conflict when nothing is uploaded yet, or too late.
 func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace map[string]string) (*job.Job, error) {
@@ -85,7 +85,7 @@ func (s *Service) commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	return j, nil
 }
 
-// commitAgain repeats the commit of a job that is queued already.
+// commitAgain repeats the commit of a job that is already queued.
 func (s *Service) commitAgain(ctx context.Context, docs job.Documents, j *job.Job, trace map[string]string) (*job.Job, error) {
 	j, err := s.resend(ctx, docs, j, trace)
 	if err != nil && !errors.Is(err, errBeingDeleted) {
@@ -94,7 +94,7 @@ func (s *Service) commitAgain(ctx context.Context, docs job.Documents, j *job.Jo
 	return j, err
 }
 
-// inspectStored looks at an uploaded image through a ranged read, or a few.
+// inspectStored inspects an uploaded image by one ranged read, or a few.
 func (s *Service) inspectStored(ctx context.Context, objects job.Objects, j *job.Job) (job.Media, error) {
 	r := &rangedReader{ctx: ctx, objects: objects, id: j.ObjectID(), left: maxRangedReads}
 	head := make([]byte, job.HeadSize)
@@ -124,15 +124,16 @@ func (s *Service) inspectStored(ctx context.Context, objects job.Objects, j *job
 	if err != nil && !r.spent {
 		return job.Media{}, err
 	}
-	if err != nil { // the worker judges what is too far into the file to be seen here
+	if err != nil { // the worker checks what is too far into the file
 		media = job.Media{}
 	}
 	media.ContentType, media.SizeBytes, media.SHA256, media.Tag = j.Input.ContentType, r.total, j.Input.SHA256, r.tag
 	return media, nil
 }
 
-// checkUploaded compares the announced digest with the one that storage computed of the
-// object of this tag. Where storage has none, the worker compares it when it reads the image.
+// checkUploaded compares the announced digest with the one that storage computed for the
+// object with this tag. Where storage has none, the worker compares it when it reads the
+// image.
 func (s *Service) checkUploaded(ctx context.Context, j *job.Job, tag string) error {
 	if j.Input.SHA256 == "" {
 		return nil
@@ -162,8 +163,8 @@ func (s *Service) reject(ctx context.Context, to authz.Writer, j *job.Job, why e
 	return s.refusedBefore(ctx, to, j)
 }
 
-// refusedBefore returns the refusal that the document has. It removes the image, which an
-// earlier commit may not have done.
+// refusedBefore returns the refusal in the document. It removes the image, which an
+// earlier commit may have left.
 func (s *Service) refusedBefore(ctx context.Context, to authz.Writer, j *job.Job) error {
 	if err := to.Objects.Remove(ctx, job.Input, j.ObjectID(), ""); err != nil {
 		return err
@@ -178,10 +179,10 @@ const (
 	rangedReadBytes = 128 << 10
 )
 
-// errTooFar ends an inspection that would read more of a file than a look is worth.
+// errTooFar ends an inspection that would read too much of a file.
 var errTooFar = errors.New("too far into the file")
 
-// rangedReader reads an object here and there, a few times.
+// rangedReader reads an object at a few places.
 type rangedReader struct {
 	ctx     context.Context
 	objects job.Objects

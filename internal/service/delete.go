@@ -7,18 +7,18 @@ import (
 	"claimcheck.example/internal/service/authz"
 )
 
-// Delete removes a job, its input and its output, whatever state it is in. First the
-// document is marked, and from then on the job does not exist for anybody; it is erased
-// last. So a Delete that fails half-way can be repeated, and a worker that is at the job
-// finds out at its next write and discards its work. What was used until then is billed
-// all the same: here, or by the worker that is at the job.
+// Delete removes a job, its input and its output, in any state. It marks the document
+// first, and from then on the job no longer exists for callers; it erases the document
+// last. So a Delete that fails half-way can be repeated, and a worker that has the job
+// notices at its next write and discards its work. The usage until then is billed all the
+// same: here, or by that worker.
 func (s *Service) Delete(ctx context.Context, who job.Caller, id job.ID) error {
 	return s.DeleteIf(ctx, who, id, nil)
 }
 
-// DeleteIf deletes a job that may, which sees it as Status returns it, has no error
-// against; else that comes back. A job that changes meanwhile is shown again; one whose
-// deletion has begun is not asked about. Nil: whatever the job is.
+// DeleteIf deletes a job if may, which gets it as Status returns it, returns no error;
+// else it returns that error. It shows a job again that changes meanwhile, and does not
+// ask about one whose deletion has begun. Nil allows any job.
 func (s *Service) DeleteIf(ctx context.Context, who job.Caller, id job.ID, may func(*job.Job) error) error {
 	for {
 		j, from, err := s.authz.Delete(ctx, who, id)

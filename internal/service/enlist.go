@@ -6,8 +6,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// enlist puts the job into the list of its owner, once. The entry is a copy of the job,
-// which is being written meanwhile.
+// enlist adds the job to the list of its owner, once. The entry is a copy of the job,
+// which may change during the write.
 func (u *submit) enlist(ctx context.Context, entry *job.Job) error {
 	if u.listed {
 		return nil
@@ -17,8 +17,8 @@ func (u *submit) enlist(ctx context.Context, entry *job.Job) error {
 	return err
 }
 
-// unlist undoes enlist for a submit that has lost to another one, whose document there is,
-// or nil. An entry that names the other job's time is the other job's as well. An entry that
+// unlist undoes enlist for a submit that has lost to another one, whose document is
+// given, or nil. An entry with the other job's time belongs to that job. An entry that
 // stays after a failure shows no job.
 func (u *submit) unlist(ctx context.Context, other *job.Job) {
 	if u.listed && (other == nil || !other.CreatedAt.Equal(u.job.CreatedAt)) {

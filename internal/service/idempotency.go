@@ -12,14 +12,13 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// errBeingDeleted refuses a key whose job's deletion has not come to its end, or has just
-// done so.
+// errBeingDeleted refuses a key whose job is being deleted, or has just been deleted.
 var errBeingDeleted = &job.Error{
 	Kind: job.Conflict, RetryAfter: time.Second,
 	Message: "the job of this Idempotency-Key is being deleted; try again shortly, DELETE it again, or use a new key",
 }
 
-// compare returns why the job that the key names is not the one of this submission.
+// compare returns the reason why the key's job is not the one of this submission.
 func (u *submit) compare(other *job.Job) error {
 	switch {
 	case other.Deleted:
@@ -59,7 +58,7 @@ func (s *Service) resend(ctx context.Context, docs job.Documents, j *job.Job, tr
 	return &effective, nil
 }
 
-// loadKeyed reads a document that was there a moment ago.
+// loadKeyed reads a document that existed a moment ago.
 func loadKeyed(ctx context.Context, docs job.Documents, id job.ID) (*job.Job, error) {
 	j, err := docs.Load(ctx, id)
 	if job.KindOf(err) == job.NotFound {
@@ -74,15 +73,15 @@ func (s *Service) awaitsUpload(j *job.Job) bool {
 }
 
 // takeOver makes the next write of the job replace a document that awaits its upload. The
-// job keeps the place of its own image: what the upload's URL still puts is never read.
+// job keeps the place of its own image: later uploads to the offered URL are never read.
 func (u *submit) takeOver(announced *job.Job) {
 	j := u.job
 	j.Version, j.CreatedAt, j.CancelAfter, j.Extra = announced.Version, announced.CreatedAt, announced.CancelAfter, announced.Extra
 	u.former = announced.ObjectID()
 }
 
-// sameSubmission reports whether two submits under one key ask for the same. The hash of
-// an image that was uploaded directly is unknown; then type and size decide.
+// sameSubmission reports whether two submits under one key are equal. The hash of a
+// directly uploaded image is unknown; then type and size decide.
 func sameSubmission(a, b *job.Job) bool {
 	return a.Input.SizeBytes == b.Input.SizeBytes &&
 		(a.Input.ContentType == b.Input.ContentType || a.Input.ContentType == "" || b.Input.ContentType == "") &&

@@ -23,7 +23,7 @@ func (u *submit) announce() error {
 	return u.takeParams()
 }
 
-// takeParams reads what comes with the image, and asks whether the processor can do it.
+// takeParams reads the params, and asks the processor's rules about them.
 func (u *submit) takeParams() (err error) {
 	if u.in.Rest != nil {
 		if u.job.Params, err = u.in.Rest(); err != nil {
@@ -36,7 +36,7 @@ func (u *submit) takeParams() (err error) {
 	return u.s.rules.CheckParams(u.job.Input, u.job.Params)
 }
 
-// digest reads an image only to compare it with the one that its key names already.
+// digest reads an image only to compare it with the one of its key.
 func (u *submit) digest() (err error) {
 	sum := newDigest()
 	src := &boundedImage{r: u.in.Image, max: u.s.limits.MaxBytes, inline: u.s.limits.MaxBytes}
@@ -54,11 +54,11 @@ func (u *submit) digest() (err error) {
 	return err
 }
 
-// stage reads and judges an image, and makes it ready to be stored. One that is too large
-// for the submit is only counted.
+// stage reads and checks an image, and prepares it for storage. It only counts one that
+// is too large for the submit.
 func (u *submit) stage(ctx context.Context) error {
 	s, j := u.s, u.job
-	// The head is read in any case: it says what is to be offered.
+	// The head is always read: it decides about the offer.
 	src := &boundedImage{r: u.in.Image, max: s.limits.MaxBytes, inline: max(s.limits.InlineBytes, job.HeadSize)}
 	head := make([]byte, job.HeadSize)
 	n, err := io.ReadFull(src, head)
@@ -109,11 +109,11 @@ func (u *submit) stageWhole(ctx context.Context, image io.Reader) error {
 	return nil
 }
 
-// countRest finds out how large an image is that is offered a direct upload.
+// countRest determines the size of an image that gets the offer of a direct upload.
 func (u *submit) countRest(src *boundedImage) error {
 	n := u.in.Size
 	if n == 0 {
-		src.inline = src.max // nothing more is kept of it
+		src.inline = src.max // no more of it is kept
 		if _, err := io.Copy(io.Discard, src); err != nil {
 			return err
 		}
@@ -126,7 +126,8 @@ func (u *submit) countRest(src *boundedImage) error {
 	return nil
 }
 
-// judge returns the media type of an image by its first bytes, or why it is refused.
+// judge returns the media type of an image by its first bytes, or the reason for a
+// refusal.
 func (s *Service) judge(head []byte) (contentType string, err error) {
 	if len(head) == 0 {
 		return "", job.Errorf(job.Invalid, "the image is empty; send the bytes of an image file")
@@ -142,7 +143,7 @@ func (s *Service) tooLarge() error {
 	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the maximum of this service", s.limits.MaxBytes)
 }
 
-// errOverInline is an image that is too large for a submit itself.
+// errOverInline means that an image is too large for a submit itself.
 var errOverInline = errors.New("image is over the inline limit")
 
 // boundedImage bounds an image and words its reader's errors.

@@ -7,20 +7,20 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// resendPause is how long, at least, a job's message is not sent again by this process once
-// the queue has taken it.
+// resendPause is the minimum time until this process sends a job's message again after
+// the queue has accepted it.
 const resendPause = 5 * time.Second
 
-// sent remembers which messages the queue has taken in the last seconds, for up to two
-// pauses. It forgets by generations, so that it needs no sweep.
+// sent remembers the messages that the queue has accepted in the last seconds, for up to
+// two pauses. It forgets by generations, so that it needs no sweep.
 type sent struct {
 	mu              sync.Mutex // guards what follows
 	since           time.Time  // when the latest generation began
 	latest, earlier map[sending]struct{}
 }
 
-// sending is a message that a job needs: after a redrive, and in a new life of its key, it needs
-// another.
+// sending identifies a message: after a redrive, and in a new life of its key, a job
+// needs another one.
 type sending struct {
 	object   job.ID
 	redriven int64

@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/signature"
 )
 
-// Limits bound what one job may ask for. All are positive.
+// Limits bound one job. All are positive.
 type Limits struct {
 	MaxBytes  int64 // of an image
 	MaxPixels int64 // of an image, all frames together
@@ -76,7 +76,7 @@ type Service struct {
 	log       *slog.Logger
 }
 
-// NewService returns a service made of c.
+// New returns a service with that configuration.
 func New(c Config) *Service {
 	if c.Previewer == nil {
 		c.Previewer = blind{}
@@ -114,8 +114,8 @@ type blind struct{}
 
 func (blind) Watch() job.Preview { return nil }
 
-// Ready reports whether the backends answer, with one error that names each that
-// does not. It is asked by the platform, not by a principal, and tells nothing of jobs.
+// Ready reports whether the backends answer, with one error that names each that does
+// not. The platform calls it, not a principal, and it reveals nothing of jobs.
 func (s *Service) Ready(ctx context.Context) error {
 	queue := make(chan error, 1)
 	go func() { queue <- s.queue.Ready(ctx) }()

@@ -19,7 +19,7 @@ func (s *Service) Status(ctx context.Context, who job.Caller, id job.ID) (*job.J
 	return s.seen(ctx, j)
 }
 
-// seen is the job as its status shows it.
+// seen returns the job as its status shows it.
 func (s *Service) seen(ctx context.Context, j *job.Job) (_ *job.Job, err error) {
 	j = s.effective(j)
 	j.Upload, err = s.upload(ctx, j)

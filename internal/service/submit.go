@@ -12,7 +12,7 @@ import (
 	"claimcheck.example/internal/service/authz"
 )
 
-// Submission is one image on its way in.
+// Submission is one image to submit.
 type Submission struct {
 	// Image is the image, read to its end or to the first error, which comes back as
 	// the client's own when it has a Kind, else as Invalid. Nil announces an image that
@@ -47,7 +47,7 @@ type Submission struct {
 	Trace map[string]string
 }
 
-// Result says what became of a submission that was no mistake of the client's.
+// Result is the result of a submission without a client's mistake.
 type Result uint8
 
 const (

@@ -8,15 +8,15 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// handBack is how long before its deadline a batch lets go of its jobs: what the writes
-// of that and the verdicts may take. Of a short time it is a quarter.
+// handBack is the time before its deadline at which a batch hands its jobs back: enough
+// for the writes and the verdicts. Of a short time it is a quarter.
 const handBack = 15 * time.Second
 
-// Carry carries out deliveries that the host has received and will delete, all but
-// those that it returns: they are to be delivered again. Shortly before the deadline of
-// ctx it lets go of what still runs. A job that had all of the time has failed an
-// attempt, or one that needs more than there ever is would go round for days; one that
-// began later is handed back, and counts none.
+// Carry handles deliveries that the host has received and will delete, except for those
+// that it returns, which are delivered again. Shortly before the deadline of ctx it stops
+// what still runs. A job that had all of the time has failed an attempt, since one that
+// needs more than there ever is would come back for days; one that began later is handed
+// back without an attempt.
 func (w *Worker) Carry(ctx context.Context, deliveries []job.Delivery) (again []job.Delivery) {
 	early, endEarly := context.WithCancelCause(context.WithoutCancel(ctx))
 	late, endLate := context.WithCancelCause(context.WithoutCancel(ctx))

@@ -8,8 +8,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// cancel ends the work on a job that is canceled or whose time to be is over: it counts the
-// time of this attempt and gives up the lease, so that the job is ready for its bill.
+// cancel ends the work on a job that is canceled or whose Cancel-After is over: it adds
+// the time of this attempt and gives up the lease, so that the job is ready for its bill.
 func (r *Runner) cancel(ctx context.Context, l *lease) Outcome {
 	for {
 		j, now := l.snapshot(), r.Now()
@@ -36,7 +36,7 @@ func (r *Runner) cancel(ctx context.Context, l *lease) Outcome {
 	}
 }
 
-// cancelUnclaimed cancels a job whose time to be is over, and that no worker has.
+// cancelUnclaimed cancels a job whose Cancel-After is over and that no worker has.
 func (r *Runner) cancelUnclaimed(ctx context.Context, j *job.Job) (Outcome, error) {
 	j.Cancel(r.Now(), "")
 	version, err := r.Store.Swap(ctx, j.Stamp(r.Now()))
@@ -47,8 +47,8 @@ func (r *Runner) cancelUnclaimed(ctx context.Context, j *job.Job) (Outcome, erro
 	return r.canceled(ctx, j, Outcome{Verdict: Done, Job: j, Ended: true}), nil
 }
 
-// canceled removes what an attempt at a canceled job may have made, and bills the job. While
-// a worker that has not noticed holds the lease it does neither: that worker does, or the
+// canceled removes the output of an attempt at a canceled job, and bills the job. While a
+// worker that has not noticed holds the lease it does neither: that worker does, or the
 // message comes again.
 func (r *Runner) canceled(ctx context.Context, j *job.Job, out Outcome) Outcome {
 	now := r.Now()

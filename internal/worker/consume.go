@@ -1,6 +1,6 @@
-// Package worker takes deliveries from the queue and has each carried out: a long poll,
-// bounded concurrency, one verdict per delivery, and a stop in two phases. What a job
-// is and how it ends is the business of [Runner].
+// Package worker receives deliveries from the queue and handles each: by long polls, with
+// bounded concurrency, one verdict per delivery, and a stop in two phases. [Runner] knows
+// what a job is and how it ends.
 package worker
 
 import (
@@ -20,8 +20,8 @@ import (
 // needed.
 type Config struct {
 	Queue job.Queue
-	// Run carries out one delivery; job.Runner.Run, or a wrapper that observes it. When
-	// its context ends with the cause job.ErrStopping it hands the job back.
+	// Run handles one delivery: Runner.Run, or a wrapper that observes it. When its context
+	// ends with the cause job.ErrStopping it hands the job back.
 	Run func(context.Context, job.Delivery) Outcome
 	// Deliver carries out a delivery that is for the webhook of a job, where those share the
 	// queue of the jobs; Deliverer.Run. Nil: Run carries out all.
@@ -30,10 +30,10 @@ type Config struct {
 	Deliveries int
 	// Concurrency is how many deliveries are carried out at once.
 	Concurrency int
-	// Visibility is how long a delivery stays invisible without a sign of life; the
-	// lease of job.Runner.
+	// Visibility is the time that a delivery stays invisible without a renewal; it is the
+	// lease of Runner.
 	Visibility time.Duration
-	// Grace is how long a stop waits for running work before it interrupts it.
+	// Grace is the time that a stop waits for running work before it interrupts it.
 	Grace time.Duration
 	// IdleExit ends Serve when no delivery came and none was in work for so long. Zero
 	// serves until the context ends.
@@ -50,12 +50,13 @@ type Worker struct {
 // New returns a worker made of c.
 func New(c Config) *Worker { return &Worker{c, make(chan struct{}, c.Deliveries)} }
 
-// receiveLimit is how many messages one call can return (SQS).
+// receiveLimit is the largest number of messages that one call can return (SQS).
 const receiveLimit = 10
 
-// Serve receives and works until ctx ends, or until it is idle for IdleExit, then takes nothing new, gives what runs the
-// grace to end, interrupts the rest with job.ErrStopping, and returns when the
-// queue knows the verdict on every delivery. It returns nil after an orderly stop.
+// Serve receives and works until ctx ends, or until it is idle for IdleExit. Then it
+// receives nothing more, waits for running work until the grace is over, interrupts the
+// rest with job.ErrStopping, and returns when the queue has the verdict on every
+// delivery. It returns nil after an orderly stop.
 func (w *Worker) Serve(ctx context.Context) error {
 	work, interrupt := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer interrupt(job.ErrStopping)
@@ -111,7 +112,7 @@ func (w *Worker) Serve(ctx context.Context) error {
 	return nil
 }
 
-// acquire waits for one free slot and takes whatever else is free, up to one receive's
+// acquire waits for one free slot and takes any others that are free, up to one receive's
 // worth. It returns 0 when ctx ends first.
 func (w *Worker) acquire(ctx context.Context, slots chan struct{}) int {
 	select {
@@ -131,7 +132,7 @@ func (w *Worker) acquire(ctx context.Context, slots chan struct{}) int {
 	return n
 }
 
-// stop waits for running work, and interrupts what outlasts the grace.
+// stop waits for running work, and interrupts what exceeds the grace.
 func (w *Worker) stop(running *sync.WaitGroup, interrupt context.CancelCauseFunc) {
 	ended := make(chan struct{})
 	go func() {
@@ -149,7 +150,7 @@ func (w *Worker) stop(running *sync.WaitGroup, interrupt context.CancelCauseFunc
 	}
 }
 
-// carryOut runs one delivery and tells the queue the verdict.
+// carryOut runs one delivery and sends the verdict to the queue.
 func (w *Worker) carryOut(ctx context.Context, d job.Delivery) {
 	out := w.run(ctx, d)
 	w.log(ctx, d, out)

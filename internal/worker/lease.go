@@ -9,21 +9,21 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// lease is one claim on one job: every write that the claimant makes goes through it.
-// It renews the document's lease and the message's invisibility while the work goes
-// on, and ends the work's context with errLeaseLost once the job is another worker's.
+// lease is one claim on one job, through which the claimant makes every write. It renews
+// the document's lease and the message's invisibility during the work, and ends the
+// work's context with errLeaseLost once another worker has the job.
 type lease struct {
 	r        *Runner
 	id       job.ID
 	delivery job.Delivery
-	received time.Time     // when the delivery came
-	waited   time.Duration // for room, which is no work
+	received time.Time     // time of the delivery
+	waited   time.Duration // for a place, which does not count as work
 	// abandoned says that the processor did not return in time.
 	abandoned bool
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	job   job.Job
-	tried time.Time // when the document was last written, or failed to be
+	tried time.Time // last write of the document, successful or not
 
 	progress *progress // of the processor
 }
@@ -32,7 +32,7 @@ func newLease(r *Runner, j *job.Job, d job.Delivery, received time.Time) *lease 
 	return &lease{r: r, id: j.ID, job: *j, tried: j.UpdatedAt, delivery: d, received: received, progress: newProgress()}
 }
 
-// worked is how many seconds the work of this claim has taken until now.
+// worked returns the seconds of work under this claim so far.
 func (l *lease) worked(now time.Time) float64 {
 	return max(0, (now.Sub(l.job.StartedAt) - l.waited).Seconds())
 }
@@ -65,8 +65,8 @@ func (l *lease) swap(ctx context.Context, change func(*job.Job)) (*job.Job, erro
 		if job.KindOf(err) != job.Conflict {
 			return nil, err
 		}
-		// Under our own claim the other writers are an earlier renewal of ours whose answer
-		// was lost, and a cancellation. Anything else means that the claim has passed on.
+		// Under our own claim the other writers are an earlier renewal of ours whose answer was
+		// lost, and a cancellation. Otherwise the claim has passed on.
 		if err := l.reload(ctx); err != nil {
 			return nil, err
 		}
@@ -97,9 +97,9 @@ func (l *lease) reload(ctx context.Context) error {
 	return nil
 }
 
-// keep renews the lease until stop is called; stop waits for the last renewal. What the
-// processor says of its progress is written along with the renewals, or else between
-// them, with the pause that progressPause says.
+// keep renews the lease until stop is called; stop waits for the last renewal. It writes
+// the processor's progress with the renewals, or between them at the intervals of
+// progressPause.
 func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 	work, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
@@ -143,7 +143,7 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 	}
 }
 
-// cancelTimer fires when the job's time to be canceled has come, if it has one.
+// cancelTimer fires when the job's Cancel-After is over, if it has one.
 func (l *lease) cancelTimer() *time.Timer {
 	at := l.job.CancelAt()
 	t := time.NewTimer(at.Sub(l.r.Now()))
@@ -153,10 +153,10 @@ func (l *lease) cancelTimer() *time.Timer {
 	return t
 }
 
-// age is the time since the last write of the document.
+// age returns the time since the last write of the document.
 func (l *lease) age() time.Duration { return l.r.Now().Sub(l.snapshot().UpdatedAt) }
 
-// pause is how long a write that only carries progress must wait.
+// pause returns how long a write that only carries progress must wait.
 func (l *lease) pause() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,9 +164,9 @@ func (l *lease) pause() time.Duration {
 }
 
 // renew extends document and message. An error means that the lease is lost or the job is
-// canceled. Between two writes of the document there is a third of the lease at most.
+// canceled. Two writes of the document are at most a third of the lease apart.
 func (l *lease) renew(ctx context.Context) error {
-	if l.age() >= l.r.Lease/6 { // else it was written just now, for its progress
+	if l.age() >= l.r.Lease/6 { // otherwise a write of progress has just renewed it
 		if err := l.write(ctx); err != nil {
 			return err
 		}
@@ -189,8 +189,9 @@ func (l *lease) hide(ctx context.Context) {
 	}
 }
 
-// write extends the document's lease and tells the progress. An error means that the
-// lease is lost or the job is canceled; storage that does not answer is no loss as long as the lease still runs.
+// write extends the document's lease and writes the progress. An error means that the
+// lease is lost or the job is canceled; storage that does not answer loses nothing while
+// the lease lasts.
 func (l *lease) write(ctx context.Context) error {
 	_, err := l.swap(ctx, func(j *job.Job) {
 		j.LeaseUntil = l.r.Now().Add(l.r.Lease).UTC()

@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// progressPause is the least time between a write of the document, or an attempt at one,
+// progressPause is the minimum time between a write of the document, successful or not,
 // and a write that only carries progress.
 const progressPause = 2 * time.Second
 
@@ -20,12 +20,12 @@ const maxNote = 40
 // never blocks the processor.
 type progress struct {
 	latest atomic.Pointer[job.Progress]
-	news   chan struct{} // holds an element when latest may not be written yet
+	news   chan struct{} // holds an element while latest is unwritten
 }
 
 func newProgress() *progress { return &progress{news: make(chan struct{}, 1)} }
 
-// report takes what the processor says, within bounds.
+// report takes a report of the processor, within bounds.
 func (p *progress) report(fraction float64, note string) {
 	if math.IsNaN(fraction) {
 		return
@@ -41,7 +41,7 @@ func (p *progress) report(fraction float64, note string) {
 // load returns the last report; nil for none.
 func (p *progress) load() *job.Progress { return p.latest.Load() }
 
-// differs reports whether the last report is another than the one that is written.
+// differs reports whether the last report differs from the written one.
 func (p *progress) differs(written *job.Progress) bool {
 	latest := p.load()
 	return latest != nil && (written == nil || *written != *latest)

@@ -11,9 +11,9 @@ import (
 // longestRest bounds the rest that an error asks for.
 const longestRest = 12 * time.Hour
 
-// restAfter is how long a job rests after its nth failed attempt: what the error asks
-// for, else 2 s doubled per attempt up to 5 min; spread by half to keep jobs apart. Zero
-// attempts, which is an unknown number, count as one.
+// restAfter returns how long a job rests after its nth failed attempt: the time that the
+// error asks for, else 2 s doubled per attempt up to 5 min; spread by half to keep jobs
+// apart. Zero attempts, an unknown number, count as one.
 func restAfter(err error, attempt int) time.Duration {
 	d := min(2*time.Second<<min(max(attempt, 1)-1, 16), 5*time.Minute)
 	if e, ok := errors.AsType[*job.Error](err); ok && e.RetryAfter > 0 {
@@ -22,19 +22,19 @@ func restAfter(err error, attempt int) time.Duration {
 	return d + rand.N(d/2+1)
 }
 
-// outage is how long a message rests that storage's failure kept from being worked on:
-// growing, but short, so that work goes on soon after storage has come back.
+// outage returns how long a message rests when storage fails: growing, but short, so that
+// work goes on soon after storage has come back.
 func outage(d job.Delivery) time.Duration {
 	return min(restAfter(nil, d.Received), 10*time.Second+rand.N(5*time.Second))
 }
 
-// maxInterruptions is how many attempts of a job count for nothing because the worker stops
-// or storage fails; further ones count. With the rests between them an outage of storage
-// can take nine hours.
+// maxInterruptions is the number of attempts of a job that do not count because the
+// worker stops or storage fails; further ones count. With the rests between them they
+// cover an outage of nine hours.
 const maxInterruptions = 100
 
-// interrupted is how long a job rests that storage's failure interrupts after n others: as
-// long as in an outage at first, and up to 5 min later.
+// interrupted returns how long a job rests that storage's failure interrupts after n
+// others: as long as in an outage at first, and up to 5 min later.
 func interrupted(d job.Delivery, n int) time.Duration {
 	const short = 10
 	if n < short {
@@ -43,9 +43,9 @@ func interrupted(d job.Delivery, n int) time.Duration {
 	return restAfter(nil, n-short+4)
 }
 
-// rest is how long a message rests whose job is another worker's: until the lease is
-// over. As long as that worker lives it renews its lease in good time, and then the
-// message of a job that has been going on for hours need not come back every minute.
+// rest returns how long a message rests when another worker has its job: until the lease
+// is over. That worker renews its lease as long as it lives, so the message of a job that
+// runs for hours need not come back every minute.
 func (r *Runner) rest(j *job.Job, now time.Time) time.Duration {
 	left := j.LeaseUntil.Sub(now)
 	if left > r.Lease/2 && !j.StartedAt.IsZero() {
@@ -54,9 +54,9 @@ func (r *Runner) rest(j *job.Job, now time.Time) time.Duration {
 	return left
 }
 
-// hidden returns d, or what is left of the time for which the queue can hide a message that
-// it delivered at received, less a margin for the difference between the clocks. It is not
-// positive when no such time is left.
+// hidden returns d, or the rest of the time that the queue can hide a message delivered
+// at received, less a margin for the difference between the clocks. It is not positive
+// when no time is left.
 func (r *Runner) hidden(d time.Duration, received time.Time) time.Duration {
 	return hidden(r.Queue, d, received, r.Now())
 }

@@ -11,7 +11,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Verdict is the answer to the queue about one delivery.
+// Verdict is the answer to the queue for one delivery.
 type Verdict uint8
 
 const (
@@ -19,23 +19,23 @@ const (
 	Later Verdict = iota
 	// Done: nothing is left to do; delete the message.
 	Done
-	// Never: the job was failed for good; delete the message.
+	// Never: the job has failed for good; delete the message.
 	Never
 )
 
 func (v Verdict) String() string { return [...]string{"later", "done", "never"}[v] }
 
-// Outcome is what became of one delivery.
+// Outcome is the result of one delivery.
 type Outcome struct {
 	Verdict Verdict
 	// After is the back-off of Later.
 	After time.Duration
-	// Job is the document as last seen; nil when there is none.
+	// Job is the last known document; nil when there is none.
 	Job *job.Job
-	// Ended says that this very delivery brought the job to its end.
+	// Ended says that this delivery ended the job.
 	Ended bool
-	// Abandoned says that the processor did not return when its time was over. Its
-	// goroutine may still run.
+	// Abandoned says that the processor did not return when its time was up. Its goroutine
+	// may still run.
 	Abandoned bool
 	// Err is the cause for the operator's log; may be nil also for Later.
 	Err error
@@ -43,8 +43,8 @@ type Outcome struct {
 
 // Named causes with which a worker's context ends.
 var (
-	// ErrOutOfTime: the worker's host gives no more time, and the job had all that there
-	// is; it is tried again, and the attempt counts.
+	// ErrOutOfTime: the worker's host gives no more time, and the job had all of it; it is
+	// tried again, and the attempt counts.
 	ErrOutOfTime = errors.New("the host's time is over")
 	// errLeaseLost: another worker has the job, or it was deleted; the work is void.
 	errLeaseLost = errors.New("lease lost")
@@ -54,7 +54,7 @@ var (
 	errTimeLimit = errors.New("processing time limit exceeded")
 )
 
-// RunnerConfig is what a [Runner] is made of. All fields but Limiter are needed.
+// RunnerConfig configures a [Runner]. All fields but Limiter are required.
 type RunnerConfig struct {
 	Store     job.Store
 	Queue     job.Queue
@@ -62,8 +62,8 @@ type RunnerConfig struct {
 	// Limiter is where jobs wait for their turn at the processor, under their lease; nil for
 	// no limit.
 	Limiter job.Limiter
-	// Inspector looks at results whose processor does not say what they are, and at images
-	// of which a commit could not see enough: these may have up to MaxPixels.
+	// Inspector inspects results whose processor does not state their type, and images of
+	// which a commit could not see enough: these may have up to MaxPixels.
 	Inspector job.Inspector
 	MaxPixels int64
 	Ledger    job.Ledger
@@ -73,35 +73,35 @@ type RunnerConfig struct {
 	}
 	// Worker names this process in the documents that it claims.
 	Worker string
-	// Lease is how long a claim holds without a sign of life; it is renewed at a third.
+	// Lease is the lifetime of a claim without a renewal; it is renewed after a third.
 	Lease time.Duration
-	// TimeLimit bounds one processing, without the wait for Limiter.
+	// TimeLimit bounds one run of the processor, without the wait for Limiter.
 	TimeLimit time.Duration
-	// MaxAttempts is how often a job is claimed before it is given up.
+	// MaxAttempts is the number of claims after which a job fails.
 	MaxAttempts int
 	Now         func() time.Time
 	Logger      *slog.Logger
 }
 
-// Runner does the work of jobs that come out of the queue. It acts for the operator,
-// not for a principal: no client reaches it, and what it may touch is named by the
-// messages of the queue. It is safe for concurrent use.
+// Runner does the work of jobs from the queue. It acts for the operator, not for a
+// principal: no client reaches it, and the messages of the queue name the jobs that it
+// may touch. Safe for concurrent use.
 type Runner struct{ RunnerConfig }
 
-// NewRunner returns a runner made of c.
+// NewRunner returns a runner with that configuration.
 func NewRunner(c RunnerConfig) *Runner { return &Runner{c} }
 
-// AbandonAfter is how long a processor may take to return once its context has ended.
-// After that the worker goes on without it.
+// AbandonAfter is the time that a processor may take to return once its context has
+// ended. After that the worker goes on without it.
 const AbandonAfter = 10 * time.Second
 
 // finishTimeout bounds each write that ends or hands back a job, also while stopping.
 const finishTimeout = 8 * time.Second
 
-// Run carries out one delivery: claim, process, store the output, complete. When ctx
-// ends with the cause [ErrStopping] the job is handed back. It returns once everything
-// that it started has ended, except a processor that ignores the end of its context for
-// [AbandonAfter]. The caller then tells the queue the verdict.
+// Run carries out one delivery: claim, process, store the output, complete. When ctx ends
+// with the cause [ErrStopping] the job is handed back. It returns once everything that it
+// started has ended, except a processor that ignores the end of its context for
+// [AbandonAfter]. The caller then sends the verdict to the queue.
 func (r *Runner) Run(ctx context.Context, d job.Delivery) Outcome {
 	received := r.Now()
 	out := r.run(ctx, d, received)
@@ -157,7 +157,7 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 	return r.release(ctx, l, restAfter(err, j.Attempts), messageOr(err, "processing failed")+"; it will be tried again", err)
 }
 
-// withinLimit works on the job once the limiter lets it, for as long as a job may take.
+// withinLimit works on the job once the limiter admits it, until the time limit.
 func (r *Runner) withinLimit(ctx context.Context, l *lease) (result, error) {
 	release := func() {}
 	if r.Limiter != nil {
@@ -176,8 +176,8 @@ func (r *Runner) withinLimit(ctx context.Context, l *lease) (result, error) {
 }
 
 // supervise does the work and returns when it has ended or, if it ignores the end of ctx,
-// [AbandonAfter] later. Work that is abandoned keeps its room until it returns, because it
-// keeps its memory; it can publish nothing, because its context is over.
+// [AbandonAfter] later. Abandoned work keeps its place until it returns, because it keeps
+// its memory; it cannot publish, because its context is over.
 func (r *Runner) supervise(ctx context.Context, l *lease, release func()) (done result, err error) {
 	ended := make(chan struct{})
 	var found result
@@ -204,7 +204,7 @@ func (r *Runner) supervise(ctx context.Context, l *lease, release func()) (done 
 	return result{}, context.Cause(ctx)
 }
 
-// because replaces an error that is only the echo of a context's end by its cause.
+// because replaces an error that only echoes the end of a context by its cause.
 func because(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
@@ -226,8 +226,8 @@ func givenUp(attempts int, why string) string {
 	return fmt.Sprintf("given up after %d attempts: %s", attempts, why)
 }
 
-// claim makes the job this worker's own. When there is nothing to work on it returns
-// nil and what to tell the queue.
+// claim claims the job for this worker. When there is nothing to work on it returns nil
+// and the outcome for the queue.
 func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) {
 	for at := d.Job; ; at = nil {
 		j, err := r.load(ctx, d.JobID, at)
@@ -244,7 +244,8 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 		case j.Status == job.StatusCanceled:
 			return nil, r.canceled(ctx, j, Outcome{Verdict: Done, Job: j})
 		case j.Status.Over():
-			// Ended by a delivery that did not live to delete its message, or to bill.
+			// It was ended by a delivery whose worker died before it deleted the message, or wrote
+			// the bill.
 			return nil, r.ended(ctx, j, Outcome{Verdict: Done, Job: j})
 		case !j.UploadUntil.IsZero():
 			return nil, Outcome{Verdict: Done, Job: j, Err: errors.New("the job's direct upload is not committed")}
@@ -279,7 +280,7 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 	}
 }
 
-// load returns a copy of the document that came with the delivery, or else reads it.
+// load returns a copy of the document in the delivery, or reads it.
 func (r *Runner) load(ctx context.Context, id job.ID, delivered *job.Job) (*job.Job, error) {
 	if delivered == nil {
 		return r.Store.Load(ctx, id)
@@ -288,7 +289,7 @@ func (r *Runner) load(ctx context.Context, id job.ID, delivered *job.Job) (*job.
 	return &j, nil
 }
 
-// giveUp fails a job whose attempts were used up by workers that were lost.
+// giveUp fails a job whose attempts were used up by lost workers.
 func (r *Runner) giveUp(ctx context.Context, j *job.Job) (Outcome, error) {
 	j.Finish(job.Failed, r.Now())
 	j.Message = givenUp(j.Attempts, "the worker was lost each time")
@@ -348,8 +349,8 @@ func (r *Runner) ended(ctx context.Context, j *job.Job, out Outcome) Outcome {
 }
 
 // release gives the job back: its lease is over from now on, so that the next delivery
-// claims it again. An attempt that the worker's own stop or storage's failure cut off
-// counts for nothing, up to a bound: neither is the job's doing.
+// claims it again. An attempt that ends by the worker's own stop or by a failure of
+// storage does not count, up to a bound: neither is the job's fault.
 func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, message string, cause error) Outcome {
 	j, err := l.swap(ctx, func(j *job.Job) {
 		now := r.Now()
@@ -370,17 +371,17 @@ func (r *Runner) release(ctx context.Context, l *lease, after time.Duration, mes
 	case errors.Is(err, errCanceled):
 		return r.cancel(ctx, l)
 	case err != nil:
-		// Not written: the lease lapses by itself, and only then is the job free.
+		// Not written: the lease ends by time, and only then is the job free.
 		return Outcome{Verdict: Later, After: max(after, r.Lease), Err: errors.Join(cause, err)}
 	}
 	return Outcome{Verdict: Later, After: after, Job: j, Err: cause}
 }
 
-// discard undoes the work of a worker that lost its lease. The output is removed only
-// when no other worker can use it: the job is deleted, whether or not its key names a new
-// job by now. One that failed may be put
-// back in this moment, and its next output be there already. Work on a job that was
-// deleted meanwhile is billed here: its client had it done.
+// discard undoes the work of a worker that lost its lease. It removes the output only
+// when no other worker can use it: when the job is deleted, whether or not its key names
+// a new job by now. A failed job may be redriven at this moment, and its next output may
+// exist already. Work on a job that was deleted meanwhile is billed here: its client had
+// it done.
 func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
 	ours := l.snapshot()
 	j, err := r.Store.Load(ctx, l.id)
@@ -401,7 +402,7 @@ func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
 	return Outcome{Verdict: Later, After: r.Lease, Job: j, Err: cause}
 }
 
-// billDeleted bills a job that was deleted under this worker's hands. Once the lease is
+// billDeleted bills a job that was deleted while this worker had it. Once the lease is
 // over [Service.Delete] bills by itself, without the time of this attempt.
 func (r *Runner) billDeleted(ctx context.Context, l *lease) error {
 	j, now := l.snapshot(), r.Now()

@@ -7,10 +7,10 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// settleTimeout bounds the last word on a delivery.
+// settleTimeout bounds the verdict on a delivery.
 const settleTimeout = 5 * time.Second
 
-// settle tells the queue, whatever becomes of ctx.
+// settle sends the verdict to the queue, even when ctx has ended.
 func (w *Worker) settle(ctx context.Context, d job.Delivery, out Outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
@@ -21,14 +21,14 @@ func (w *Worker) settle(ctx context.Context, d job.Delivery, out Outcome) {
 	}
 }
 
-// Settle tells the queue what became of a delivery.
+// Settle sends the outcome of a delivery to the queue.
 func Settle(ctx context.Context, q job.Queue, d job.Delivery, out Outcome) error {
 	if out.Verdict != Later {
 		return q.Delete(ctx, d.Receipt)
 	}
 	err := q.Extend(ctx, d.Receipt, max(out.After, 0).Round(time.Second))
 	if job.KindOf(err) == job.NotFound {
-		return nil // its invisibility is over: it is visible already
+		return nil // its invisibility is over, so it is visible already
 	}
 	return err
 }

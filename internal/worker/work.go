@@ -17,11 +17,11 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// product is what one run of the processor has brought forth.
+// result describes the output of one run of the processor.
 type result struct {
 	output job.Media
 	units  float64
-	input  job.Media // the image that it was made of, with all that is known of it by now
+	input  job.Media // its image, with all that is known of it by now
 }
 
 // work processes the claimed job and makes its output visible. A processor that panics
@@ -87,8 +87,8 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 // maxMediaType bounds a media type: its two names have up to 127 characters each (RFC 6838, 4.2).
 const maxMediaType = 127 + 1 + 127
 
-// mediaType returns what a processor says of its result, without parameters; empty when
-// that is no media type, so that the bytes decide.
+// mediaType returns the media type that a processor states for its result, without
+// parameters; empty when it is invalid, so that the bytes decide.
 func mediaType(said string) string {
 	if t, _, err := mime.ParseMediaType(said); err == nil && len(t) <= maxMediaType && strings.Count(t, "/") == 1 {
 		return t
@@ -96,7 +96,7 @@ func mediaType(said string) string {
 	return ""
 }
 
-// detect finds out from its first bytes what a result is, and returns the whole of it.
+// detect determines the type of a result by its first bytes, and returns the whole of it.
 func (r *Runner) detect(body io.Reader) (contentType string, whole io.Reader, err error) {
 	head := make([]byte, job.HeadSize)
 	n, err := io.ReadFull(body, head)
@@ -137,15 +137,14 @@ func (r *Runner) publish(ctx context.Context, l *lease, staged job.Staged) (tag 
 	}
 }
 
-// storageError is a failure of storage at a job's objects while its document can be read
-// and written: neither the image's fault nor the processor's.
+// storageError is a failure of storage for a job's objects while its document can be read
+// and written: the fault of neither the image nor the processor.
 type storageError struct{ err error }
 
 func (e storageError) Error() string { return "storage: " + e.err.Error() }
 func (e storageError) Unwrap() error { return e.err }
 
-// byStorage marks what went wrong in storage, but for what is the object's own doing or
-// the claim's.
+// byStorage marks failures of storage, except those of the object itself or of the claim.
 func byStorage(err error) error {
 	switch job.KindOf(err) {
 	case job.Unknown: // storage answers, and refuses this request: trying again may not help
@@ -163,7 +162,7 @@ func isStorageError(err error) bool {
 	return ok
 }
 
-// outputReader remembers why a result broke off, if it did.
+// outputReader remembers the error that ended a result, if any.
 type outputReader struct {
 	r      io.Reader
 	failed error
@@ -177,16 +176,15 @@ func (o *outputReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// inputReader reads the image of a job, and finds out what it comes to. What goes wrong
-// while reading is marked as storage's failure, so that a processor which passes it on
-// does not make it the image's fault. Safe for concurrent use: a processor that is
-// answered early may still be reading.
+// inputReader reads the image of a job, and inspects it. It marks read errors as failures
+// of storage, so that a processor which passes them on does not blame the image. Safe for
+// concurrent use: a processor that is answered early may still be reading.
 type inputReader struct {
 	mu         sync.Mutex // guards all
 	r          io.Reader
 	sum        hash.Hash
 	inspection job.Inspection // nil where the image is known
-	failed     error          // what reading came to, other than the end: it stays
+	failed     error          // the error that ended reading, other than the end: it stays
 	ended      bool
 }
 
@@ -217,8 +215,8 @@ func (i *inputReader) read(p []byte) (int, error) {
 	return n, err
 }
 
-// because replaces what a processor makes of an image that could not be read to its end by
-// the reason of that.
+// because replaces a processor's error about an image that could not be read to its end
+// by the cause.
 func (i *inputReader) because(err error) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

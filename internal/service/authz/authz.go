@@ -32,10 +32,10 @@ type Config struct {
 // concurrent use.
 type Authorizer struct{ c Config }
 
-// New returns an authorizer made of c.
+// New returns an authorizer with that configuration.
 func New(c Config) *Authorizer { return &Authorizer{c} }
 
-// Writer is what a submit and a commit need: documents, images and the list.
+// Writer is the storage for a submit and a commit: documents, images and the list.
 type Writer struct {
 	Documents job.Documents
 	Objects   job.Objects
@@ -43,7 +43,7 @@ type Writer struct {
 	Lists     job.Lists
 }
 
-// Canceler is what a cancellation needs: documents, and the ledger for the bill.
+// Canceler is the storage for a cancellation: documents, and the ledger for the bill.
 type Canceler struct {
 	Documents job.Documents
 	Ledger    job.Ledger
@@ -60,7 +60,7 @@ type Remover struct {
 // Opener opens the output of the one job that came with it, or a part of that output.
 type Opener func(context.Context, job.OpenOptions) (*job.Content, error)
 
-// Submit lets who submit jobs of its own.
+// Submit allows who to submit jobs of its own.
 func (a *Authorizer) Submit(ctx context.Context, who job.Caller) (Writer, error) {
 	if err := a.decide(ctx, who, job.ActionSubmit, who.Owner(), nil); err != nil {
 		return Writer{}, err
@@ -139,7 +139,7 @@ func (a *Authorizer) Secret(ctx context.Context, who job.Caller) error {
 	return a.decide(ctx, who, job.ActionSubmit, who.Owner(), nil)
 }
 
-// Usage lets who read the usage records of owner.
+// Usage allows who to read the usage records of owner.
 func (a *Authorizer) Usage(ctx context.Context, who job.Caller, owner string) (job.Ledger, error) {
 	if err := a.decide(ctx, who, job.ActionReadUsage, owner, nil); err != nil {
 		return nil, err
@@ -171,8 +171,8 @@ func (a *Authorizer) find(ctx context.Context, who job.Caller, action job.Action
 	return j, nil
 }
 
-// decide puts one question to the monitor. A denial of a job that the caller may not see
-// is NotFound, as if the job did not exist.
+// decide asks the monitor one question. A denial for a job that the caller may not see is
+// NotFound, as if the job did not exist.
 func (a *Authorizer) decide(ctx context.Context, who job.Caller, action job.Action, owner string, j *job.Job) error {
 	d := a.c.Monitor.Decide(ctx, job.Access{
 		Principal: who.Principal, Action: action, Job: j, Owner: owner, Source: who.Source, Time: a.c.Now(),

@@ -7,8 +7,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Lister returns a part of the list that came with it, without the jobs that its principal
-// may not see.
+// Lister returns a part of its list, without the jobs that its principal may not see.
 type Lister func(context.Context, job.Window) (*job.Page, error)
 
 // List lets who list the jobs of owner. The decision is about the list as a whole. Then each

@@ -29,11 +29,12 @@ func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 // These tests follow the source of Google's buildpack for Go functions:
 // github.com/GoogleCloudPlatform/buildpacks, cmd/go/functions_framework.
 
-// TestBuildpackTakesTheSource holds what the buildpack asks of a folder before it builds.
+// TestBuildpackTakesTheSource checks what the buildpack requires of a folder before it
+// builds.
 func TestBuildpackTakesTheSource(t *testing.T) {
 	t.Parallel()
-	// It reads every Go file at the root, tests too and whatever their build tags, and
-	// wants one package, which is to be imported.
+	// It reads every Go file at the root, including tests and whatever their build tags, and
+	// expects one package, which it imports.
 	files, err := filepath.Glob(awstest.Module("*.go"))
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func TestBuildpackTakesTheSource(t *testing.T) {
 	if first, _, _ := strings.Cut(mod.Module.Path, "/"); !strings.Contains(first, ".") {
 		t.Errorf("the module's path %s begins without a dot", mod.Module.Path)
 	}
-	// The builder's Go may be an earlier patch than ours, and fetches no other.
+	// The builder's Go may be an earlier patch release, and downloads no other.
 	if !strings.HasSuffix(mod.Go, ".0") || mod.Toolchain != "" {
 		t.Errorf("go.mod asks for go %s, toolchain %q; the first patch of a release is what every builder has", mod.Go, mod.Toolchain)
 	}
@@ -80,20 +81,20 @@ func TestBuildpackTakesTheSource(t *testing.T) {
 	}
 }
 
-// TestBuildpackServesJobs serves jobs by the function as Google's platform runs it: at a
-// host of its own, and as https://REGION-PROJECT.cloudfunctions.net/claimcheck, where the
-// platform takes the function's name from the path and every URL has to carry it.
+// TestBuildpackServesJobs serves jobs by the function as Google's platform runs it: on
+// its own host, and as https://REGION-PROJECT.cloudfunctions.net/claimcheck, where the
+// platform takes the function's name from the path and every URL must contain it.
 func TestBuildpackServesJobs(t *testing.T) {
 	t.Parallel()
-	// The buildpack builds from a main package inside of this module, which an overlay
-	// puts there and not a file.
+	// The buildpack builds from a main package inside of this module; here an overlay
+	// provides it.
 	built, err := process.Source{Root: awstest.Module("."), Overlay: map[string]string{
 		awstest.Module("functions.local/app/main.go"): awstest.Module("internal/test/deploy/testdata/buildpack/main.go"),
 	}}.Build(t.Context(), nil, "functions.local/app")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What the platform sets for a function.
+	// The platform's variables of a function.
 	vars := []string{"FUNCTION_SIGNATURE_TYPE=http", "K_SERVICE=claimcheck", "K_REVISION=claimcheck-00001"}
 
 	t.Run("at a host of its own", func(t *testing.T) {
@@ -125,8 +126,8 @@ func TestBuildpackServesJobs(t *testing.T) {
 	})
 }
 
-// serveJobs has a job submitted at public and another uploaded directly. It goes where the
-// answers say, and nowhere else; all that they name has to lie under public.
+// serveJobs submits a job at public and uploads another directly. It follows only the
+// URLs in the answers, which must all be under public.
 func serveJobs(t *testing.T, public string) {
 	t.Helper()
 	under := func(where, u string) string {

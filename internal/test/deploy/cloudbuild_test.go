@@ -1,4 +1,4 @@
-// Package deploy holds the files by which the service is deployed to what the code does:
+// Package deploy compares the files that deploy the service with the code:
 // cloudbuild.yaml, the IAM documents of docs/iam, and Google's buildpack for functions.
 package deploy_test
 
@@ -59,9 +59,9 @@ var (
 	foreign = regexp.MustCompile(`^(AWS_(REGION|ROLE_ARN|ROLE_SESSION_NAME|WEB_IDENTITY_AUDIENCE)|OTEL_[A-Z_]+)$`)
 )
 
-// checkCloudBuild reads a build as Cloud Build does, and says what is wrong with it: steps
-// that wait for none, substitutions that are used or declared alone, probes of no route,
-// and environments with which a process does not start.
+// checkCloudBuild reads a build as Cloud Build does, and returns its mistakes: steps that
+// wait for unknown ones, substitutions that are only used or only declared, probes of
+// unknown routes, and environments with which a process does not start.
 func checkCloudBuild(text string) error {
 	asJSON, err := yaml.YAMLToJSONStrict([]byte(text))
 	if err != nil {
@@ -105,7 +105,7 @@ func checkCloudBuild(text string) error {
 	return errors.Join(wrong...)
 }
 
-// checkEnvironment loads the environment that a step gives to a process, with the
+// checkEnvironment loads the environment that a step sets for a process, with the
 // defaults of the substitutions.
 func checkEnvironment(b *cloudbuildpb.Build, s *cloudbuildpb.BuildStep) error {
 	role, vars := config.Server, []string{"ALLOW_ANONYMOUS=true"}
@@ -126,7 +126,7 @@ func checkEnvironment(b *cloudbuildpb.Build, s *cloudbuildpb.BuildStep) error {
 			if name, _, _ := strings.Cut(kv, "="); !foreign.MatchString(name) && !slices.Contains(known, name) {
 				return fmt.Errorf("step %s sets %s, which nothing reads", s.Id, name)
 			}
-			for range 3 { // a substitution may have others in it
+			for range 3 { // a substitution may contain others
 				kv = reference.ReplaceAllStringFunc(kv, func(ref string) string { return b.Substitutions[strings.Trim(ref, "${}")] })
 			}
 			vars = append(vars, kv)
@@ -138,7 +138,7 @@ func checkEnvironment(b *cloudbuildpb.Build, s *cloudbuildpb.BuildStep) error {
 	return nil
 }
 
-// variables returns what a configuration is read from.
+// variables returns the variables of a configuration.
 func variables(t reflect.Type) (names []string) {
 	for f := range t.Fields() {
 		if name := f.Tag.Get("env"); name != "" {

@@ -27,22 +27,22 @@ import (
 	"claimcheck.example/internal/workloadidentity"
 )
 
-// right is one action on one resource, in the words of docs/iam.
+// right is one action on one resource, in the notation of docs/iam.
 type right struct{ action, resource string }
 
-// actions maps operations to the IAM action that they need where that has another name.
+// actions maps operations to their IAM action where the names differ.
 var actions = map[string]string{
 	"HeadObject": "GetObject", "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket",
 	"CreateMultipartUpload": "PutObject", "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
 }
 
-// rightsNeeded are the rights that the calls which it watched need.
+// rightsNeeded collects the rights that calls need.
 type rightsNeeded struct {
 	mu   sync.Mutex // guards seen
 	seen map[right]bool
 }
 
-// watch is the SDK's hook.
+// watch is the hook of the SDK.
 func (r *rightsNeeded) watch(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("claimcheck:Rights",
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
@@ -71,7 +71,7 @@ func (r *rightsNeeded) note(service, operation string, input any, err error) {
 	}
 	bucket := "arn:aws:s3:::BUCKET"
 	folder, _, _ := strings.Cut(field("Key"), "/")
-	if folder == "proof" { // read behind a custom endpoint, as in this test, and never from AWS
+	if folder == "proof" { // this test uses a custom endpoint; on AWS it is not read
 		return
 	}
 	if folder == "" {
@@ -131,8 +131,8 @@ func readPolicy(t *testing.T, name string) policy {
 	return p
 }
 
-// granted returns each action on each resource that a policy allows. Wildcards in
-// actions would allow more than the test could see, and are refused.
+// granted returns each action on each resource that a policy allows. It refuses wildcards
+// in actions, which would allow more than the test can see.
 func (p policy) granted(t *testing.T) map[right]bool {
 	t.Helper()
 	all := map[right]bool{}
@@ -152,13 +152,13 @@ func (p policy) granted(t *testing.T) map[right]bool {
 	return all
 }
 
-// TestPoliciesAreEnoughAndNoMore drives jobs through all that can happen to them, and
-// compares the rights that server and worker have needed with those that docs/iam grants.
+// TestPoliciesAreEnoughAndNoMore runs jobs through all that can happen to them, and
+// compares the rights that server and worker needed with those in docs/iam.
 func TestPoliciesAreEnoughAndNoMore(t *testing.T) {
 	t.Parallel()
 	api, worker := &rightsNeeded{seen: map[right]bool{}}, &rightsNeeded{seen: map[right]bool{}}
 	liveThroughEverything(t, api, worker)
-	// Lambda's event source mapping receives with the worker's role, and asks for this.
+	// Lambda's event source mapping receives with the worker's role, and needs this.
 	worker.seen[right{"sqs:GetQueueAttributes", "arn:aws:sqs:REGION:ACCOUNT:QUEUE"}] = true
 	for name, needed := range map[string]*rightsNeeded{"server.json": api, "worker.json": worker} {
 		granted := readPolicy(t, name).granted(t)
@@ -175,8 +175,8 @@ func TestPoliciesAreEnoughAndNoMore(t *testing.T) {
 	}
 }
 
-// TestTrustPolicy holds the trust policy against what the code sends: with its default
-// audience, and pinned to one service account.
+// TestTrustPolicy compares the trust policy with the code: with its default audience, and
+// pinned to one service account.
 func TestTrustPolicy(t *testing.T) {
 	t.Parallel()
 	p := readPolicy(t, "trust-google.json")
@@ -193,12 +193,12 @@ func TestTrustPolicy(t *testing.T) {
 	}
 }
 
-// liveThroughEverything has every call made that server and worker ever make.
+// liveThroughEverything makes every call that server and worker ever make.
 func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 	t.Helper()
 	const mib = 1 << 20
 	image := apptest.Photograph(t)
-	large := slices.Concat(image, make([]byte, 6*mib)) // a JPEG with something behind it is one still
+	large := slices.Concat(image, make([]byte, 6*mib)) // a JPEG with data after its end is still a JPEG
 	hung := make(chan struct{}, 16)
 	later := true
 	processor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -282,7 +282,7 @@ func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 	hanging := postParams(t, s, image, "hang")
 	stop := s.StartWorker(t)
 
-	<-hung // its output is half sent: it is deleted, and its worker cleans up
+	<-hung // its output is half sent; the job is deleted, and its worker cleans up
 	want(apptest.Do(t, http.MethodDelete, hanging, nil), 204)
 	for _, l := range []string{plain, parts, direct, taken, delayed} {
 		if a := apptest.Await(t, l); a.JSON(t)["status"] != "completed" {
@@ -301,8 +301,8 @@ func liveThroughEverything(t *testing.T, api, worker *rightsNeeded) {
 	day := time.Now().UTC().Format(time.DateOnly)
 	want(apptest.Get(t, s.URL+"/usage?from="+day+"&to="+day), 200)
 	want(apptest.Do(t, http.MethodDelete, plain, nil), 204)
-	// The worker of the deleted job finds out at its next sign of life, and removes
-	// what it has sent so far.
+	// The worker of the deleted job notices at its next renewal, and removes what it has
+	// sent.
 	over := time.After(2 * time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -325,7 +325,7 @@ func postParams(t *testing.T, s *apptest.System, image []byte, mode string) stri
 	return a.Header.Get("Location")
 }
 
-// abort posts a body that breaks off after its first part has been sent on.
+// abort posts a body that breaks off after its first part was sent.
 func abort(t *testing.T, url string, body []byte) {
 	t.Helper()
 	r, w := io.Pipe()

@@ -9,8 +9,8 @@ import (
 	"claimcheck.example/internal/cost"
 )
 
-// TestCosts compares docs/costs.md with the table of requests, and with the bill that the
-// command on the page prints.
+// TestCosts compares docs/costs.md with the table of requests, and with the bill of the
+// command on the page.
 func TestCosts(t *testing.T) {
 	t.Parallel()
 	page := readPage(t, "docs/costs.md")

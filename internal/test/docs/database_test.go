@@ -21,7 +21,7 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// machine is one machine with PostgreSQL and a folder, on which lines of pages run.
+// machine is a machine with PostgreSQL and a folder, on which lines of pages run.
 type machine struct {
 	dir, folder string
 	port        int
@@ -29,7 +29,7 @@ type machine struct {
 	names       *strings.Replacer
 }
 
-// newMachine has a database of another name than the pages have, and a folder elsewhere.
+// newMachine has a database with another name than on the pages, and another folder.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	program.Need(t, "bash")
@@ -66,8 +66,8 @@ func (m *machine) script(t *testing.T, ctx context.Context, lines string) {
 	}
 }
 
-// run runs a page's blocks, then submits a job to the server that they start, and waits for
-// its end. The last line of it ends what the blocks leave in the background.
+// run runs a page's blocks, then submits a job to the server that they start, and waits
+// for its end. Its last line ends what the blocks left in the background.
 func (m *machine) run(t *testing.T, blocks []string) {
 	t.Helper()
 	if len(blocks) == 0 {
@@ -90,8 +90,8 @@ echo "$JOB" >job
 
 const databaseMark = "<!-- run on a database -->"
 
-// TestSecondHome runs what README.md and docs/stores.md show of a machine without AWS, and
-// then the back-up and the restore.
+// TestSecondHome runs what README.md and docs/stores.md show of a machine without AWS,
+// and then the back-up and the restore.
 func TestSecondHome(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "curl")

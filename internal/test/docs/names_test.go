@@ -23,7 +23,7 @@ var (
 	target  = regexp.MustCompile("`make ([a-z0-9]+)")
 	row     = regexp.MustCompile("(?m)^\\| (`[A-Z0-9_]+`.*?) \\| ?(.*?) ?\\| ")
 	quoted  = regexp.MustCompile("`([A-Z0-9_]+)`")
-	// platforms are variables that platforms set, and no operator.
+	// platforms are variables that only platforms set.
 	platforms = regexp.MustCompile(`^(K_SERVICE|K_REVISION|CLOUD_RUN_WORKER_POOL|AWS_LAMBDA_[A-Z_]+)$`)
 )
 
@@ -42,8 +42,8 @@ func pages(t *testing.T) map[string]string {
 	return all
 }
 
-// TestNames looks for what the pages point to: files and headings behind links, packages,
-// targets of make, and flags of our command. The README points to every page.
+// TestNames checks what the pages point to: files and headings behind links, packages,
+// targets of make, and flags of the command. The README must point to every page.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	all := pages(t)

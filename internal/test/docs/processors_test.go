@@ -23,8 +23,8 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// TestREADMEProcessors runs each PROCESSOR that the README shows on a photograph, with
-// and without params, and on a file that is no image.
+// TestREADMEProcessors runs each PROCESSOR of the README on a photograph, with and
+// without params, and on a file that is not an image.
 func TestREADMEProcessors(t *testing.T) {
 	t.Parallel()
 	page := readPage(t, "README.md")

@@ -1,5 +1,5 @@
-// Package docs holds the pages to what they say: it runs the blocks that are marked to be
-// run, and looks for what the pages name.
+// Package docs checks the pages: it runs the marked blocks, and looks for the things that
+// the pages name.
 package docs_test
 
 import (
@@ -33,13 +33,14 @@ func readPage(t *testing.T, name string) string {
 	return string(b)
 }
 
-// A block of a page that follows one of these comments is run as it is written.
+// A block of a page after one of these comments is run as it is.
 const (
 	runMark      = "<!-- run -->"
 	signedInMark = "<!-- run signed in -->"
 )
 
-// marked returns the blocks that follow a mark, indented or fenced, without either.
+// marked returns the blocks after a mark, indented or fenced, without indentation or
+// fence.
 func marked(page, mark string) (all []string) {
 	_, rest, more := strings.Cut(page, mark+"\n")
 	for more {
@@ -74,9 +75,9 @@ func fenced(t *testing.T, page, language string) string {
 	return m[1]
 }
 
-// prelude has the first failing line end the script and be named, waits for a job's end
-// as a person would, and has the go command see this module while files that the lines
-// leave are left elsewhere.
+// prelude makes the first failing line end the script with its name, waits for a job's
+// end as a person would, and makes the go command see this module while files of the
+// lines go elsewhere.
 const prelude = `set -euo pipefail
 trap 'echo "this line failed: $BASH_COMMAND" >&2' ERR
 await() { until curl -s -o ended "$1" && [ "$(jq -r .status ended)" = completed ]; do sleep 0.1; done; }
@@ -87,7 +88,7 @@ go() (cd "$MODULE" && command go "$@")
 type shell struct {
 	dir     string
 	environ []string
-	names   *strings.Replacer // what the pages call the hosts that are elsewhere here
+	names   *strings.Replacer // the pages' names of hosts that differ here
 }
 
 func newShell(t *testing.T, path string, l service.Local, issuer apptest.Provider) *shell {
@@ -131,8 +132,8 @@ func (s *shell) run(t *testing.T, blocks []string) {
 	}
 }
 
-// goEnviron has the go command install into a folder of the test's, by what it has
-// fetched and built already.
+// goEnviron makes the go command install into a folder of the test, with the module and
+// build caches.
 func goEnviron(t *testing.T) []string {
 	t.Helper()
 	names := []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOFLAGS", "GOTOOLCHAIN"}
@@ -148,8 +149,8 @@ func goEnviron(t *testing.T) []string {
 	return environ
 }
 
-// TestMarkedBlocks runs what is marked on the pages. On README.md the reader installs the
-// command; on the other pages it is there.
+// TestMarkedBlocks runs the marked blocks of the pages. On README.md the reader installs
+// the command; on the other pages it is installed.
 func TestMarkedBlocks(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "curl")

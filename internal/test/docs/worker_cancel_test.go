@@ -15,8 +15,8 @@ import (
 )
 
 // TestPythonWorkerHeedsCancellation cancels jobs whose processing takes an hour, by their
-// owner and by Cancel-After: the worker of docs/worker.md ends it, bills what it did and goes
-// on to the next job.
+// owner and by Cancel-After: the worker of docs/worker.md stops it, bills its work and
+// goes on to the next job.
 func TestPythonWorkerHeedsCancellation(t *testing.T) {
 	t.Parallel()
 	interpreter, file := python(t), pythonWorker(t)

@@ -34,7 +34,7 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// pythonWorker returns docs/worker.md's example, written into a file of its own.
+// pythonWorker returns the example of docs/worker.md, written to a file.
 func pythonWorker(t *testing.T) (file string) {
 	t.Helper()
 	page, err := os.ReadFile(awstest.Module("docs/worker.md"))
@@ -62,13 +62,13 @@ func pythonWorker(t *testing.T) (file string) {
 	return file
 }
 
-// python returns an interpreter that has what the documents' examples import.
+// python returns an interpreter with the modules that the examples import.
 func python(t *testing.T) string {
 	t.Helper()
 	return program.Need(t, "python3 with boto3 and Pillow")
 }
 
-// bucketProxy stands before the local S3. It keeps each version of each document, and
+// bucketProxy is in front of the local S3. It keeps each version of each document, and
 // can hold the first read of an input.
 type bucketProxy struct {
 	*httptest.Server
@@ -89,7 +89,7 @@ func newBucketProxy(t *testing.T, to string) *bucketProxy {
 	}
 	p := &bucketProxy{versions: map[string][]*job.Job{}, held: make(chan struct{}), release: make(chan struct{})}
 	next := &httputil.ReverseProxy{
-		Rewrite:      func(p *httputil.ProxyRequest) { p.SetURL(u); p.Out.Host = p.In.Host }, // as it was signed
+		Rewrite:      func(p *httputil.ProxyRequest) { p.SetURL(u); p.Out.Host = p.In.Host }, // the signature includes the Host
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +126,7 @@ func newBucketProxy(t *testing.T, to string) *bucketProxy {
 	return p
 }
 
-// holdFirstRead has the next GET of key wait for release.
+// holdFirstRead makes the next GET of key wait for release.
 func (p *bucketProxy) holdFirstRead(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,9 +143,9 @@ func (s *statusWriter) WriteHeader(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-// keep notes a version that was written, and what is wrong with it.
+// keep records a written version, and its mistakes.
 func (p *bucketProxy) keep(id string, body []byte, ifMatch string) {
-	// Older SDKs send bodies in chunks that carry a checksum.
+	// Older SDKs send bodies in chunks with a checksum.
 	if i, j := bytes.IndexByte(body, '{'), bytes.LastIndexByte(body, '}'); i >= 0 && j > i {
 		body = body[i : j+1]
 	}
@@ -165,8 +165,8 @@ func (p *bucketProxy) keep(id string, body []byte, ifMatch string) {
 	p.versions[id] = append(p.versions[id], &is)
 }
 
-// TestPythonWorker runs the worker of docs/worker.md, as it is there, on jobs that are
-// delivered twice, on a broken image, and on a job in whose middle it is killed.
+// TestPythonWorker runs the worker of docs/worker.md, unchanged, on jobs that are
+// delivered twice, on a broken image, and on a job during which it is killed.
 func TestPythonWorker(t *testing.T) {
 	t.Parallel()
 	interpreter, file := python(t), pythonWorker(t)
@@ -276,7 +276,8 @@ func startPython(t *testing.T, interpreter, file string, environ exports, endpoi
 	return cmd
 }
 
-// sameBills takes the usage records away, has the worker in Go write them, and compares.
+// sameBills removes the usage records, has the worker in Go write them again, and
+// compares.
 func sameBills(t *testing.T, environ exports, ids []string) {
 	t.Helper()
 	before := environ.records(t)
@@ -311,7 +312,7 @@ func sameBills(t *testing.T, environ exports, ids []string) {
 	}
 }
 
-// exports are the variables that `claimcheck local` prints for others.
+// exports are the variables that `claimcheck local` prints for other programs.
 type exports map[string]string
 
 func (e exports) config(endpoint string) aws.Config {

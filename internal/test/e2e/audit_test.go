@@ -38,8 +38,8 @@ func records(t *testing.T, d service.Service, n int) (all []map[string]any) {
 	return all
 }
 
-// TestAuditIsWrittenAtEveryLevel: of a server that tells of errors alone, who was let in
-// and who was not is on record all the same, and nothing else is.
+// TestAuditIsWrittenAtEveryLevel: the log of a server at level error has who was let in
+// and who was not, and nothing else.
 func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)
@@ -58,7 +58,7 @@ func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 		{"msg": "request", "level": "INFO", "status": 401.0, "route": "/jobs/{job_id}", "address": "127.0.0.1", "kind": "unauthenticated",
 			"request_id": get("/jobs/"+uuid.NewString(), "Bearer nonsense")},
 	}
-	get("/jobs/"+uuid.NewString(), p.Bearer("alice")) // no job, no decision, and a line below the level
+	get("/jobs/"+uuid.NewString(), p.Bearer("alice")) // no job, so no decision and a line below the level
 	got := records(t, d, len(want))
 	if len(got) != len(want) {
 		t.Fatalf("%d records: %s", len(got), d.Output())
@@ -80,8 +80,8 @@ func TestAuditIsWrittenAtEveryLevel(t *testing.T) {
 	}
 }
 
-// TestOpenServerSaysSoAtEveryLevel starts a server for everybody that tells of errors
-// alone: one line says that it is open, and decisions about everybody are left out.
+// TestOpenServerSaysSoAtEveryLevel starts an anonymous server at level error: one line
+// says that it is open, and the log has no decisions.
 func TestOpenServerSaysSoAtEveryLevel(t *testing.T) {
 	t.Parallel()
 	d := service.Open(t, awstest.Start(t), "server", "LOG_LEVEL=error", "LOG_FORMAT=json")

@@ -24,12 +24,12 @@ import (
 	"claimcheck.example/internal/proof"
 )
 
-// requests returns what has arrived at S3 and SQS since the last ResetCount, as package
-// cost writes it.
+// requests returns the requests to S3 and SQS since the last ResetCount, in the notation
+// of package cost.
 func requests(s *apptest.System) []string {
 	var all []string
 	for _, c := range s.Calls() {
-		if c.Key == proof.Key { // a process reads it once, when it starts, and not on AWS
+		if c.Key == proof.Key { // a process reads it once, at its start, and not on AWS
 			continue
 		}
 		section, _, _ := strings.Cut(c.Key, "/")
@@ -38,7 +38,7 @@ func requests(s *apptest.System) []string {
 	return all
 }
 
-// arrive waits until this request has arrived.
+// arrive waits until this request arrives.
 func arrive(t *testing.T, s *apptest.System, request string) {
 	t.Helper()
 	deadline := time.After(2 * time.Minute)
@@ -65,7 +65,7 @@ func upTo(all []string, request string) []string {
 	return all[:slices.Index(all, request)+1]
 }
 
-// sum returns the requests of several steps in any order.
+// sum returns the requests of several steps, in any order.
 func sum(steps ...cost.Step) []string {
 	var all []string
 	for _, s := range steps {
@@ -75,7 +75,7 @@ func sum(steps ...cost.Step) []string {
 	return all
 }
 
-// costs does something and holds what arrives to the steps that it consists of.
+// costs runs something and compares its requests with those of its steps.
 func costs(t *testing.T, s *apptest.System, do func(), steps ...cost.Step) {
 	t.Helper()
 	s.ResetCount()
@@ -83,7 +83,7 @@ func costs(t *testing.T, s *apptest.System, do func(), steps ...cost.Step) {
 	holds(t, requests(s), steps...)
 }
 
-// works has a worker do the first job of the queue, up to this request, after which it
+// works has a worker do the first job of the queue, up to this request; then the worker
 // polls for more.
 func works(t *testing.T, s *apptest.System, last string, steps ...cost.Step) {
 	t.Helper()
@@ -101,7 +101,7 @@ func holds(t *testing.T, got []string, steps ...cost.Step) {
 	}
 }
 
-// answers does a request, whose answer has to have one of the statuses.
+// answers sends a request, whose answer must have one of the statuses.
 func answers(t *testing.T, a apptest.Answer, statuses ...int) apptest.Answer {
 	t.Helper()
 	if !slices.Contains(statuses, a.StatusCode) {
@@ -110,14 +110,14 @@ func answers(t *testing.T, a apptest.Answer, statuses ...int) apptest.Answer {
 	return a
 }
 
-// TestBill counts the requests of everything that package cost tells the price of.
+// TestBill counts the requests of all that package cost has a price for.
 func TestBill(t *testing.T) {
 	t.Parallel()
 	worked := []cost.Step{cost.Receive, cost.Claim, cost.Read, cost.Write, cost.Complete, cost.Record, cost.Done}
 
 	t.Run("a job", func(t *testing.T) {
 		t.Parallel()
-		// A command that tells no progress: telling costs a write, at most every 2 s.
+		// A command without progress: progress costs a write, at most every 2 s.
 		s := apptest.Start(t, "CONCURRENCY=1", "PROCESSOR=exec:cat")
 		var location string
 		costs(t, s, func() { location = answers(t, s.Submit(t, apptest.Photograph(t)), 202).Header.Get("Location") }, cost.Submit)

@@ -14,7 +14,7 @@ import (
 )
 
 // TestLocalForgetsOldJobs restarts `claimcheck local` over a folder whose files are eight
-// days old: the jobs go, what they used stays.
+// days old: the jobs are deleted, their usage stays.
 func TestLocalForgetsOldJobs(t *testing.T) {
 	t.Parallel()
 	flags := service.LocalFlags(t)
@@ -60,7 +60,7 @@ func TestLocalForgetsOldJobs(t *testing.T) {
 	}
 }
 
-// files returns how many entries are under a prefix of the local bucket.
+// files returns the number of entries under a prefix of the local bucket.
 func files(t *testing.T, data, prefix string) int {
 	t.Helper()
 	list, err := os.ReadDir(filepath.Join(data, "s3", "claimcheck", prefix))

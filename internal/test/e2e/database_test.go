@@ -17,8 +17,8 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// TestSecondHome serves a job from a database and a folder: `claimcheck provision`, a
-// server and a worker, as processes.
+// TestSecondHome runs a job on a database and a folder: `claimcheck provision`, a server
+// and a worker, as processes.
 func TestSecondHome(t *testing.T) {
 	t.Parallel()
 	home := service.NewHome(t)
@@ -74,7 +74,7 @@ func TestSecondHome(t *testing.T) {
 	}
 }
 
-// TestKilledWorkerOnDatabase kills the worker at its job; another completes the job.
+// TestKilledWorkerOnDatabase kills the worker during its job; another completes the job.
 func TestKilledWorkerOnDatabase(t *testing.T) {
 	t.Parallel()
 	home := service.NewHome(t)
@@ -111,7 +111,7 @@ func TestKilledWorkerOnDatabase(t *testing.T) {
 	}
 }
 
-// onDatabase starts a system whose jobs are in a database and a folder.
+// onDatabase starts a system on a database and a folder.
 func onDatabase(t *testing.T, vars ...string) (*apptest.System, service.Home) {
 	t.Helper()
 	home := service.NewHome(t)
@@ -245,8 +245,8 @@ func TestReadyWithoutSchema(t *testing.T) {
 	}
 }
 
-// TestLocalOnDatabase runs `claimcheck local --database`. Another database in the
-// environment is not touched, with the flag or without.
+// TestLocalOnDatabase runs `claimcheck local --database`. It leaves another database in
+// the environment alone, with the flag or without.
 func TestLocalOnDatabase(t *testing.T) {
 	t.Parallel()
 	home, other := service.NewHome(t), service.NewHome(t)

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
-// TestDoorsCarryTheSameJob drives a whole job through each process that serves the API.
+// TestDoorsCarryTheSameJob runs a whole job through each process that serves the API.
 func TestDoorsCarryTheSameJob(t *testing.T) {
 	t.Parallel()
 	h2c := &http.Client{Transport: &http.Transport{Protocols: new(http.Protocols)}}

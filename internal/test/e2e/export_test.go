@@ -26,9 +26,9 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// collector takes traces and metrics by OTLP over HTTP.
+// collector receives traces and metrics by OTLP over HTTP.
 type collector struct {
-	mu      sync.Mutex                 // guards what follows
+	mu      sync.Mutex                 // guards the fields below
 	spans   map[string]tracedSpan      // by span id
 	metrics map[string]map[string]bool // names by service
 }
@@ -104,9 +104,9 @@ func serviceName(r *resourcepb.Resource) string {
 	return ""
 }
 
-// TestOneTraceThroughBothProcesses: a server and a worker that are built with the
-// exporters tell a collector one trace of a job, from the submit to the worker's last
-// call of S3, and their metrics, all of it by the time that they have stopped.
+// TestOneTraceThroughBothProcesses: a server and a worker built with the exporters send a
+// collector one trace of a job, from the submit to the worker's last call of S3, and
+// their metrics, all of it before they stop.
 func TestOneTraceThroughBothProcesses(t *testing.T) {
 	t.Parallel()
 	exporting, err := process.Source{Root: awstest.Module("."), Tags: "otlp,logapi"}.Build(t.Context(), nil, "server", "worker")

@@ -21,8 +21,8 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// TestFirstLine runs the README's first line in the module's folder, with ports and a
-// data folder of the test's own, and ends it by Ctrl-C.
+// TestFirstLine runs the README's first line in the module's folder, with its own ports
+// and data folder, and ends it by Ctrl-C.
 func TestFirstLine(t *testing.T) {
 	t.Parallel()
 	const line = "go run ./cmd/claimcheck local"
@@ -62,7 +62,7 @@ func TestFirstLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // go run tells of the signal
+	_ = cmd.Wait() // go run reports the signal
 	if !strings.Contains(string(rest), "Stopped. Everything is kept in") {
 		t.Errorf("after Ctrl-C it says %q, %q", rest, errs.String())
 	}
@@ -82,7 +82,7 @@ func picture(t testing.TB, n int) []byte {
 	return buf.Bytes()
 }
 
-// shows reports whether an image is that of picture(n), in whatever encoding.
+// shows reports whether an image is picture(n), in any encoding.
 func shows(t testing.TB, body []byte, n int) bool {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(body))
@@ -94,12 +94,12 @@ func shows(t testing.TB, body []byte, n int) bool {
 	return img.Bounds().Dx() == 3 && r>>8 == uint32(uint8(n)) && g>>8 == uint32(uint8(n>>8)) && b>>8 == 77
 }
 
-// TestLocalSurvivesKill9 kills `claimcheck local` in the middle of 50 jobs. Started
-// again, it ends every accepted job, once, with the right output.
+// TestLocalSurvivesKill9 kills `claimcheck local` in the middle of 50 jobs. A new start
+// finishes every accepted job, once, with the right output.
 func TestLocalSurvivesKill9(t *testing.T) {
 	t.Parallel()
 	flags := service.LocalFlags(t)
-	// A job takes long enough that the kill comes in the middle of all of them.
+	// A job takes long enough for the kill to come in the middle of all of them.
 	vars := []string{"LEASE=3s", "MAX_ATTEMPTS=10", "PROCESSOR=exec:sh -c 'sleep 0.2; cat'", "CONCURRENCY=4"}
 	first := service.StartLocal(t, flags, vars...)
 	var mu sync.Mutex
@@ -154,7 +154,7 @@ func TestLocalSurvivesKill9(t *testing.T) {
 	}
 }
 
-// TestLocalJudgesTokens gives it the variables of a server that knows its users.
+// TestLocalJudgesTokens sets the variables of a server that authenticates.
 func TestLocalJudgesTokens(t *testing.T) {
 	t.Parallel()
 	l := service.StartLocal(t, service.LocalFlags(t), "OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=claimcheck")

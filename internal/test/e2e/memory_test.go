@@ -13,9 +13,9 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// BenchmarkPeakMemory prints the most resident memory that cmd/server takes for uploads
-// of several sizes, each in a process of its own: rss-MiB, and over-1MB-MiB, how much
-// that is more than for one upload of 1 MB.
+// BenchmarkPeakMemory prints the peak resident memory of cmd/server for uploads of
+// several sizes, each in its own process: rss-MiB, and over-1MB-MiB, the excess over one
+// upload of 1 MB.
 func BenchmarkPeakMemory(b *testing.B) {
 	const mib = 1 << 20
 	var base int64
@@ -50,7 +50,7 @@ func peakOf(b *testing.B, uploads int, size int64) int64 {
 	var wg sync.WaitGroup
 	for range uploads {
 		wg.Go(func() {
-			// A JPEG with something behind it is one still.
+			// A JPEG with data after its end is still a JPEG.
 			body := io.MultiReader(bytes.NewReader(head), io.LimitReader(zeros{}, size-int64(len(head))))
 			req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, d.URL+"/jobs", body)
 			if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 // TestReadySaysWhatIsWrong starts the server with each mistake that only its backends can
-// know of. /ready names it, and so does the log.
+// detect. /ready and the log name it.
 func TestReadySaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
@@ -46,7 +46,7 @@ func TestReadySaysWhatIsWrong(t *testing.T) {
 				t.Error(err)
 			}
 			log := ""
-			for line := range strings.Lines(d.Output()) { // each is JSON, the SDK's own too
+			for line := range strings.Lines(d.Output()) { // each is JSON, also the SDK's own
 				var l struct{ Error string }
 				if err := json.Unmarshal([]byte(line), &l); err != nil {
 					t.Errorf("%v in the log: %s", err, line)
@@ -73,7 +73,7 @@ func TestWorkerSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestUnprovedStoreStopsTheStart takes the proof out of the bucket: neither server nor
+// TestUnprovedStoreStopsTheStart removes the proof from the bucket: neither server nor
 // worker starts, and both say what to run.
 func TestUnprovedStoreStopsTheStart(t *testing.T) {
 	t.Parallel()
@@ -90,7 +90,7 @@ func TestUnprovedStoreStopsTheStart(t *testing.T) {
 	}
 }
 
-// TestFunctionSaysWhatIsWrong starts the function on Google Cloud without users.
+// TestFunctionSaysWhatIsWrong starts the function on Google Cloud without authentication.
 func TestFunctionSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)

@@ -19,8 +19,8 @@ import (
 	"claimcheck.example/internal/httpapi"
 )
 
-// TestOwnersDoNotSeeEachOther tries every path to another's job. On each the answer is
-// that of a job that does not exist.
+// TestOwnersDoNotSeeEachOther tries every path to another owner's job. Each answers as
+// for a job that does not exist.
 func TestOwnersDoNotSeeEachOther(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)
@@ -115,8 +115,8 @@ func TestOwnersDoNotSeeEachOther(t *testing.T) {
 	})
 }
 
-// TestEveryRouteAsksTheMonitor: what the built-in policies allow on each route of the
-// table, policies that forbid everything deny.
+// TestEveryRouteAsksTheMonitor: policies that forbid everything deny each route of the
+// table that the built-in policies allow.
 func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)

@@ -23,7 +23,7 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// The tests of this file are named after the sentences of the service's first
+// The tests of this file have the names of the sentences in the service's first
 // description, each proved over HTTP against S3 and SQS servers on the wire.
 
 // accepted is a system with one accepted job.
@@ -105,7 +105,7 @@ func TestPostAnImageToJobs(t *testing.T) {
 	})
 	t.Run("If accepted: if logging is set to Debug, the image will be shown", func(t *testing.T) {
 		t.Parallel()
-		// The desktop's viewer is a program that keeps what it is given to show.
+		// The desktop's viewer is a program that keeps the files that it gets.
 		desktop := t.TempDir()
 		viewer := "#!/bin/sh\ncp \"$1\" '" + desktop + "/new' && mv '" + desktop + "/new' '" + desktop + "/shown'\n"
 		if err := os.WriteFile(desktop+"/xdg-open", []byte(viewer), 0o700); err != nil {
@@ -185,12 +185,12 @@ func TestPostAnImageToJobs(t *testing.T) {
 	})
 }
 
-// TestIfNotAccepted refuses a submit by each of the three backends' failures.
+// TestIfNotAccepted refuses a submit by a failure of each of the three backends.
 func TestIfNotAccepted(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		rule     func(apptest.Request) apptest.Fault
-		document bool // storage can take it
+		document bool // storage can write it
 	}{
 		"the input cannot be stored": {func(r apptest.Request) apptest.Fault {
 			return refuseIf(r.Method == http.MethodPut && strings.HasPrefix(r.Key, "input/"))
@@ -230,7 +230,7 @@ func TestIfNotAccepted(t *testing.T) {
 			})
 			t.Run("an S3 job object is created at jobs job_id", func(t *testing.T) {
 				if !tt.document {
-					return // it is the storage of just this that fails
+					return // only this write fails
 				}
 				if d := document(t, s, id); d["status"] != "failed" || d["message"] == "" {
 					t.Errorf("document is %v", d)
@@ -331,7 +331,7 @@ func TestGetJobOutput(t *testing.T) {
 		if err != nil || got.StatusCode != 200 || got.Header.Get("Content-Type") != "image/jpeg" || format != "jpeg" {
 			t.Fatalf("answer is %s, %s, %s: %v", got.Status, got.Header.Get("Content-Type"), format, err)
 		}
-		// Upright: stored landscape with an orientation that turns it, and fitted.
+		// Upright: stored in landscape with an orientation that turns it, and fitted.
 		if c.Width != 768 || c.Height != 1024 {
 			t.Errorf("output has %d x %d pixels", c.Width, c.Height)
 		}

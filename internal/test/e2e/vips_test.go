@@ -14,8 +14,8 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// TestVipsEngineThroughTheService leaves the files that people really have with a service
-// that has libvips, and compares what comes back.
+// TestVipsEngineThroughTheService submits files as people have them to a service with
+// libvips, and compares the results.
 func TestVipsEngineThroughTheService(t *testing.T) {
 	t.Parallel()
 	bin := filepath.Dir(vipstest.Build(t))

@@ -14,7 +14,7 @@ import (
 	"claimcheck.example/internal/workloadidentity/identitytest"
 )
 
-// onGoogle returns a cloud that gives out what env's bucket and queue take, and the
+// onGoogle returns a cloud that issues the credentials of env's bucket and queue, and the
 // variables of a process there, which has no key.
 func onGoogle(t *testing.T, env *awstest.Env) (cloud *identitytest.Cloud, vars []string) {
 	t.Helper()
@@ -28,8 +28,8 @@ func onGoogle(t *testing.T, env *awstest.Env) (cloud *identitytest.Cloud, vars [
 	}
 }
 
-// TestJobWithoutKeys carries a job through server and worker that have no keys: each
-// exchanges its identity once.
+// TestJobWithoutKeys runs a job through server and worker without keys: each exchanges
+// its identity once.
 func TestJobWithoutKeys(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
@@ -41,7 +41,7 @@ func TestJobWithoutKeys(t *testing.T) {
 	if a.StatusCode != http.StatusCreated {
 		t.Errorf("answer is %s: %s", a.Status, a.Bytes)
 	}
-	service.Open(t, env, "server", append(vars, "AWS_ACCESS_KEY_ID="+env.AccessKey, "AWS_SECRET_ACCESS_KEY="+env.SecretKey)...) // keys go before the role
+	service.Open(t, env, "server", append(vars, "AWS_ACCESS_KEY_ID="+env.AccessKey, "AWS_SECRET_ACCESS_KEY="+env.SecretKey)...) // keys take precedence over the role
 	if tokens, credentials := cloud.Counts(); tokens != 2 || credentials != 2 {
 		t.Errorf("%d tokens were fetched and %d credentials, by two processes", tokens, credentials)
 	}

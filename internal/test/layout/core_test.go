@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// core is the domain: each package with the packages of this module that it may import. No
-// arrow points up, and none points from one of service, worker and redrive to another.
+// core is the domain: each package with the packages of this module that it may import.
+// No arrow points up, and none leads from one of service, worker and redrive to another.
 var core = map[string][]string{
 	"job":           nil,
 	"limiter":       {"job"},
@@ -19,8 +19,8 @@ var core = map[string][]string{
 	"redrive":       {"job"},
 }
 
-// TestImportsOfTheCore holds the domain to the table, its tests included: they may import
-// the twins of package jobtest besides, and no adapter.
+// TestImportsOfTheCore compares the domain with the table, including its tests, which may
+// also import the twins of package jobtest, but no adapter.
 func TestImportsOfTheCore(t *testing.T) {
 	t.Parallel()
 	const internal = module + "/internal/"

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// dialers are the packages that open connections, with where to. An address that a client
-// names is for package outbound alone.
+// dialers are the packages that open connections, with their destination. Only package
+// outbound may connect to an address that a client names.
 var dialers = map[string]string{
 	"internal/outbound":         "addresses that clients name",
 	"internal/awsclient":        "AWS, or the endpoint that the operator sets",
@@ -25,7 +25,8 @@ var dialers = map[string]string{
 	"cmd/claimcheck":            "the API, on behalf of its user",
 }
 
-// dials are the names by which the standard library opens connections, or makes what does.
+// dials are the names by which the standard library opens connections, or creates what
+// does.
 var dials = map[string][]string{
 	"net/http":   {"Client", "Transport", "DefaultClient", "DefaultTransport", "Get", "Head", "Post", "PostForm"},
 	"net":        {"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "DialUnix", "Dialer"},
@@ -60,7 +61,8 @@ func TestWhoDials(t *testing.T) {
 	}
 }
 
-// dialled returns the first name of dials that a file uses, whatever it calls the package.
+// dialled returns the first name of dials that a file uses, whatever it calls the
+// package.
 func dialled(f *ast.File) (what string) {
 	local := map[string]string{}
 	for _, imp := range f.Imports {

@@ -17,7 +17,7 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 )
 
-// listed is what go list says of a package.
+// listed is the output of go list for a package.
 type listed struct {
 	ImportPath   string
 	Dir          string
@@ -53,22 +53,22 @@ func list(t *testing.T, args ...string) map[string]listed {
 	}
 }
 
-// adapters stand between the domain and one technology each.
+// adapters connect the domain with one technology each.
 var adapters = []string{"httpapi", "s3store", "sqsqueue", "pgstore", "dirstore", "processor", "oidcauthn", "cedarauthz", "preview", "awslambda", "outbound"}
 
-// leaves know nothing of ours.
+// leaves import nothing of this module.
 var leaves = []string{"imageinfo", "config", "telemetry", "awsclient", "workloadidentity", "proof", "provision", "cost"}
 
 // shared leaves may be imported by adapters and other leaves.
 var shared = []string{"imageinfo", "limiter", "awsclient", "proof", "signature"}
 
-// isTest tells whether a package is for tests alone.
+// isTest reports whether a package is only for tests.
 func isTest(path string) bool {
 	return strings.HasPrefix(path, module+"/internal/test/") || strings.HasSuffix(path, "test")
 }
 
-// TestRootHasOneFile holds the root folder to function.go: it is what Google's buildpack
-// reads, and the first thing that a reader sees.
+// TestRootHasOneFile checks that the root folder has only function.go: Google's buildpack
+// reads it, and a reader sees it first.
 func TestRootHasOneFile(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(awstest.Module("*.go"))

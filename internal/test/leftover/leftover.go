@@ -1,5 +1,5 @@
 // Package leftover makes temporary folders that do not outlive their process for long,
-// even when it is killed: the next process that wants such a folder removes them.
+// even when it is killed: the next process that makes such a folder removes them.
 package leftover
 
 import (
@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// lockName is a file of each folder, which its process holds a lock on while it lives.
+// lockName is a file in each folder, locked by its process while that lives.
 const lockName = "lock"
 
-// Dir makes a folder for temporary files, whose name begins with prefix, after it has
-// removed those of ended processes. remove removes it.
+// Dir makes a folder for temporary files with that prefix, after it has removed those of
+// ended processes. remove removes it.
 func Dir(prefix string) (dir string, remove func() error, err error) {
 	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
 	if err != nil {
@@ -38,13 +38,12 @@ func Dir(prefix string) (dir string, remove func() error, err error) {
 		if _, gone := os.Stat(lock.Name()); err == nil && gone == nil {
 			return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
 		}
-		lock.Close() // another process took it for an ended one's just before the lock
+		lock.Close() // another process mistook it for that of an ended process just before the lock
 	}
 	return "", nil, fmt.Errorf("lock a folder %s*: other processes remove it", prefix)
 }
 
-// ended reports whether the process of a folder is gone. One that has just begun has no
-// lock yet.
+// ended reports whether the process of a folder has ended. A new folder has no lock yet.
 func ended(dir string) bool {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// atOnce is how many tests wait at the same time. The testing package lets as many run as
-// there are processors, which then have nothing to do.
+// atOnce is the number of tests that wait at the same time. The testing package runs only
+// as many as there are processors, which would then be idle.
 const atOnce = 8
 
-// Run is m.Run with more parallel tests at once, unless -parallel says how many.
+// Run is m.Run with more parallel tests at once, unless -parallel is set.
 func Run(m *testing.M) (code int) {
 	flag.Parse()
 	chosen := false

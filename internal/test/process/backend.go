@@ -21,7 +21,7 @@ const backendEnv = "CLAIMCHECK_FLEET_BACKEND"
 // Backend is S3 and SQS in a process of their own.
 type Backend struct {
 	*Process
-	// Env is what server and worker need to know of it.
+	// Env has the variables of server and worker for it.
 	Env []string
 	// S3URL and SQSURL are its endpoints.
 	S3URL, SQSURL string
@@ -33,8 +33,8 @@ const (
 	Queue  = "jobs"
 )
 
-// StartBackend runs this very program again as the backend, on the given ports, with its
-// data in dir. The program's main, or TestMain, begins with [RunBackend].
+// StartBackend runs this same program again as the backend, on the given ports, with its
+// data in dir. The program's main, or TestMain, must begin with [RunBackend].
 func StartBackend(ctx context.Context, dir string, s3Port, sqsPort int, log io.Writer) (*Backend, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -63,8 +63,8 @@ func StartBackend(ctx context.Context, dir string, s3Port, sqsPort int, log io.W
 	return b, nil
 }
 
-// RunBackend returns at once, unless this process was started to be the backend: then it
-// is that until SIGTERM, and exits.
+// RunBackend returns at once, unless this process was started as the backend: then it
+// serves until SIGTERM, and exits.
 func RunBackend() {
 	spec, ok := os.LookupEnv(backendEnv)
 	if !ok {

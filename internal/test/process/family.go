@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// family are the numbers of the process and of its children.
+// family returns the numbers of the process and its children.
 func (p *Process) family() ([]int, error) {
 	pids := []int{p.cmd.Process.Pid}
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pids[0]))
@@ -32,7 +32,7 @@ func (p *Process) family() ([]int, error) {
 	return pids, nil
 }
 
-// FamilyCPU is the processor time that the process and its children have taken.
+// FamilyCPU returns the processor time of the process and its children so far.
 func (p *Process) FamilyCPU() (sum time.Duration, err error) {
 	pids, err := p.family()
 	for _, pid := range pids {
@@ -45,7 +45,7 @@ func (p *Process) FamilyCPU() (sum time.Duration, err error) {
 	return sum, err
 }
 
-// ForgetPeaks has FamilyPeak begin anew.
+// ForgetPeaks resets FamilyPeak.
 func (p *Process) ForgetPeaks() error {
 	pids, err := p.family()
 	for _, pid := range pids {
@@ -56,8 +56,8 @@ func (p *Process) ForgetPeaks() error {
 	return err
 }
 
-// FamilyPeak is the sum of the most memory that the process and each of its children have
-// had resident, in bytes. Pages that they share count for each.
+// FamilyPeak returns the sum of the peak resident memory of the process and its children,
+// in bytes. It counts shared pages for each.
 func (p *Process) FamilyPeak() (sum int64, err error) {
 	pids, err := p.family()
 	for _, pid := range pids {

@@ -8,8 +8,8 @@ import (
 	"claimcheck.example/internal/test/process"
 )
 
-// TestPortStaysReserved holds that another test process does not get the same port in the
-// time between FreePort and the moment when the server listens.
+// TestPortStaysReserved checks that another test process does not get the same port
+// between FreePort and the moment when the server listens.
 func TestPortStaysReserved(t *testing.T) {
 	t.Parallel()
 	port, err := process.FreePort()

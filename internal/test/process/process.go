@@ -1,6 +1,6 @@
 // Package process runs the service's processes as a host would: built binaries with their
-// environment, started, asked for their figures, stopped or killed. It serves the
-// programs that measure and torment the service, and tests of whole processes.
+// environment, started, measured, stopped or killed. Benchmarks, the chaos program and
+// tests of whole processes use it.
 package process
 
 import (

@@ -1,6 +1,5 @@
-// Package program finds the programs outside of this module that some tests run. A
-// program is what it says it is, not what it is called: another one under the same name
-// counts as none.
+// Package program finds the programs outside of this module that some tests run. It asks
+// a program for its identity: another one under the same name counts as none.
 package program
 
 import (
@@ -12,7 +11,7 @@ import (
 	"time"
 )
 
-// known are the questions that a program answers with who it is, and its Debian packages.
+// known are the questions by which a program identifies itself, and its Debian packages.
 // A shell is one with the usual commands.
 var known = map[string]struct {
 	args         []string
@@ -47,8 +46,8 @@ func NeedProcessor(tb testing.TB, settings []string) {
 	}
 }
 
-// Need returns the path of a program. Where it is not installed the test is skipped; in
-// continuous integration, which installs every one, it fails.
+// Need returns the path of a program. It skips the test where the program is not
+// installed; in continuous integration, which installs every one, it fails.
 func Need(tb testing.TB, name string) (path string) {
 	tb.Helper()
 	p, ok := known[name]

@@ -11,7 +11,7 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// Home is a database and a folder in place of S3 and SQS. Its fields are the settings of
+// Home is a database and a folder instead of S3 and SQS. Its fields are settings of
 // server and worker.
 type Home struct {
 	Database, Objects string

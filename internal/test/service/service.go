@@ -13,8 +13,8 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// Limit is how long a test waits for something that does not take long: a machine that
-// has much else to do keeps it too.
+// Limit is the time that a test waits for something quick, generous enough for a busy
+// machine.
 const Limit = 2 * time.Minute
 
 // Service is a running server or worker.

@@ -1,5 +1,5 @@
-// Package stores holds every pair of documents and objects that the settings can choose to
-// the contract of a whole store.
+// Package stores runs the contract of a whole store on every pair of documents and
+// objects that the settings can choose.
 package stores_test
 
 import (

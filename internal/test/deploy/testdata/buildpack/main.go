@@ -1,5 +1,5 @@
-// This main is to the same effect as the one that the buildpack writes, but listens on
-// loopback alone. An overlay puts it inside of this module.
+// This main works like the one that the buildpack writes, but listens on loopback only.
+// An overlay puts it inside of this module.
 package main
 
 import (

@@ -62,8 +62,7 @@ type Options struct {
 	Logger  *slog.Logger
 	// Audit writes at every level; nil: Logger does.
 	Audit *slog.Logger
-	// With returns a context whose log lines carry the attributes, by whomever they are
-	// written; nil: none do.
+	// With returns a context in which every log line carries the attributes; nil: none does.
 	With func(context.Context, ...slog.Attr) context.Context
 	// PublicURL begins every URL that is handed out; nil: the request's own host.
 	PublicURL *url.URL
@@ -87,8 +86,8 @@ type Options struct {
 	AuthHeader string
 	// JobTTL is how long storage keeps a job after its last change; zero: nothing is known.
 	JobTTL time.Duration
-	// Proxies is how many proxies stand before the service that can be relied on to append
-	// to X-Forwarded-For whom they were asked by, and that nobody can get around.
+	// Proxies is how many proxies are in front of the service, append their client's address
+	// to X-Forwarded-For, and cannot be bypassed.
 	Proxies int
 	// Accepts reports whether the service takes images of a media type, for people to read
 	// on the page; nil: it takes all that are known.

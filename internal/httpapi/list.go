@@ -26,8 +26,8 @@ type listView struct {
 	Next string       `json:"next,omitempty"`
 }
 
-// list answers GET /jobs: a page of the caller's jobs, newest first. An owner other than
-// oneself is for those whom the monitor allows it.
+// list answers GET /jobs: a page of the caller's jobs, newest first. The monitor decides
+// who may list the jobs of another owner.
 func (a *api) list(w http.ResponseWriter, r *request) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Bill sums up usage records, which come owner by owner and for each owner day by day, as
+// Bill adds up usage records, which come owner by owner and for each owner day by day, as
 // a ledger keeps them. It yields each owner's usage of the days from..to once it is
 // complete, and ends at the first error.
 func Bill(records iter.Seq2[[]byte, error], from, to time.Time) iter.Seq2[*Usage, error] {

@@ -9,12 +9,12 @@ import (
 const MaxCancelAfter = 7 * 24 * 60 * 60
 
 // Leased reports whether a worker holds the job at the time now. The worker of a canceled
-// job may not have noticed yet; it has still to say how long it worked.
+// job may not have noticed yet; it must still report its working time.
 func (j *Job) Leased(now time.Time) bool {
 	return j.Worker != "" && now.Before(j.LeaseUntil)
 }
 
-// CancelAt is when the time that the submit gave the job is over; zero for never.
+// CancelAt is when the job's Cancel-After is over; zero for never.
 func (j *Job) CancelAt() time.Time {
 	if j.CancelAfter == 0 {
 		return time.Time{}
@@ -32,9 +32,10 @@ func (j *Job) cancelAfterOver() string {
 	return fmt.Sprintf("its Cancel-After of %d s was over", j.CancelAfter)
 }
 
-// Cancel brings a job that is not over to canceled at the time now. Where why is empty, or
-// the job's time is over already, the message says that of its time. A worker that holds the lease keeps it:
-// until that worker has noticed, or the lease is over, the job is not ready for its bill.
+// Cancel cancels a job at the time now unless it is over. When why is empty, or the job's
+// Cancel-After is over, the message gives that as the reason. A worker that holds the
+// lease keeps it: until that worker has noticed, or the lease is over, the job is not
+// ready for its bill.
 func (j *Job) Cancel(now time.Time, why string) {
 	held, until := "", time.Time{}
 	if j.Leased(now) {

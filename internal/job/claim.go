@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// maxClaim bounds the body of a message that is decoded, in bytes. A body has some fifty.
+// maxClaim bounds the body of a message, in bytes. A real body has about fifty.
 const maxClaim = 4 << 10
 
 // EncodeClaim returns the body of a message: it names a job, or the webhook of a job.

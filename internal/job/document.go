@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// MaxDocument bounds the size of a document that is read, in bytes. A document has some
-// hundred bytes and at most 16 KiB of params.
+// MaxDocument bounds the size of a document, in bytes. A real document has some hundred
+// bytes and at most 16 KiB of params.
 const MaxDocument = 1 << 20
 
 // DecodeDocument reads the stored document of job id. Its errors have the kinds of

@@ -8,39 +8,39 @@ import (
 	"time"
 )
 
-// Kind classes an error by what its receiver can do about it. Adapters translate
-// their vendor's errors into kinds in one function each; the transport translates
-// kinds into statuses in one table.
+// Kind classifies an error by what its receiver can do about it. Each adapter translates
+// its vendor's errors into kinds in one function; the transport translates kinds into
+// statuses in one table.
 type Kind uint8
 
 const (
 	// Unknown is every error without a kind: an internal fault.
 	Unknown Kind = iota
-	// NotFound: there is no such thing, or the caller may not know of it.
+	// NotFound: it does not exist, or the caller may not know of it.
 	NotFound
-	// Conflict: another writer changed it first; read again and decide anew.
+	// Conflict: another writer changed it first; read again and decide again.
 	Conflict
-	// Invalid: the request or its parameters are wrong; sending it again is no use.
+	// Invalid: the request or its parameters are wrong; a repetition does not help.
 	Invalid
-	// TooLarge: more bytes or pixels than this service takes.
+	// TooLarge: more bytes or pixels than this service accepts.
 	TooLarge
-	// Unsupported: not an image, or not of a kind that the processor takes.
+	// Unsupported: not an image, or not of a kind that the processor accepts.
 	Unsupported
 	// Mismatch: an idempotency key came back with other content.
 	Mismatch
-	// Denied: the reference monitor said no, of a thing that the caller may see.
+	// Denied: the reference monitor denied access to something that the caller may see.
 	Denied
-	// Unauthenticated: who the caller is could not be established.
+	// Unauthenticated: the caller's identity is unknown.
 	Unauthenticated
 	// Exhausted: over a rate, a quota or this instance's memory; try again later.
 	Exhausted
 	// Timeout: the client did not send what it announced in time.
 	Timeout
-	// Unavailable: a backend does not answer, for now; trying again later may help.
+	// Unavailable: a backend does not answer now; trying again later may help.
 	Unavailable
-	// Misconfigured: a backend says that bucket, queue or rights are not as they should be.
+	// Misconfigured: bucket, queue or rights are not set up correctly.
 	Misconfigured
-	// Corrupt: what is stored cannot be what was written.
+	// Corrupt: the stored data cannot be what was written.
 	Corrupt
 	// Canceled: the caller left before the end.
 	Canceled
@@ -61,19 +61,19 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
-// ParseKind returns the kind of this name; Unknown for any other name.
+// ParseKind returns the kind with this name; Unknown for any other name.
 func ParseKind(name string) Kind { return Kind(max(0, slices.Index(kindNames[:], name))) }
 
-// Error is an error with a kind and a sentence that may be shown to the client.
+// Error is an error with a kind and a sentence for the client.
 type Error struct {
 	Kind Kind
 	// Message is one sentence for the client: what is wrong and what to do about it. It
-	// begins in lower case and has no full stop, so that others can be made of it.
-	// It never holds a secret, an internal name or the text of a cause.
+	// begins in lower case and has no full stop, so that it can be part of another. It never
+	// holds a secret, an internal name or the text of a cause.
 	Message string
-	// RetryAfter is when trying again makes sense; zero when nothing is known.
+	// RetryAfter is the time after which a repetition makes sense; zero when it is unknown.
 	RetryAfter time.Duration
-	// Err is the cause, for the operator's log alone; may be nil.
+	// Err is the cause, only for the operator's log; may be nil.
 	Err error
 }
 
@@ -100,8 +100,8 @@ func Wrap(k Kind, err error, message string) *Error {
 	return &Error{Kind: k, Message: message, Err: err}
 }
 
-// Hint returns err with what the operator can do about it. The words are our own: unlike
-// err's, which may hold anything, they may be shown to anyone.
+// Hint returns err with advice for the operator. The words are our own: unlike err's,
+// which may contain anything, everyone may see them.
 func Hint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Status is where a job stands in its life.
+// Status is the state of a job.
 type Status string
 
 const (
 	Pending        Status = "pending"    // accepted (or awaiting its direct upload), not begun
 	Processing     Status = "processing" // claimed by a worker, under a lease
-	Completed      Status = "completed"  // its output is there; final
+	Completed      Status = "completed"  // it has an output; final
 	Failed         Status = "failed"     // it has no output; Message says why; final unless an operator puts it back
 	StatusCanceled Status = "canceled"   // its owner, or time, ended it without an output; Message says which; final
 )
@@ -24,7 +24,7 @@ func (s Status) Known() bool {
 	return s == Pending || s == Processing || s.Over()
 }
 
-// Media says what some bytes are.
+// Media describes an image or a result.
 type Media struct {
 	// ContentType is a media type without parameters, found from the content.
 	ContentType string `json:"content_type"`
@@ -42,16 +42,16 @@ type Media struct {
 	Tag string `json:"etag,omitempty"`
 }
 
-// Progress is how far the processing of a job has come.
+// Progress is the progress of the processing of a job.
 type Progress struct {
 	// Fraction is of 0..1.
 	Fraction float64 `json:"fraction"`
-	// Note is a word on what is being done; may be empty.
+	// Note names the present step; may be empty.
 	Note string `json:"note,omitempty"`
 }
 
-// Job is the job document, stored at jobs/{job_id}: the truth about one job.
-// Every change of it is a compare-and-swap on Version.
+// Job is the job document, stored at jobs/{job_id}: the truth about one job. Every change
+// is a compare-and-swap on Version.
 type Job struct {
 	ID        ID        `json:"job_id"`
 	Status    Status    `json:"status"`
@@ -64,39 +64,39 @@ type Job struct {
 	Input    Media           `json:"input"`
 	Output   *Media          `json:"output,omitempty"`
 	Params   json.RawMessage `json:"params,omitempty"`
-	// Progress is what the processor last said of the current attempt; nil when it says
-	// nothing, and unless processing.
+	// Progress is the processor's last report in the current attempt; nil without one, and
+	// unless processing.
 	Progress *Progress `json:"progress,omitempty"`
 
-	// What follows is internal and never shown to clients.
+	// The fields below are internal and never shown to clients.
 
 	// UID names this life of a job under an idempotency key, since the key names the next
 	// life of a deleted job by the same ID. Empty for jobs without a key, whose ID is of one
 	// life. See [Job.ObjectID].
 	UID ID `json:"uid,omitempty"`
-	// Owner is Principal.Owner of who submitted the job.
+	// Owner is Principal.Owner of the principal that submitted the job.
 	Owner string `json:"owner"`
-	// Revision is a fresh random token in each write. It tells a writer whose answer
-	// was lost that the document it finds is its own.
+	// Revision is a fresh random token in each write. By it a writer whose answer was lost
+	// recognises its own document.
 	Revision string `json:"revision"`
 	// LeaseUntil is when the claim of Worker lapses; zero unless processing, or canceled
 	// under a worker that has not noticed yet.
 	LeaseUntil time.Time `json:"lease_until,omitzero"`
 	// Worker names the process that holds the lease.
 	Worker string `json:"worker,omitempty"`
-	// Interruptions counts the claims that a worker's stop or a failure of storage cut off
-	// and that count for no attempt.
+	// Interruptions counts the claims that ended by a worker's stop or a failure of storage
+	// and that count as no attempt.
 	Interruptions int `json:"interruptions,omitempty"`
 	// UploadUntil is when the direct upload's URL expires; zero for jobs whose input
 	// came with the submit, and once the upload is committed.
 	UploadUntil time.Time `json:"upload_until,omitzero"`
-	// Unaccepted marks a failed job whose submit was answered with an error: no client
-	// was promised anything, and a repeat under its idempotency key may try again.
+	// Unaccepted marks a failed job whose submit got an error: no client has a promise, and
+	// a repeat under its idempotency key may try again.
 	Unaccepted bool `json:"unaccepted,omitempty"`
 	// Refused is the Kind of a commit's refusal of the uploaded image; empty for none.
 	Refused string `json:"refused,omitempty"`
-	// Deleted marks a job whose deletion has begun: for everything but its deletion it
-	// does not exist any more.
+	// Deleted marks a job whose deletion has begun: for everything but its deletion it no
+	// longer exists.
 	Deleted bool `json:"deleted,omitempty"`
 	// StartedAt is when the current claim began; zero before the first.
 	StartedAt time.Time `json:"started_at,omitzero"`
@@ -105,8 +105,8 @@ type Job struct {
 	CancelAfter int `json:"cancel_after,omitempty"`
 	// EndedAt is when the job became completed, failed or canceled.
 	EndedAt time.Time `json:"ended_at,omitzero"`
-	// WorkSeconds is the processing time of all attempts together, the waits for room
-	// left out, and the attempts that a worker's stop or loss cut off.
+	// WorkSeconds is the processing time of all attempts together, without the waits for a
+	// place and without attempts that ended by a worker's stop or loss.
 	WorkSeconds float64 `json:"work_seconds,omitempty"`
 	// Units are billable units that the processor reported; zero when none.
 	Units float64 `json:"units,omitempty"`
@@ -131,22 +131,22 @@ type Job struct {
 	// EndedAt: the first, of a job that was put back after it had been billed.
 	BilledAt time.Time `json:"billed_at,omitzero"`
 
-	// Extra are the document's members that this release does not know, by name, and is to
-	// keep; nil for none. Never changed, so that copies of the job may share it.
+	// Extra are the document's unknown members by name, which this release must keep; nil
+	// for none. Never modified, so that copies of the job may share it.
 	Extra map[string]json.RawMessage `json:"-"`
 
 	// Version identifies the stored state that this value was read from or written
 	// as: the store's entity tag. Empty for a document that was never stored.
 	Version string `json:"-"`
 
-	// Upload is how the image can still be put into storage; set only in what
-	// the service returns of a job that awaits its direct upload.
+	// Upload is the request by which the image can still be uploaded; set only by the
+	// service for a job that awaits its direct upload.
 	Upload *Upload `json:"-"`
 }
 
-// ObjectID names what belongs to this life of the job alone: its input, its output and its
-// usage record. What arrives late for a deleted life, such as an upload by a URL that is
-// still valid, never becomes part of the next one.
+// ObjectID names the objects that belong only to this life of the job: its input, its
+// output and its usage record. Late writes for a deleted life, such as an upload by a URL
+// that is still valid, never become part of the next one.
 func (j *Job) ObjectID() ID {
 	if j.UID != "" {
 		return j.UID
@@ -154,7 +154,7 @@ func (j *Job) ObjectID() ID {
 	return j.ID
 }
 
-// end is when the job came to its end, also where its worker does not say.
+// end is the time at which the job ended, also when its worker does not report it.
 func (j *Job) end() time.Time {
 	if j.EndedAt.IsZero() {
 		return j.UpdatedAt

@@ -30,7 +30,7 @@ type Place struct {
 
 // Window selects a part of a list.
 type Window struct {
-	// After: only jobs behind this place.
+	// After: only jobs after this place.
 	After Place
 	// Since and Until bound CreatedAt, both included; a zero time is no bound.
 	Since, Until time.Time
@@ -45,7 +45,7 @@ type Page struct {
 	Jobs []*Job
 	// Damaged are the jobs that are left out because their documents are Corrupt.
 	Damaged []ID
-	// Looked is the number of jobs that List looked at.
+	// Looked is the number of jobs that List read.
 	Looked int
 	// Last is the place of the last one of them; Window.After when there was none.
 	Last Place

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Action is what a principal wants to do. What each is about, one job, an account or the
-// whole service, is said in the schema of the policies.
+// Action is an action of a principal. The schema of the policies says what each is about:
+// one job, an account or the whole service.
 type Action string
 
 const (

@@ -44,7 +44,7 @@ func (s *Service) resend(ctx context.Context, docs job.Documents, j *job.Job, tr
 		if job.KindOf(err) != job.Conflict {
 			return &next, err
 		}
-		if j, err = loadKeyed(ctx, docs, j.ID); err != nil {
+		if j, err = loadExisting(ctx, docs, j.ID); err != nil {
 			return &next, err
 		}
 	}
@@ -58,8 +58,8 @@ func (s *Service) resend(ctx context.Context, docs job.Documents, j *job.Job, tr
 	return &effective, nil
 }
 
-// loadKeyed reads a document that existed a moment ago.
-func loadKeyed(ctx context.Context, docs job.Documents, id job.ID) (*job.Job, error) {
+// loadExisting reads a document that existed a moment ago.
+func loadExisting(ctx context.Context, docs job.Documents, id job.ID) (*job.Job, error) {
 	j, err := docs.Load(ctx, id)
 	if job.KindOf(err) == job.NotFound {
 		return nil, errBeingDeleted

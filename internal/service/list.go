@@ -20,7 +20,7 @@ const (
 	filteredReads = 25
 )
 
-// ListQuery says which jobs of whom a caller wants to see.
+// ListQuery selects jobs of an owner.
 type ListQuery struct {
 	Owner        string
 	Statuses     []job.Status // any of these; empty: all

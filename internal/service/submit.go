@@ -166,7 +166,7 @@ func (u *submit) lookUp(ctx context.Context) error {
 		u.job.ID = job.NewID()
 		return nil
 	}
-	u.job.ID, u.job.UID = job.KeyedID(u.job.Owner, u.in.Key), job.NewID()
+	u.job.ID, u.job.UID = job.IdempotencyID(u.job.Owner, u.in.Key), job.NewID()
 	earlier, err := u.to.Documents.Load(ctx, u.job.ID)
 	switch {
 	case job.KindOf(err) == job.NotFound:
@@ -272,7 +272,7 @@ func (u *submit) put(ctx context.Context) (other *job.Job, err error) {
 		u.job.Version = version
 		return nil, nil
 	case job.KindOf(err) == job.Conflict:
-		return loadKeyed(ctx, u.to.Documents, u.job.ID)
+		return loadExisting(ctx, u.to.Documents, u.job.ID)
 	}
 	return nil, err
 }

@@ -13,8 +13,8 @@ import (
 	"claimcheck.example/internal/signature"
 )
 
-// Link is what a token permits to whoever has it: to fetch one output until a time. It is
-// the monitor's decision about a share, signed and carried away.
+// Link is the right of a token's holder: to fetch one output until a time. It is the
+// monitor's decision about a share, signed and carried away.
 type Link struct {
 	Job job.ID
 	// Life is the job's ObjectID, so that a link ends with the job, although its

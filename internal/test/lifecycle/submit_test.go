@@ -295,7 +295,7 @@ func TestConcurrentSubmitsOfDifferentImagesUnderOneKey(t *testing.T) {
 		if won[winner] != nil || job.KindOf(won[1-winner]) != job.Mismatch {
 			t.Fatalf("want one winner and one mismatch, got %v", won)
 		}
-		id := job.KeyedID(alice.Owner(), "k")
+		id := job.IdempotencyID(alice.Owner(), "k")
 		if got := s.output(t, id); got != strings.ToLower(images[winner]) {
 			t.Fatalf("the winner's image is %q, the output %q", images[winner], got)
 		}

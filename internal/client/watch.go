@@ -65,8 +65,8 @@ var errNoStream = errors.New("the server does not stream")
 
 // passes reports whether a request may succeed later.
 func passes(err error) bool {
-	p, told := errors.AsType[*Problem](err)
-	return !told || p.Status == http.StatusTooManyRequests || p.Status >= 500
+	p, isProblem := errors.AsType[*Problem](err)
+	return !isProblem || p.Status == http.StatusTooManyRequests || p.Status >= 500
 }
 
 // follower reads one job's stream, over several connections.

@@ -44,7 +44,7 @@ func (u *submit) takeWebhook() error {
 }
 
 // announceEnd sends the message for the webhook of a job that is about to end by a write of
-// the service. It is sent before the write, which a crash may follow: whoever receives it too
+// the service. It is sent before the write, which a crash may follow: a receiver that gets it too
 // early waits for the write. Nothing is sent for a job without a webhook.
 func (s *Service) announceEnd(ctx context.Context, j *job.Job) error {
 	if j.Webhook == "" || s.webhooks == nil {

@@ -22,8 +22,8 @@ var (
 // is in flight when it is invisible and was received before, delayed when it is invisible
 // and was not.
 //
-// records  number → the message, JSON
-// dues     time of visibility, number → sending time, number of deliveries
+//	records  number → the message, JSON
+//	dues     time of visibility, number → sending time, number of deliveries
 //
 // Numbers are big-endian, times milliseconds since the epoch, so byte order is numeric order.
 type messageTable struct {

@@ -1,0 +1,34 @@
+package browser
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"testing"
+
+	"claimcheck.example/internal/app/apptest"
+)
+
+// TestEventSource follows a job by the EventSource of a browser, which reconnects by itself
+// after the end of the stream: it gets no event twice, and then closes.
+func TestEventSource(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	ct, body := apptest.Form(t, apptest.Photograph(t))
+	a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct)
+	b := open(t, s.URL, look{})
+	eval[bool](b, `(() => {
+		window.seen = [];
+		window.source = new EventSource(%s);
+		source.addEventListener("status", (e) => seen.push(JSON.parse(e.data).status));
+		return true;
+	})()`, a.JSON(t)["location"].(string))
+	b.until(`seen.length === 1 && source.readyState === EventSource.OPEN`)
+	s.StartWorker(t)
+	b.until(`seen.at(-1) === "completed"`)
+	b.until(`source.readyState === EventSource.CLOSED`)
+	seen := eval[[]string](b, "seen")
+	if n := len(seen); n != len(slices.Compact(slices.Clone(seen))) || seen[0] != "pending" || seen[n-1] != "completed" {
+		t.Errorf("the events are %q", seen)
+	}
+}

@@ -78,9 +78,11 @@ func TestCancelUnderAWorker(t *testing.T) {
 					s.runner.TimeLimit = time.Hour
 					j := s.submit(t, "IMG one")
 					var canceled, ended time.Time
+					asked := make(chan struct{}) // closed once canceled is set
 					go func() {
 						time.Sleep(after)
 						canceled = time.Now()
+						close(asked)
 						if got, err := s.service.Cancel(t.Context(), alice, j.ID); err != nil || got.Status != job.StatusCanceled {
 							t.Errorf("cancel: %+v, %v", got, err)
 						}
@@ -99,7 +101,9 @@ func TestCancelUnderAWorker(t *testing.T) {
 								ended = time.Now()
 								return nil, ctx.Err()
 							case <-time.After(progress):
-								if time.Now().Before(canceled) || canceled.IsZero() {
+								select {
+								case <-asked: // it says no more
+								default:
 									task.Progress(float64(i)/1000, "")
 								}
 							}
@@ -109,6 +113,7 @@ func TestCancelUnderAWorker(t *testing.T) {
 						return nil, ctx.Err()
 					}
 					s.drain(t)
+					<-asked
 					if took := ended.Sub(canceled); took > 20*time.Second || took < 0 {
 						t.Errorf("the work ended %s after the cancellation", took)
 					}

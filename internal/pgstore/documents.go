@@ -181,7 +181,7 @@ func (s *Store) jobsPage(ctx context.Context, after string, from, to time.Time) 
 		rows, err := s.db.pool.Query(ctx, `
 			SELECT id::text FROM claimcheck.jobs
 			WHERE id > $1 AND ($2::timestamptz IS NULL OR written_at >= $2) AND ($3::timestamptz IS NULL OR written_at <= $3)
-			ORDER BY id LIMIT $4`, after, bound(from), bound(to), pageRows)
+			ORDER BY jobs.id LIMIT $4`, after, bound(from), bound(to), pageRows)
 		if err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func (s *Store) readUsage(ctx context.Context, owner []byte, from, to time.Time)
 const (
 	usageColumns = `SELECT owner_key, day, job_id::text, record FROM claimcheck.usage
 		WHERE day BETWEEN $1 AND $2 AND (owner_key, day, job_id) > ($3, $4, $5)`
-	usageOrder = ` ORDER BY owner_key, day, job_id LIMIT $6`
+	usageOrder = ` ORDER BY owner_key, day, usage.job_id LIMIT $6`
 	usageOfAll = usageColumns + usageOrder
 	usageOfOne = usageColumns + ` AND owner_key = $7` + usageOrder
 )

@@ -146,41 +146,102 @@ func (b *bench) homeGrowth(ctx context.Context, name string, image []byte, sizes
 	defer conn.Close(ctx)
 	have := 0
 	for _, size := range sizes {
-		b.tell(fmt.Sprintf("%s, %d rows", name, size))
+		title := fmt.Sprintf("%s, %d rows", name, size)
+		b.tell(title)
 		if err := fill(ctx, conn, size-have); err != nil {
 			return err
 		}
 		have = size
-		l := load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}
-		s, err := b.harness.start(ctx, b.harness.probed, database)
+		n, err := b.grownServer(ctx, title, image)
 		if err != nil {
 			return err
-		}
-		var rounds []round
-		for range b.rounds {
-			r, err := l.drive(ctx, clients(16), s, 16, until{time: b.round})
-			if err != nil {
-				s.Kill()
-				return err
-			}
-			rounds = append(rounds, r)
-		}
-		s.Kill()
-		b.rows = append(b.rows, row{Name: fmt.Sprintf("%s, %d rows: submit 20 KB, 16 clients", name, size), Server: summary(rounds)})
-		n := 0
-		for _, r := range rounds {
-			n += len(r.latencies)
 		}
 		r, err := b.drain(ctx, database, name, n)
 		if err != nil {
 			return err
 		}
-		f := summary([]round{r})
-		delete(f, p50)
-		delete(f, p99)
-		b.rows = append(b.rows, row{Name: fmt.Sprintf("%s, %d rows: claim to complete, 16 at once", name, size), Server: f})
+		b.addAlone(title+": claim to complete, 16 at once", []round{r}, p50, p99)
+		if err := b.sweep(ctx, title); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// grownServer adds the rows of the server, and returns how many jobs it has accepted.
+func (b *bench) grownServer(ctx context.Context, title string, image []byte) (accepted int, err error) {
+	s, err := b.harness.start(ctx, b.harness.probed, database)
+	if err != nil {
+		return 0, err
+	}
+	defer s.Kill()
+	c := clients(16)
+	defer c.CloseIdleConnections()
+	submit := load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}
+	if _, err := submit.drive(ctx, c, s, 16, until{requests: 200}); err != nil {
+		return 0, err
+	}
+	accepted = 200
+	rounds, err := b.roundsOf(ctx, submit, c, s)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range rounds {
+		accepted += len(r.latencies)
+	}
+	b.addAlone(title+": submit 20 KB, 16 clients", rounds)
+	j, err := submitOnce(ctx, c, s.url, image, "")
+	if err != nil {
+		return 0, err
+	}
+	accepted++
+	if rounds, err = b.roundsOf(ctx, load{method: "GET", path: "/jobs/" + j.ID}, c, s); err != nil {
+		return 0, err
+	}
+	b.addAlone(title+": status, 16 clients", rounds)
+	return accepted, nil
+}
+
+func (b *bench) roundsOf(ctx context.Context, l load, c *http.Client, s *proc) (rounds []round, err error) {
+	for range b.rounds {
+		r, err := l.drive(ctx, c, s, 16, until{time: b.round})
+		if err != nil {
+			return nil, err
+		}
+		rounds = append(rounds, r)
+	}
+	return rounds, nil
+}
+
+// sweep adds a row: how long a sweep takes that finds nothing to delete.
+func (b *bench) sweep(ctx context.Context, title string) error {
+	db, err := pgstore.Open(b.harness.home.url, pgstore.Options{})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	store, queue := pgstore.NewStore(db), pgstore.NewQueue(db, pgstore.QueueOptions{})
+	var times []time.Duration
+	for range 2 * b.rounds {
+		start := time.Now()
+		for _, sweep := range []func(context.Context, time.Time) (int, error){store.SweepJobs, queue.SweepMessages} {
+			if _, err := sweep(ctx, time.Now().AddDate(0, 0, -7)); err != nil {
+				return err
+			}
+		}
+		times = append(times, time.Since(start))
+	}
+	b.rows = append(b.rows, row{Name: title + ": a sweep", Server: figures{p50: quantile(times, 0.5), p99: quantile(times, 0.99)}})
+	return nil
+}
+
+// addAlone adds a row of one program.
+func (b *bench) addAlone(name string, rounds []round, without ...figure) {
+	f := summary(rounds)
+	for _, c := range without {
+		delete(f, c)
+	}
+	b.rows = append(b.rows, row{Name: name, Server: f})
 }
 
 // fill adds n jobs, n usage records and n hidden messages.

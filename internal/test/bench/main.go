@@ -37,6 +37,7 @@ func main() {
 	flag.StringVar(&o.profiles, "profile", "", "a folder for CPU and allocation profiles of each row")
 	flag.StringVar(&o.plots, "plot", "", "a folder for growth.svg; measures growth, too, which takes many minutes")
 	flag.IntVar(&o.jobs, "jobs", 200, "how many jobs 1× is in the growth")
+	flag.IntVar(&o.grown, "rows", 0, "measures PostgreSQL with tables of up to so many rows, too, such as 1000000")
 	flag.StringVar(&o.root, "root", ".", "the module's folder")
 	flag.Parse()
 	var err error
@@ -59,6 +60,7 @@ func main() {
 type options struct {
 	round           time.Duration
 	rounds, jobs    int
+	grown           int
 	short, json     bool
 	only            *regexp.Regexp
 	profiles, plots string
@@ -202,16 +204,18 @@ func (b *bench) measure(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
+	if b.grown > 0 {
+		if err := b.harness.renew(ctx); err != nil {
+			return err
+		}
+		if err := b.homeGrowth(ctx, "PostgreSQL", short, []int{b.grown / 5000, b.grown / 50, b.grown}); err != nil {
+			return err
+		}
+	}
 	if b.plots == "" {
 		return nil
 	}
-	if err := b.growth(ctx, short, long); err != nil {
-		return err
-	}
-	if err := b.harness.renew(ctx); err != nil {
-		return err
-	}
-	return b.homeGrowth(ctx, "PostgreSQL", short, []int{b.jobs, 100 * b.jobs, 5000 * b.jobs})
+	return b.growth(ctx, short, long)
 }
 
 // tell says what is measured now.

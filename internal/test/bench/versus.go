@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -115,12 +114,21 @@ type answer struct {
 
 // submitAndWait submits an image and waits for the job's end.
 func submitAndWait(ctx context.Context, c *http.Client, base string, image []byte) (answer, error) {
+	j, err := submitOnce(ctx, c, base, image, "wait=60")
+	if err == nil && j.Status != "completed" {
+		err = fmt.Errorf("the job was not completed: %+v", j)
+	}
+	return j, err
+}
+
+// submitOnce submits an image with a preference, which may be empty.
+func submitOnce(ctx context.Context, c *http.Client, base string, image []byte, prefer string) (answer, error) {
 	l := load{method: "POST", path: "/jobs", body: image}
 	req, err := l.request(ctx, base)
 	if err != nil {
 		return answer{}, err
 	}
-	req.Header.Set("Prefer", "wait=60")
+	req.Header.Set("Prefer", prefer)
 	resp, err := c.Do(req)
 	if err != nil {
 		return answer{}, err
@@ -132,10 +140,7 @@ func submitAndWait(ctx context.Context, c *http.Client, base string, image []byt
 	}
 	var j answer
 	if err := json.Unmarshal(body, &j); err != nil {
-		return j, err
-	}
-	if j.Status != "completed" {
-		return j, errors.New("the job was not completed: " + string(body))
+		return j, fmt.Errorf("%s: %w", resp.Status, err)
 	}
 	return j, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/pgstore"
 	"claimcheck.example/internal/processor/command"
 	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/worker"
@@ -41,8 +42,9 @@ func (p *Process) Worker() (*Workers, error) {
 	if command, ok := pr.(*command.Command); ok {
 		logWalls(log, command)
 	}
+	_, inDatabase := b.documents.(*pgstore.Store) // then images can be where no condition holds
 	runner := worker.NewRunner(worker.RunnerConfig{
-		Store: b.store(), Ledger: b.documents, Queue: b.queue, Webhooks: b.webhooks, Processor: pr, Limiter: limit, Worker: workerName(), Lease: c.Lease,
+		OwnOutputs: inDatabase, Store: b.store(), Ledger: b.documents, Queue: b.queue, Webhooks: b.webhooks, Processor: pr, Limiter: limit, Worker: workerName(), Lease: c.Lease,
 		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
 	})
 	deliverer, err := p.deliverer()

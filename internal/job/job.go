@@ -125,6 +125,11 @@ type Job struct {
 	// keep the message invisible; zero otherwise.
 	NotBefore time.Time `json:"not_before,omitzero"`
 
+	// OutputID names the output of the current claim, or of the last, where no other claim
+	// writes under that name. Empty where all claims of the job write to one name. See
+	// [Job.OutputObject].
+	OutputID ID `json:"output_id,omitempty"`
+
 	// RedrivenAt is when an operator last put the job back; zero when none has.
 	RedrivenAt time.Time `json:"redriven_at,omitzero"`
 	// BilledAt is the end that the job's usage record is kept under, where that is not
@@ -152,6 +157,14 @@ func (j *Job) ObjectID() ID {
 		return j.UID
 	}
 	return j.ID
+}
+
+// OutputObject names the output of the job.
+func (j *Job) OutputObject() ID {
+	if j.OutputID != "" {
+		return j.OutputID
+	}
+	return j.ObjectID()
 }
 
 // end is the time at which the job ended, also when its worker does not report it.

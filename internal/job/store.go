@@ -45,7 +45,7 @@ const (
 // Objects keeps the bytes of images, in bounded memory whatever their size. It is
 // strongly consistent like [Documents], and safe for concurrent use.
 //
-// The id of an object is [Job.ObjectID].
+// The id of an input is [Job.ObjectID], and that of an output [Job.OutputObject].
 //
 // Expected failures have these kinds: NotFound, Conflict, Exhausted (too many requests right
 // now), Unavailable, Misconfigured, Canceled. An error of the

@@ -52,7 +52,7 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 	sql, args := swap, []any{string(j.ID), j.Version, j.Revision, raw}
 	switch {
 	case j.Deleted:
-	case j.Status.Over():
+	case j.Status.Over() && j.Worker == "": // else that worker bills, with the time of its attempt
 		u, record, err := j.EncodeUsage()
 		if err != nil {
 			return "", err

@@ -206,6 +206,10 @@ func TestEndIsBilled(t *testing.T) {
 	})
 	end(func(j *job.Job) { j.Finish(job.Failed, time.Now()) }) // before its first attempt
 	end(func(j *job.Job) { j.Attempts, j.Deleted = 1, true })  // the deletion bills
+	end(func(j *job.Job) {                                     // the worker that still has it bills
+		j.Attempts, j.Worker, j.LeaseUntil = 1, "worker", time.Now().Add(time.Minute)
+		j.Cancel(time.Now(), "canceled by its owner")
+	})
 	_, record, err := completed.EncodeUsage()
 	must(t, err)
 	check := func() {

@@ -56,10 +56,11 @@ func (s *Service) remove(ctx context.Context, from authz.Remover, j *job.Job) (e
 	if err := from.Lists.Delist(ctx, j); err != nil {
 		return err
 	}
-	for _, section := range []job.Section{job.Input, job.Output} {
-		if err := from.Objects.Remove(ctx, section, j.ObjectID(), ""); err != nil {
-			return err
-		}
+	if err := from.Objects.Remove(ctx, job.Input, j.ObjectID(), ""); err != nil {
+		return err
+	}
+	if err := from.Objects.Remove(ctx, job.Output, j.OutputObject(), ""); err != nil {
+		return err
 	}
 	if j.Webhook != "" {
 		if err := from.Events.EraseEvents(ctx, j.ObjectID()); err != nil {

@@ -56,7 +56,7 @@ func (r *Runner) canceled(ctx context.Context, j *job.Job, out Outcome) Outcome 
 		out.Verdict, out.After = Later, r.rest(j, now)
 		return out
 	}
-	if err := r.Store.Remove(ctx, job.Output, j.ObjectID(), ""); err != nil {
+	if err := r.Store.Remove(ctx, job.Output, j.OutputObject(), ""); err != nil {
 		out.Verdict, out.After, out.Err = Later, restAfter(nil, 1), err
 		return out
 	}

@@ -71,6 +71,9 @@ type RunnerConfig struct {
 	Webhooks interface {
 		Send(ctx context.Context, m job.Message) error
 	}
+	// OwnOutputs has each claim write its output under a name of its own, which needs
+	// documents that name it and no conditions of the store.
+	OwnOutputs bool
 	// Worker names this process in the documents that it claims.
 	Worker string
 	// Lease is the lifetime of a claim without a renewal; it is renewed after a third.
@@ -270,13 +273,26 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 		j.Attempts++
 		j.LeaseUntil = now.Add(r.Lease).UTC()
 		j.StartedAt = now.UTC()
+		former := j.OutputID
+		if j.OutputID = ""; r.OwnOutputs {
+			j.OutputID = job.NewID()
+		}
 		j.Version, err = r.Store.Swap(ctx, j.Stamp(now))
 		switch {
 		case err == nil:
+			r.removeOutput(ctx, former)
 			return j, Outcome{}
 		case job.KindOf(err) != job.Conflict:
 			return nil, Outcome{Verdict: Later, After: outage(d), Job: j, Err: err}
 		}
+	}
+}
+
+// removeOutput removes the output of a claim that is over, and that no document names any
+// more. The lifecycle of outputs removes what stays after a failure.
+func (r *Runner) removeOutput(ctx context.Context, id job.ID) {
+	if id != "" {
+		_ = r.Store.Remove(ctx, job.Output, id, "")
 	}
 }
 
@@ -386,13 +402,16 @@ func (r *Runner) discard(ctx context.Context, l *lease, cause error) Outcome {
 	ours := l.snapshot()
 	j, err := r.Store.Load(ctx, l.id)
 	deleted := job.KindOf(err) == job.NotFound || err == nil && (j.Deleted || j.ObjectID() != ours.ObjectID())
+	if err == nil && j.OutputID != ours.OutputID {
+		r.removeOutput(ctx, ours.OutputID)
+	}
 	switch {
 	case err == nil && j.Status == job.StatusCanceled && !deleted:
 		return r.canceled(ctx, j, Outcome{Verdict: Done, Job: j, Err: cause})
 	case err == nil && j.Status.Over() && !deleted:
 		return r.ended(ctx, j, Outcome{Verdict: Done, Job: j, Err: cause})
 	case deleted:
-		if err := errors.Join(r.Store.Remove(ctx, job.Output, ours.ObjectID(), ""), r.billDeleted(ctx, l)); err != nil {
+		if err := errors.Join(r.Store.Remove(ctx, job.Output, ours.OutputObject(), ""), r.billDeleted(ctx, l)); err != nil {
 			return Outcome{Verdict: Later, After: restAfter(nil, 1), Job: j, Err: errors.Join(cause, err)}
 		}
 		return Outcome{Verdict: Done, Job: j, Err: cause}

@@ -64,7 +64,7 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 			return result{}, err
 		}
 	}
-	staged, err := r.Store.Stage(ctx, job.Output, j.ObjectID(), out.ContentType, body)
+	staged, err := r.Store.Stage(ctx, job.Output, j.OutputObject(), out.ContentType, body)
 	if err != nil && made.failed == nil {
 		err = byStorage(err)
 	}
@@ -113,16 +113,21 @@ func (r *Runner) detect(body io.Reader) (contentType string, whole io.Reader, er
 // publish makes the output visible without ever replacing that of a later claim. The
 // first attempt expects no output. A later attempt, or one that finds something there,
 // replaces exactly the output it has seen, and only if it still holds the lease after
-// having seen it: a worker that claims the job after that changes the tag.
+// having seen it: a worker that claims the job after that changes the tag. An output with a
+// name of its own replaces none.
 func (r *Runner) publish(ctx context.Context, l *lease, staged job.Staged) (tag string, err error) {
 	j := l.snapshot()
+	if j.OutputID != "" {
+		tag, err := staged.Commit(ctx, job.Condition{})
+		return tag, byStorage(err)
+	}
 	cond := job.Condition{Absent: true}
 	for {
 		tag, err := staged.Commit(ctx, cond)
 		if job.KindOf(err) != job.Conflict {
 			return tag, byStorage(err)
 		}
-		there, err := r.Store.Stat(ctx, job.Output, j.ObjectID())
+		there, err := r.Store.Stat(ctx, job.Output, j.OutputObject())
 		switch {
 		case job.KindOf(err) == job.NotFound:
 			cond = job.Condition{Absent: true}

@@ -93,7 +93,7 @@ func (a *Authorizer) Output(ctx context.Context, who job.Caller, id job.ID) (*jo
 
 func (a *Authorizer) opener(j *job.Job) Opener {
 	return func(ctx context.Context, o job.OpenOptions) (*job.Content, error) {
-		return a.c.Store.Open(ctx, job.Output, j.ObjectID(), o)
+		return a.c.Store.Open(ctx, job.Output, j.OutputObject(), o)
 	}
 }
 

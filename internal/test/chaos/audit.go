@@ -188,8 +188,9 @@ func (r *report) storage(ctx context.Context, a auditor, s *harness, c *clients)
 			pictures[sum] = id
 		}
 		object := string(j.ObjectID())
-		named[object] = true
-		r.document(s, c, j, objects["output"][object].key != "", objects["usage"][object].key != "")
+		made := string(j.OutputObject())
+		named[object], named[made] = true, true
+		r.document(s, c, j, objects["output"][made].key != "", objects["usage"][object].key != "")
 	}
 	for section, makers := range makers {
 		for id, o := range objects[section] {

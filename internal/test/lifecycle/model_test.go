@@ -325,7 +325,7 @@ func (m *model) end() {
 			}
 			if d := m.s.document(m.t, id); d.Attempts > 0 && m.s.ledger.bills(d.ObjectID()) != 1 {
 				m.rt.Fatalf("job %s was canceled after %d attempts and billed %d times", id, d.Attempts, m.s.ledger.bills(d.ObjectID()))
-			} else if _, err := m.s.store.Stat(m.t.Context(), job.Output, d.ObjectID()); job.KindOf(err) != job.NotFound {
+			} else if _, err := m.s.store.Stat(m.t.Context(), job.Output, d.OutputObject()); job.KindOf(err) != job.NotFound {
 				m.rt.Fatalf("job %s is canceled and has an output: %v", id, err)
 			}
 		case p.canceled:

@@ -365,12 +365,20 @@ func TestStorageThatFailsCostsNoAttempt(t *testing.T) {
 // sleeps with its result in hand; the first one's result must never be seen.
 func TestWhoLosesTheLeaseDiscardsItsWork(t *testing.T) {
 	t.Parallel()
-	for _, when := range []string{"before its output is written", "after its output is written"} {
-		t.Run(when, func(t *testing.T) {
+	for _, tt := range []struct {
+		when       string
+		conditions bool // of the store; without any, each claim has an output of its own
+	}{
+		{"before its output is written", true}, {"after its output is written", true},
+		{"before its output is written", false}, {"after its output is written", false},
+	} {
+		when := tt.when
+		t.Run(fmt.Sprintf("%s, conditions %v", when, tt.conditions), func(t *testing.T) {
 			t.Parallel()
 			s := newSystem(t)
 			s.runner.Lease = time.Hour // it renews nothing in this test
 			second := s.newRunner("worker-2")
+			s.store.IgnoreConditions, s.runner.OwnOutputs, second.OwnOutputs = !tt.conditions, !tt.conditions, !tt.conditions
 			j := s.submit(t, "IMG one")
 			first := s.receive(t)
 			takeOver := func() {
@@ -409,6 +417,9 @@ func TestWhoLosesTheLeaseDiscardsItsWork(t *testing.T) {
 			s.drain(t)
 			if d := s.document(t, j.ID); d.Status != job.Completed || !s.ledger.has(j.ID) {
 				t.Errorf("%s, billed: %v", d.Status, s.ledger.has(j.ID))
+			}
+			if n := s.store.Objects(job.Output); n != 1 {
+				t.Errorf("%d outputs are in storage, want the second's alone", n)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,20 +108,18 @@ func (s *Store) usagePages(ctx context.Context, prefix, from, to string) iter.Se
 			StartAfter: aws.String(prefix + from),
 		})
 		for more := true; more; {
-			page, err := s.listPage(ctx, pages)
+			keys, err := s.listKeys(ctx, pages)
 			if err != nil {
 				yield(usagePage{}, s.translate(ctx, "ListObjectsV2 "+prefix, err))
 				return
 			}
 			more = pages.HasMorePages()
-			var keys []string
-			for _, o := range page.Contents {
-				day, _, _ := strings.Cut(strings.TrimPrefix(aws.ToString(o.Key), prefix), "/")
-				if day > to {
-					more = false
-					break
-				}
-				keys = append(keys, aws.ToString(o.Key))
+			beyond := slices.IndexFunc(keys, func(key string) bool {
+				day, _, _ := strings.Cut(strings.TrimPrefix(key, prefix), "/")
+				return day > to
+			})
+			if beyond >= 0 {
+				keys, more = keys[:beyond], false
 			}
 			if !yield(usagePage{keys, more}, nil) {
 				return

@@ -58,7 +58,12 @@ func ServeAPI(ctx context.Context, l net.Listener, api *API, c *config.Config) e
 func ServeListener(ctx context.Context, l net.Listener, h http.Handler, c *config.Config, log *slog.Logger) error {
 	s := newServer(h, c.IdleTimeout, log)
 	var b busy
-	s.ConnState = b.note
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			boundUnsent(c)
+		}
+		b.note(c, state)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(l) }()
 	select {

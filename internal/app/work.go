@@ -118,7 +118,7 @@ func Work(ctx context.Context, c *config.Config) error {
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { p.Sweep(ctx) })
 	err = w.Serve(ctx)
-	end() // it may be idle
+	end() // it may be idle, or too many processors do not return
 	sweeping.Wait()
 	log.Info("worker stopped")
 	return err

@@ -40,7 +40,7 @@ func TestUploadWaitsForItsTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitCall(t, s, "S3 UploadPart")
-	second := post(io.MultiReader(bytes.NewReader(img), bytes.NewReader(make([]byte, 1<<20))))
+	second := post(bytes.NewReader(append(bytes.Clone(img), make([]byte, 1<<20)...)))
 	if a := s.Submit(t, img); a.StatusCode != http.StatusAccepted {
 		t.Errorf("a small one: %s: %s", a.Status, a.Bytes)
 	}
@@ -86,6 +86,35 @@ func TestNoRoomInTime(t *testing.T) {
 		after, err := strconv.Atoi(w.Header().Get("Retry-After"))
 		if w.Code != http.StatusTooManyRequests || err != nil || after < 1 || after > 4 || body.n > 4<<10 {
 			t.Errorf("%s: %d, Retry-After %q, %d bytes are read: %s", name, w.Code, w.Header().Get("Retry-After"), body.n, w.Body)
+		}
+	}
+}
+
+// TestUnknownSizeBeginsSmall takes all the room of large uploads. A body of unknown size is
+// accepted if it is small; of a larger one no more is read than a small one may have.
+func TestUnknownSizeBeginsSmall(t *testing.T) {
+	t.Parallel()
+	share := limiter.Share{Bytes: 8 << 10, Uploads: 1, Wait: time.Millisecond}
+	room := limiter.New(limiter.Options{Small: share, Large: share})
+	if _, err := room.Acquire(t.Context(), "another", 0); err != nil {
+		t.Fatal(err)
+	}
+	h := handler(t, func(o *httpapi.Options) { o.Limiter = room })
+	for size, want := range map[int]int{6 << 10: http.StatusAccepted, 20 << 10: http.StatusTooManyRequests} {
+		img := small(t)
+		body := &counted{r: bytes.NewReader(append(img, make([]byte, size-len(img))...))}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/jobs", body)
+		r.ContentLength = -1
+		r.Header.Set("Content-Type", "image/png")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want || body.n > 8<<10 {
+			t.Errorf("%d bytes: %d, of which %d are read: %s", size, w.Code, body.n, w.Body)
+		}
+		if lease, err := room.Acquire(t.Context(), "another", 1); err != nil {
+			t.Errorf("%d bytes: the room of the small upload is not given back: %v", size, err)
+		} else {
+			lease.Release()
 		}
 	}
 }

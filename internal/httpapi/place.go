@@ -24,16 +24,34 @@ func (a *api) needsPlace(r *request) bool {
 	return a.Limiter != nil && (r.ContentLength <= a.InlineBytes || mediaTypeOf(r.Request) == "multipart/form-data")
 }
 
-// acquire waits for a place by the body's announced size. While others wait, a slow body
-// gives way to them.
-func (o *place) acquire(ctx context.Context) (err error) {
+// acquire waits for a place by the body's announced size. A body of unknown size begins as a
+// small one. While others wait, a slow body gives way to them.
+func (o *place) acquire(ctx context.Context) error {
 	if o.lease != nil {
 		return nil
 	}
-	if o.lease, err = o.limiter.Acquire(ctx, o.r.who.Owner(), max(o.r.ContentLength, 0)); err == nil {
-		o.r.body.Hurry(o.lease.Wanted)
+	size := o.r.ContentLength
+	if size < 0 {
+		size = o.limiter.SmallBytes()
 	}
-	return err
+	return o.take(ctx, size)
+}
+
+// grow exchanges the place of a small upload for that of a large one.
+func (o *place) grow(ctx context.Context) error {
+	small := o.lease
+	defer small.Release()
+	return o.take(ctx, 0)
+}
+
+func (o *place) take(ctx context.Context, size int64) error {
+	lease, err := o.limiter.Acquire(ctx, o.r.who.Owner(), size)
+	if err != nil {
+		return err
+	}
+	o.lease = lease
+	o.r.body.Hurry(lease.Wanted)
+	return nil
 }
 
 func (o *place) release() {
@@ -42,21 +60,35 @@ func (o *place) release() {
 	}
 }
 
-// headFirst is a body whose upload takes its place between the head and the rest.
+// headFirst is a body whose upload takes its place between the head and the rest. A body of
+// unknown size takes the place of a large upload once it has as many bytes as a small one
+// may have.
 type headFirst struct {
 	io.ReadCloser
 	place *place
-	head  int // bytes that are still to come
+	read  int64
+	grew  bool
 }
 
-func (b *headFirst) Read(p []byte) (int, error) {
-	if b.head == 0 {
+func (b *headFirst) Read(p []byte) (n int, err error) {
+	limit := int64(headBytes)
+	if b.read >= limit {
 		if err := b.place.acquire(b.place.r.Context()); err != nil {
 			return 0, err
 		}
-		return b.ReadCloser.Read(p)
+		limit = b.place.limiter.SmallBytes()
+		if b.grew || b.place.r.ContentLength >= 0 {
+			return b.ReadCloser.Read(p)
+		}
+		if b.read >= limit {
+			if err := b.place.grow(b.place.r.Context()); err != nil {
+				return 0, err
+			}
+			b.grew = true
+			return b.ReadCloser.Read(p)
+		}
 	}
-	n, err := b.ReadCloser.Read(p[:min(len(p), b.head)])
-	b.head -= n
+	n, err = b.ReadCloser.Read(p[:min(int64(len(p)), limit-b.read)])
+	b.read += int64(n)
 	return n, err
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -83,7 +84,7 @@ func (a *answer) watch() (stop func()) {
 			a.gaveWay = true
 			a.control.SetWriteDeadline(time.Unix(1, 0))
 		default:
-			timer.Reset(sendPatience / 5)
+			timer.Reset(rand.N(2 * sendPatience / 5)) // not all that began together
 		}
 	})
 	return func() {

@@ -62,7 +62,7 @@ func (a *api) take(r *request) (service.Outcome, error) {
 		if a.needsPlace(r) {
 			place := &place{limiter: a.Limiter, r: r}
 			defer place.release()
-			r.Body = &headFirst{r.Body, place, headBytes}
+			r.Body = &headFirst{ReadCloser: r.Body, place: place}
 			acquire = place.acquire
 		}
 		in, err = decode(r.Request, a.MaxImageBytes)

@@ -44,6 +44,9 @@ func (l *Limiter) Acquire(ctx context.Context, owner string, size int64) (*Lease
 	return l.large.Acquire(ctx, owner)
 }
 
+// SmallBytes is the size up to which an upload is a small one.
+func (l *Limiter) SmallBytes() int64 { return l.smallBytes }
+
 // TryAcquire takes room for one more large buffer, unless an upload waits for it. Buffers
 // that are taken so count as one more owner's.
 func (l *Limiter) TryAcquire() (release func(), ok bool) {

@@ -89,11 +89,11 @@ func TestSharesDoNotStarveEachOther(t *testing.T) {
 	}
 }
 
-// TestFairShares has one owner ask for all places. It gets as many as it leaves free, and so
-// does each owner that comes after it.
+// TestFairShares has one owner ask for all places. It gets all but the reserve, and each
+// owner that comes after it as many of the reserve as it leaves free.
 func TestFairShares(t *testing.T) {
 	t.Parallel()
-	for places, want := range map[int][]int{1: {1, 0}, 2: {1, 1, 0}, 3: {2, 1, 0}, 12: {6, 3, 2, 1, 0}, 128: {64, 32, 16}} {
+	for places, want := range map[int][]int{1: {1, 0}, 2: {1, 1, 0}, 3: {2, 1, 0}, 12: {9, 2, 1, 0}, 128: {96, 16, 8}} {
 		p := limiter.NewPool(limiter.PoolOptions{Places: places})
 		var got []int
 		for owner := range want {
@@ -149,6 +149,58 @@ func TestOwnerWhoHoldsLeastComesFirst(t *testing.T) {
 	})
 }
 
+// TestPlacesComeBackToOthers has one owner hold all that it may, and want more, when another
+// one comes and wants as many: each place that becomes free is the other's until both hold
+// as many.
+func TestPlacesComeBackToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const places = 16
+		l := limited(places, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		held := map[string]int{}
+		var mu sync.Mutex
+		var many []*limiter.Lease
+		var all sync.WaitGroup
+		ask := func(owner string) {
+			all.Go(func() {
+				lease, err := l.Acquire(ctx, owner, small)
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if held[owner]++; owner == "many" {
+					many = append(many, lease)
+				}
+			})
+		}
+		for _, owner := range []string{"many", "other"} {
+			for range 2 * places {
+				ask(owner)
+			}
+			synctest.Wait()
+		}
+		if held["many"] != 12 || held["other"] != 2 {
+			t.Errorf("the places are %v", held)
+		}
+		for range 6 {
+			mu.Lock()
+			lease := many[0]
+			many = many[1:]
+			held["many"]--
+			mu.Unlock()
+			lease.Release()
+			synctest.Wait()
+		}
+		if held["many"] != 6 || held["other"] != 6 {
+			t.Errorf("after six ends the places are %v, want 6 each", held)
+		}
+		cancel()
+		all.Wait()
+	})
+}
+
 // TestWaitersHaveFairShares has one owner wait for ever more places, and others come when
 // there is none free: they wait and get theirs, rather than being refused at once.
 func TestWaitersHaveFairShares(t *testing.T) {
@@ -201,6 +253,38 @@ func TestOnlyOwnersOfMoreGiveWay(t *testing.T) {
 		}
 		if !first.Wanted() {
 			t.Error("an owner does not give way to itself")
+		}
+		waiting.Wait()
+	})
+}
+
+// TestOwnersGiveWayToThemselvesSlowly has many of an owner's uploads wait for its own ones:
+// these give way one after another, not all at once.
+func TestOwnersGiveWayToThemselvesSlowly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := limited(4, 1)
+		held := []*limiter.Lease{take(t, l, "a", small), take(t, l, "a", small), take(t, l, "a", small)}
+		var waiting sync.WaitGroup
+		for range 10 {
+			waiting.Go(func() { l.Acquire(t.Context(), "a", small) })
+		}
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		count := func() (n int) {
+			for _, lease := range held {
+				if lease.Wanted() {
+					n++
+				}
+			}
+			return n
+		}
+		if n := count(); n != 1 {
+			t.Errorf("%d give way at once, want 1", n)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if n := count(); n != 1 {
+			t.Errorf("%d give way 50 ms later, want 1", n)
 		}
 		waiting.Wait()
 	})
@@ -284,7 +368,7 @@ func TestLeavingGivesTheTurnBack(t *testing.T) {
 }
 
 // TestTwoHundredSubmitsOfOneOwner holds that none of 200 small uploads at once is refused
-// with the default places, when each takes a second: four rounds of 64 end within the wait.
+// with the default places, when each takes a second: three rounds of 96 end within the wait.
 func TestTwoHundredSubmitsOfOneOwner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

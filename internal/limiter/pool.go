@@ -22,19 +22,23 @@ type PoolOptions struct {
 	Of string
 }
 
-// Pool is a number of places that owners share fairly: an owner gets a place only while
-// it has fewer than are free. One owner alone has half of them at most, two have a third
-// each, and an owner who has none finds one free unless there are as many owners as places.
-// The rule is that of dynamic thresholds in shared buffers (Choudhury and Hahne, 1998). It
-// is safe for concurrent use.
+// Pool is a number of places that owners share fairly. A quarter of them is a reserve. Any
+// owner may take the others. Of the reserve an owner gets a place only while it has fewer
+// than are free, which is the rule of dynamic thresholds in shared buffers (Choudhury and
+// Hahne, 1998). So one owner alone has three quarters, and an owner who comes later finds
+// places free at once, unless there are many such owners. Without a reserve it would wait
+// until a place of the first one becomes free, as long as an upload takes. It is safe for
+// concurrent use.
 type Pool struct {
 	o PoolOptions
 
 	mu      sync.Mutex     // guards what follows
 	free    int            // of Places
+	reserve int            // how many of them are the reserve
 	held    map[string]int // by owner
 	waiting []*waiter      // in the order of their coming
 	queued  map[string]int // of waiting, by owner
+	yielded time.Time      // when a holder last gave way to its own owner
 }
 
 type waiter struct {
@@ -43,13 +47,22 @@ type waiter struct {
 	granted chan *Lease // holds one element at most
 }
 
+// ownSpread is the time between two holders that give way to waiters of their own owner.
+// Without it all holders of an owner that has many waiters would end at once, and as many
+// requests begin, for which everyone else would wait.
+const ownSpread = 50 * time.Millisecond
+
 // maxWaiting bounds the waiters of a pool, which owners share fairly, too. Later ones are
 // refused at once.
 const maxWaiting = 4096
 
 // NewPool returns a pool of which nothing is taken.
 func NewPool(o PoolOptions) *Pool {
-	return &Pool{o: o, free: o.Places, held: map[string]int{}, queued: map[string]int{}}
+	reserve := o.Places / 4
+	if o.Places > 1 {
+		reserve = max(1, reserve)
+	}
+	return &Pool{o: o, free: o.Places, reserve: reserve, held: map[string]int{}, queued: map[string]int{}}
 }
 
 // Acquire waits for a place. Exhausted, with RetryAfter, when there is none in time; Canceled
@@ -116,6 +129,13 @@ type Lease struct {
 // Release gives the place back; only the first call does.
 func (l *Lease) Release() { l.release.Do(func() { l.pool.put(l.owner) }) }
 
+// Held is how many places the holder's owner has.
+func (l *Lease) Held() int {
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	return l.pool.held[l.owner]
+}
+
 // Wanted reports whether the holder should give way, if it hardly moves: an owner who has
 // no more places has waited for a sixth of the time for which it waits, and none has given
 // way for that one in as long. Each waiter is given way to by one.
@@ -130,7 +150,9 @@ func (p *Pool) exhausted() error {
 }
 
 // may, take, before and drop are called with mu held.
-func (p *Pool) may(owner string) bool { return p.held[owner] < p.free }
+func (p *Pool) may(owner string) bool {
+	return p.free > p.reserve || p.held[owner] < p.free
+}
 
 func (p *Pool) take(owner string) *Lease {
 	p.free--
@@ -197,6 +219,12 @@ func (p *Pool) wanted(owner string, now time.Time) bool {
 	defer p.mu.Unlock()
 	for _, w := range p.waiting {
 		if p.held[w.owner] <= p.held[owner] && now.Sub(w.asked) >= p.o.Wait/6 {
+			if w.owner == owner {
+				if now.Sub(p.yielded) < ownSpread {
+					continue
+				}
+				p.yielded = now
+			}
 			w.asked = now
 			return true
 		}

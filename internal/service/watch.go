@@ -51,7 +51,11 @@ func (w *Watch) Next(ctx context.Context, d time.Duration) (*job.Job, error) {
 	deadline := time.NewTimer(d)
 	defer deadline.Stop()
 	for {
-		next := time.NewTimer(w.pause*3/4 + rand.N(w.pause/2))
+		pause := w.pause
+		if w.place != nil { // the more an owner watches, the less often each is read
+			pause = min(pause*time.Duration(1+w.place.Held()/crowd), longestPause)
+		}
+		next := time.NewTimer(pause*3/4 + rand.N(pause/2))
 		select {
 		case <-next.C:
 		case <-deadline.C:
@@ -90,6 +94,10 @@ func (w *Watch) Draining() bool {
 		return false
 	}
 }
+
+// crowd is how many watches an owner may have before all of its watches slow down. Reads
+// of many watches together would keep everyone else's waiting.
+const crowd = 8
 
 // The intervals between reads. The end of a job that takes milliseconds is seen in
 // milliseconds; one that takes minutes costs a read every two seconds.

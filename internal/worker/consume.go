@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,10 +46,20 @@ type Config struct {
 type Worker struct {
 	c    Config
 	lane chan struct{} // of the deliveries that are for webhooks
+
+	mu        sync.Mutex        // guards abandoned
+	abandoned []<-chan struct{} // one for each processor, closed when it returns
 }
 
+// maxAbandoned is how many abandoned processors a worker tolerates for each of its slots.
+// Each of them keeps its memory and its processor time.
+const maxAbandoned = 2
+
+// errAbandoned ends a worker with too many of them. A new process has none.
+var errAbandoned = errors.New("too many processors do not return: the worker takes no more jobs and stops, so that it is restarted")
+
 // New returns a worker made of c.
-func New(c Config) *Worker { return &Worker{c, make(chan struct{}, c.Deliveries)} }
+func New(c Config) *Worker { return &Worker{c: c, lane: make(chan struct{}, c.Deliveries)} }
 
 // receiveLimit is the largest number of messages that one call can return (SQS).
 const receiveLimit = 10
@@ -56,8 +67,11 @@ const receiveLimit = 10
 // Serve receives and works until ctx ends, or until it is idle for IdleExit. Then it
 // receives nothing more, waits for running work until the grace is over, interrupts the
 // rest with job.ErrStopping, and returns when the queue has the verdict on every
-// delivery. It returns nil after an orderly stop.
+// delivery. It returns nil after an orderly stop. It stops by itself, with an
+// error, when too many processors do not return.
 func (w *Worker) Serve(ctx context.Context) error {
+	ctx, quit := context.WithCancelCause(ctx)
+	defer quit(nil)
 	work, interrupt := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer interrupt(job.ErrStopping)
 	var running sync.WaitGroup
@@ -85,7 +99,9 @@ func (w *Worker) Serve(ctx context.Context) error {
 			}
 			running.Go(func() {
 				defer func() { busy(); <-slots }()
-				w.carryOut(work, d)
+				if out := w.carryOut(work, d); out.Abandoned && w.abandon(out) {
+					quit(errAbandoned)
+				}
 			})
 		}
 		if err == nil {
@@ -108,8 +124,29 @@ func (w *Worker) Serve(ctx context.Context) error {
 		}
 		pause(ctx, rest.NextBackOff())
 	}
+	if err := context.Cause(ctx); errors.Is(err, errAbandoned) {
+		w.c.Logger.ErrorContext(ctx, err.Error(), "ceiling", maxAbandoned*w.c.Concurrency)
+		w.stop(&running, interrupt)
+		return err
+	}
 	w.stop(&running, interrupt)
 	return nil
+}
+
+// abandon notes a processor, forgets those that have returned meanwhile, and reports
+// whether there are too many.
+func (w *Worker) abandon(out Outcome) (tooMany bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.abandoned = slices.DeleteFunc(append(w.abandoned, out.Returned), func(returned <-chan struct{}) bool {
+		select {
+		case <-returned:
+			return true
+		default:
+			return false
+		}
+	})
+	return len(w.abandoned) >= maxAbandoned*w.c.Concurrency
 }
 
 // acquire waits for one free slot and takes any others that are free, up to one receive's
@@ -151,10 +188,11 @@ func (w *Worker) stop(running *sync.WaitGroup, interrupt context.CancelCauseFunc
 }
 
 // carryOut runs one delivery and sends the verdict to the queue.
-func (w *Worker) carryOut(ctx context.Context, d job.Delivery) {
+func (w *Worker) carryOut(ctx context.Context, d job.Delivery) Outcome {
 	out := w.run(ctx, d)
 	w.log(ctx, d, out)
 	w.settle(ctx, d, out)
+	return out
 }
 
 func (w *Worker) log(ctx context.Context, d job.Delivery, out Outcome) {

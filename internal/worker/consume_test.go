@@ -184,3 +184,51 @@ func TestIdleWorkerEnds(t *testing.T) {
 		t.Fatal("the idle worker does not end")
 	}
 }
+
+// TestTooManyAbandoned has processors that do not return. A worker that has two for each of
+// its slots takes no more jobs and ends with an error.
+func TestTooManyAbandoned(t *testing.T) {
+	t.Parallel()
+	const concurrency, late = 2, 3
+	q := queueOf(t, 20)
+	never := make(chan struct{})
+	defer close(never)
+	var seen atomic.Int64
+	w := worker.New(worker.Config{
+		Queue: q, Concurrency: concurrency, Visibility: time.Minute, Grace: time.Minute, Logger: slog.New(slog.DiscardHandler),
+		Run: func(context.Context, job.Delivery) worker.Outcome {
+			out := worker.Outcome{Verdict: worker.Done, Abandoned: true, Returned: never}
+			if seen.Add(1) <= late {
+				out.Abandoned = false
+			}
+			return out
+		},
+	})
+	if err := w.Serve(t.Context()); err == nil {
+		t.Error("the worker stops in order")
+	}
+	// Two were counted for each slot, and as many may have begun meanwhile.
+	if n := seen.Load(); n < late+2*concurrency || n > late+3*concurrency {
+		t.Errorf("it has taken %d jobs", n)
+	}
+}
+
+// TestAbandonedThatReturn has processors that return after they were given up: the worker
+// goes on.
+func TestAbandonedThatReturn(t *testing.T) {
+	t.Parallel()
+	q := queueOf(t, 20)
+	var seen atomic.Int64
+	var last chan struct{}
+	stop := serve(t, q, 1, time.Second, func(context.Context, job.Delivery) worker.Outcome {
+		if last != nil {
+			close(last) // one at a time, so that there is never more than one beside the new one
+		}
+		last = make(chan struct{})
+		seen.Add(1)
+		return worker.Outcome{Verdict: worker.Done, Abandoned: seen.Load()%2 == 0, Returned: last}
+	})
+	until(t, func() bool { return seen.Load() == 20 })
+	stop()
+	close(last)
+}

@@ -20,6 +20,8 @@ type lease struct {
 	waited   time.Duration // for a place, which does not count as work
 	// abandoned says that the processor did not return in time.
 	abandoned bool
+	// returned is closed when it does after all.
+	returned <-chan struct{}
 
 	mu    sync.Mutex // guards the fields below
 	job   job.Job

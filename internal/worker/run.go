@@ -37,6 +37,8 @@ type Outcome struct {
 	// Abandoned says that the processor did not return when its time was up. Its goroutine
 	// may still run.
 	Abandoned bool
+	// Returned is closed when an abandoned processor returns after all; else nil.
+	Returned <-chan struct{}
 	// Err is the cause for the operator's log; may be nil also for Later.
 	Err error
 }
@@ -124,7 +126,7 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 		return out
 	}
 	l := newLease(r, j, d, received)
-	defer func() { out.Abandoned = l.abandoned }()
+	defer func() { out.Abandoned, out.Returned = l.abandoned, l.returned }()
 	kept, stop := l.keep(ctx)
 	done, err := r.withinLimit(kept, l)
 	err = because(kept, err)
@@ -202,7 +204,7 @@ func (r *Runner) supervise(ctx context.Context, l *lease, release func()) (done 
 		return found, failed
 	case <-patience.C:
 	}
-	l.abandoned = true
+	l.abandoned, l.returned = true, ended
 	r.Logger.ErrorContext(ctx, "the processor does not return; the worker continues without it", "job_id", l.id, "after", AbandonAfter.String())
 	return result{}, context.Cause(ctx)
 }

@@ -45,8 +45,8 @@ type options struct {
 	root     string
 }
 
-// run measures the honest owner without an attack and under each. The error says where it
-// was refused.
+// run measures the honest owner under each attack, and without one before and after it. The
+// error says where it was refused.
 func run(ctx context.Context, o options, out io.Writer) error {
 	s, err := newHarness(ctx, o.root)
 	if err != nil {
@@ -54,19 +54,30 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	defer s.clear()
 	fmt.Fprintf(out, "%-26s %8s %10s %10s %8s %8s\n", "attack", "rounds", "p50", "p99", "ratio", "refused")
-	var calm time.Duration
+	print := func(name string, seen *notice, calm time.Duration) {
+		p50, p99 := seen.percentile(50), seen.percentile(99)
+		fmt.Fprintf(out, "%-26s %8d %10s %10s %7.1fx %8d\n", name, len(seen.took), p50.Round(100*time.Microsecond), p99.Round(100*time.Microsecond),
+			float64(p99)/float64(calm), len(seen.refused))
+	}
 	var errs []error
-	for _, a := range append([]attack{{"none", nil}}, attacks...) {
+	calm, err := s.measure(ctx, attack{}, o)
+	if err != nil {
+		return err
+	}
+	for _, a := range attacks {
 		seen, err := s.measure(ctx, a, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
-		p50, p99 := seen.percentile(50), seen.percentile(99)
-		if a.begin == nil {
-			calm = p99
+		// What else the machine does changes from minute to minute.
+		after, err := s.measure(ctx, attack{}, o)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(out, "%-26s %8d %10s %10s %7.1fx %8d\n", a.name, len(seen.took), p50.Round(100*time.Microsecond), p99.Round(100*time.Microsecond),
-			float64(p99)/float64(calm), len(seen.refused))
+		around := &notice{took: slices.Concat(calm.took, after.took)}
+		calm = after
+		print("none", around, around.percentile(99))
+		print(a.name, seen, around.percentile(99))
 		if len(seen.refused) > 0 {
 			errs = append(errs, fmt.Errorf("%s: the honest owner was refused %d times, first with %s", a.name, len(seen.refused), seen.refused[0]))
 		}

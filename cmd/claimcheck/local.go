@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -176,7 +178,15 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 	if err != nil {
 		return fmt.Errorf("%w (--data chooses another folder)", err)
 	}
-	environ := []string{"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s", "LINK_KEY=" + linkKey}
+	webhookSecret, err := awslocal.Secret(data, "webhook-key")
+	if err != nil {
+		return fmt.Errorf("%w (--data chooses another folder)", err)
+	}
+	seed := sha256.Sum256([]byte(webhookSecret))
+	environ := []string{
+		"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s", "LINK_KEY=" + linkKey,
+		"WEBHOOK_KEY=whsk_" + base64.StdEncoding.EncodeToString(seed[:]), "OUTBOUND_ALLOW=" + localAllow,
+	}
 	if os.Getenv("OIDC_ISSUER") == "" && os.Getenv("OIDC_AUDIENCE") == "" {
 		environ = append(environ, "ALLOW_ANONYMOUS=true")
 	}
@@ -212,6 +222,9 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 	ready(c)
 	return group.Wait()
 }
+
+// localAllow lets webhooks reach receivers on this machine.
+const localAllow = "localhost,127.0.0.0/8,::1"
 
 // expiring are the prefixes whose objects go by JOB_TTL_DAYS. Usage records stay.
 var expiring = []string{"jobs/", "input/", "output/", "lists/", "deliveries/"}
@@ -256,6 +269,9 @@ func (l localCmd) welcome(b *strings.Builder, c *config.Config, took time.Durati
 	fmt.Fprintf(b, "%s -i -F \"image=@picture.jpg\" %s/jobs\n", curl, base)
 	fmt.Fprintf(b, "%s -i %s/jobs/{job_id}\n", curl, base)
 	fmt.Fprintf(b, "%s -o out.jpg %s/jobs/{job_id}/output\n\n", curl, base)
+	if c.OutboundAllow.String() == localAllow {
+		fmt.Fprintf(b, "Webhooks may call this machine (OUTBOUND_ALLOW=%s): claimcheck listen receives them.\n\n", localAllow)
+	}
 	if !c.AllowAnonymous {
 		fmt.Fprintf(b, "TOKEN is a token of %s for %s.\n\n", strings.Join(c.Issuers, " or "), strings.Join(c.Audiences, " or "))
 	}

@@ -18,7 +18,7 @@ import (
 
 // storageVariables say where the jobs of a service are. The local service has jobs of its
 // own, wherever the shell's are.
-var storageVariables = []string{"S3_BUCKET", "SQS_QUEUE_URL", "DATABASE_URL", "DOCUMENTS", "OBJECTS", "QUEUE"}
+var storageVariables = []string{"S3_BUCKET", "SQS_QUEUE_URL", "DATABASE_URL", "DOCUMENTS", "OBJECTS", "QUEUE", "WEBHOOK_QUEUE_URL"}
 
 // forgetStorage takes the shell's own storage out of the environment.
 func forgetStorage() error {

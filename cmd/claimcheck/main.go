@@ -30,6 +30,8 @@ type cli struct {
 	Link       linkCmd                   `cmd:"" help:"Make a link to the output of a job, for people without a token."`
 	Cancel     cancelCmd                 `cmd:"" help:"Cancel jobs."`
 	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
+	Deliveries deliveriesCmd             `cmd:"" help:"Print what became of a job's webhook, or have it called once more."`
+	Listen     listenCmd                 `cmd:"" help:"Receive webhooks on this machine, verify and print them."`
 	Usage      usageCmd                  `cmd:"" help:"Print the usage per day."`
 	Cost       costCmd                   `cmd:"" help:"Estimate the monthly cost."`
 	Provision  provisionCmd              `cmd:"" help:"Create or check the bucket and queues in AWS, or the database schema."`

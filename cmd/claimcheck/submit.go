@@ -27,15 +27,16 @@ import (
 // public API alone.
 type submitCmd struct {
 	server
-	Files  []string          `arg:"" name:"file" predictor:"file" help:"The images; - is standard input."`
-	Param  map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; repeatable."`
-	Params string            `placeholder:"JSON" help:"All parameters as one JSON object."`
-	Wait   bool              `help:"Wait until each job ends."`
-	Output string            `short:"o" type:"path" placeholder:"DIR" help:"Write the results into this folder, and create it if it does not exist. Results are named after the images, and equal names are numbered. Implies --wait."`
-	Force  bool              `help:"Overwrite existing files."`
-	Jobs   int               `short:"j" default:"4" help:"Number of images in progress at once (default ${default})."`
-	Key    string            `placeholder:"NAME" help:"Name this batch: a repeated command with the same name creates no second job for the same image, as long as the service keeps the first."`
-	JSON   bool              `name:"json" help:"Print the outcome of each image as a JSON object, one per line."`
+	Files   []string          `arg:"" name:"file" predictor:"file" help:"The images; - is standard input."`
+	Param   map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; repeatable."`
+	Params  string            `placeholder:"JSON" help:"All parameters as one JSON object."`
+	Webhook string            `placeholder:"URL" help:"Have the service post the end of each job to this URL."`
+	Wait    bool              `help:"Wait until each job ends."`
+	Output  string            `short:"o" type:"path" placeholder:"DIR" help:"Write the results into this folder, and create it if it does not exist. Results are named after the images, and equal names are numbered. Implies --wait."`
+	Force   bool              `help:"Overwrite existing files."`
+	Jobs    int               `short:"j" default:"4" help:"Number of images in progress at once (default ${default})."`
+	Key     string            `placeholder:"NAME" help:"Name this batch: a repeated command with the same name creates no second job for the same image, as long as the service keeps the first."`
+	JSON    bool              `name:"json" help:"Print the outcome of each image as a JSON object, one per line."`
 }
 
 // outcome is what became of one image.
@@ -374,7 +375,7 @@ func (b *batch) open(ctx context.Context, file string) (source, error) {
 	src := source{close: func() { f.Close() }}
 	info, err := f.Stat()
 	if err == nil {
-		src.Image = client.Image{Content: f, Size: info.Size(), Params: b.params, Key: uuid.NewString()}
+		src.Image = client.Image{Content: f, Size: info.Size(), Params: b.params, Webhook: b.Webhook, Key: uuid.NewString()}
 		src.ContentType, err = contentType(f, info.Size())
 	}
 	if err == nil && b.Key != "" {
@@ -444,6 +445,9 @@ func contentType(f io.ReaderAt, size int64) (string, error) {
 func (b *batch) keyOf(f io.ReaderAt, size int64) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%d\n%s\n%d\n%s\n", len(b.Key), b.Key, len(b.params), b.params)
+	if b.Webhook != "" {
+		fmt.Fprintf(sum, "webhook %d\n%s\n", len(b.Webhook), b.Webhook)
+	}
 	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, size)); err != nil {
 		return "", err
 	}

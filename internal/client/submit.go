@@ -18,6 +18,8 @@ type Image struct {
 	ContentType string // such as image/png
 	// Params is a JSON object for the processor; empty for none.
 	Params string
+	// Webhook is the URL that the end of the job is posted to; empty for none.
+	Webhook string
 	// Key is the idempotency key, 1 to 255 characters: the same key of the same caller names
 	// the same job as long as the job is kept.
 	Key string
@@ -53,8 +55,14 @@ func (c *Client) Submit(ctx context.Context, img Image) (Check, error) {
 		return Check{}, fmt.Errorf("params is not JSON: %s", img.Params)
 	}
 	u := c.server + "/jobs"
-	if img.Params != "" {
-		u += "?" + url.Values{"params": {img.Params}}.Encode()
+	q := url.Values{}
+	for name, value := range map[string]string{"params": img.Params, "webhook": img.Webhook} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if len(q) > 0 {
+		u += "?" + q.Encode()
 	}
 	var a accepted
 	_, err := c.do(ctx, request{

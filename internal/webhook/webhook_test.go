@@ -2,8 +2,6 @@ package webhook_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
@@ -30,21 +28,9 @@ func parse(tb testing.TB, texts ...string) *webhook.Keys {
 	return k
 }
 
-// verified reports whether a body that was signed is what its header says, by a public key
-// as a receiver has it.
+// verified reports whether a receiver that has the public key takes a request.
 func verified(public string, h http.Header, body []byte) bool {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(public, "whpk_"))
-	if err != nil {
-		return false
-	}
-	signed := fmt.Appendf(nil, "%s.%s.%s", h.Get("webhook-id"), h.Get("webhook-timestamp"), body)
-	for _, s := range strings.Fields(h.Get("webhook-signature")) {
-		raw, isAsymmetric := strings.CutPrefix(s, "v1a,")
-		if signature, err := base64.StdEncoding.DecodeString(raw); isAsymmetric && err == nil && ed25519.Verify(key, signed, signature) {
-			return true
-		}
-	}
-	return false
+	return webhook.Verify([]string{public}, h, body, time.Now()) == nil
 }
 
 func ended() *job.Job {
@@ -147,6 +133,30 @@ func TestSignature(t *testing.T) {
 	}
 	if got, want := k.Public()[0], "whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="; got != want {
 		t.Errorf("the public key is %s, want %s", got, want)
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	t.Parallel()
+	k, j := parse(t, keyOne), ended()
+	body := []byte("{}")
+	for name, change := range map[string]func(http.Header){
+		"no id":             func(h http.Header) { h.Del("Webhook-Id") },
+		"another id":        func(h http.Header) { h.Set("Webhook-Id", "other") },
+		"no time":           func(h http.Header) { h.Del("Webhook-Timestamp") },
+		"an old time":       func(h http.Header) { h.Set("Webhook-Timestamp", "1674087231") },
+		"no signature":      func(h http.Header) { h.Del("Webhook-Signature") },
+		"half a signature":  func(h http.Header) { h.Set("Webhook-Signature", h.Get("Webhook-Signature")[:40]) },
+		"only the HMAC one": func(h http.Header) { h.Set("Webhook-Signature", strings.Fields(h.Get("Webhook-Signature"))[1]) },
+	} {
+		h := posted(t, k, j, body).Clone()
+		change(h)
+		if verified(k.Public()[0], h, body) {
+			t.Errorf("%s: it is taken", name)
+		}
+	}
+	if webhook.Verify([]string{"whpk_AAAA"}, posted(t, k, j, body), body, time.Now()) == nil {
+		t.Error("a malformed key verifies")
 	}
 }
 

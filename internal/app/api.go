@@ -47,7 +47,11 @@ func (p *Process) API() (*API, error) {
 		}
 		can = e.Describe().Capabilities
 	}
-	rules, err := newProcessor(c, log, nil, &can)
+	processor, err := newProcessor(c, log, nil, &can)
+	if err != nil {
+		return nil, err
+	}
+	paramsSchema, rules, err := describe(c, processor, can)
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +92,9 @@ func (p *Process) API() (*API, error) {
 			Waiters: c.MaxWaiters, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,
 		},
 	})
-	var describe func(*http.Request, netip.Addr, int, int64, time.Duration) slog.Attr
+	var describeRequest func(*http.Request, netip.Addr, int, int64, time.Duration) slog.Attr
 	if c.Cloud.Google() || c.LogFormat == string(telemetry.FormatGCP) {
-		describe = telemetry.HTTPRequest
+		describeRequest = telemetry.HTTPRequest
 	}
 	var hosts func(string) bool // a server on loopback answers to its own names alone
 	if p.role == RoleLocal {
@@ -100,8 +104,8 @@ func (p *Process) API() (*API, error) {
 	}
 	uploads, _ := b.objects.(httpapi.Uploads) // a bucket takes them itself
 	handler, routes := httpapi.New(httpapi.Options{
-		Hosts: hosts, Uploads: uploads,
-		RequestAttr: describe, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
+		Hosts: hosts, Uploads: uploads, ParamsSchema: paramsSchema, Login: login(c),
+		RequestAttr: describeRequest, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
 		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, Outputs: newOutputs(c), JobTTL: time.Duration(c.JobTTLDays) * 24 * time.Hour, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
 	})
 	a.Handler = telemetry.Handler(telemetry.HandlerOptions{

@@ -23,6 +23,14 @@ func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator
 	})
 }
 
+// login returns how people get a token for the page.
+func login(c *config.Config) httpapi.Login {
+	if c.AllowAnonymous {
+		return httpapi.Login{}
+	}
+	return httpapi.Login{Issuers: c.Issuers, Audiences: c.Audiences, ClientID: c.ClientID, Scopes: c.Scopes}
+}
+
 // newMonitor returns the reference monitor. It logs its decisions, at every log level,
 // where callers are authenticated.
 func newMonitor(c *config.Config, log *slog.Logger) (job.Monitor, error) {

@@ -59,15 +59,20 @@ type Config struct {
 	Audiences []string `env:"OIDC_AUDIENCE"`
 	// AuthorizedParties are the clients whose tokens are taken; empty for all.
 	AuthorizedParties []string `env:"OIDC_AUTHORIZED_PARTIES"`
-	AuthHeader        string   `env:"AUTH_HEADER" envDefault:"Authorization"`
-	GroupsClaim       string   `env:"GROUPS_CLAIM" envDefault:"groups"`
-	AllowAnonymous    bool     `env:"ALLOW_ANONYMOUS"`
-	PolicyFile        string   `env:"POLICY_FILE"`
-	TrustedProxies    int      `env:"TRUSTED_PROXIES"` // zero: see Proxies
-	AdminGroup        string   `env:"ADMIN_GROUP"`
+	// ClientID is the public client by which the page signs in at the first issuer.
+	ClientID       string `env:"OIDC_CLIENT_ID"`
+	Scopes         string `env:"OIDC_SCOPES" envDefault:"openid"`
+	AuthHeader     string `env:"AUTH_HEADER" envDefault:"Authorization"`
+	GroupsClaim    string `env:"GROUPS_CLAIM" envDefault:"groups"`
+	AllowAnonymous bool   `env:"ALLOW_ANONYMOUS"`
+	PolicyFile     string `env:"POLICY_FILE"`
+	TrustedProxies int    `env:"TRUSTED_PROXIES"` // zero: see Proxies
+	AdminGroup     string `env:"ADMIN_GROUP"`
 
 	Processor    string   `env:"PROCESSOR" envDefault:"image"`
 	ProcessorEnv []string `env:"PROCESSOR_ENV"`
+	// ProcessorSchema is the JSON Schema of a command's or a server's params, or its file.
+	ProcessorSchema string `env:"PROCESSOR_SCHEMA"`
 	// Imaging chooses the engine of the built-in processor: auto, vips or embedded.
 	Imaging string `env:"IMAGING" envDefault:"auto"`
 	// ProcessorMemory bounds the address space of each process of a command.
@@ -222,6 +227,7 @@ func (c *Config) check(role Role) (mistakes []string) {
 	require(c.ProcessTimeout >= time.Second && c.ProcessTimeout <= 11*time.Hour, "PROCESS_TIMEOUT: %s is out of range (1s to 11h)", c.ProcessTimeout)
 	require(c.Lease >= 3*time.Second && c.Lease <= 12*time.Hour, "LEASE: %s is out of range (3s to 12h)", c.Lease)
 	require(slices.Contains([]string{"auto", "vips", "embedded"}, c.Imaging), "IMAGING: %q is not one of auto, vips, embedded", c.Imaging)
+	require(c.ProcessorSchema == "" || c.Processor != "image", "PROCESSOR_SCHEMA is for a command or a server: the built-in processor describes its own params")
 	require(c.ProcessorMemory > 0, "PROCESSOR_MEMORY must not be zero")
 	require(c.MaxOutputBytes > 0, "MAX_OUTPUT_BYTES must not be zero")
 	require(c.Grace >= 0, "SHUTDOWN_GRACE: %s is negative", c.Grace)
@@ -276,6 +282,7 @@ func (c *Config) checkAuth(require func(bool, string, ...any)) {
 	if c.AllowAnonymous {
 		require(len(c.Issuers) == 0, "ALLOW_ANONYMOUS and OIDC_ISSUER contradict each other: set one of them")
 		require(len(c.AuthorizedParties) == 0, "ALLOW_ANONYMOUS and OIDC_AUTHORIZED_PARTIES contradict each other: set one of them")
+		require(c.ClientID == "", "ALLOW_ANONYMOUS and OIDC_CLIENT_ID contradict each other: set one of them")
 		return
 	}
 	if len(c.Issuers) == 0 && len(c.Audiences) == 0 {
@@ -284,6 +291,8 @@ func (c *Config) checkAuth(require func(bool, string, ...any)) {
 	}
 	require(len(c.Issuers) > 0, "OIDC_ISSUER is missing: OIDC_AUDIENCE has no effect without it")
 	require(len(c.Audiences) > 0, "OIDC_AUDIENCE is missing: without it the server would accept tokens for other services")
+	require(c.ClientID == "" || len(c.AuthorizedParties) == 0 || slices.Contains(c.AuthorizedParties, c.ClientID),
+		"OIDC_AUTHORIZED_PARTIES lacks the client of OIDC_CLIENT_ID: the server would refuse the tokens of the page's login")
 }
 
 // LogValue is what the start's log line shows: what is in force, nothing secret.

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"claimcheck.example/internal/httpapi/body"
@@ -92,6 +91,10 @@ type Options struct {
 	// Accepts reports whether the service takes images of a media type, for people to read
 	// on the page; nil: it takes all that are known.
 	Accepts func(contentType string) bool
+	// ParamsSchema is the JSON Schema of a submit's params; nil: any object will do.
+	ParamsSchema []byte
+	// Login says how people who come with a browser get a token.
+	Login Login
 	// Quota tells clients of their limits; nil: there are none to tell of.
 	Quota Quota
 	// Uploads takes direct uploads; nil: storage takes them itself.
@@ -110,7 +113,7 @@ type Options struct {
 type api struct {
 	Options
 	routes    []route
-	thePage   func() document // made when it is first asked for
+	own       documents
 	readiness readiness
 }
 
@@ -163,8 +166,11 @@ func (a *api) table() []route {
 		// People come with a browser.
 		{"/{$}", methods{"GET": a.page}, true},
 		{"/page/{file}", methods{"GET": a.pageFile}, true},
+		// Clients, and the page, find out what params there are.
+		{"/params", methods{"GET": a.params}, true},
 		// Programmers, and the generators of their clients.
 		{"/openapi.yaml", methods{"GET": a.openapi}, true},
+		{"/docs", methods{"GET": a.docs}, true},
 		// The platform asks whether the process lives, and whether its backends answer.
 		{"/health", methods{"GET": a.health}, true},
 		{"/ready", methods{"GET": a.ready}, true},
@@ -191,7 +197,10 @@ func New(o Options) (h http.Handler, patterns []string) {
 	a.InlineBytes = cmp.Or(a.InlineBytes, a.MaxImageBytes)
 	a.IdleTimeout = cmp.Or(a.IdleTimeout, 30*time.Second)
 	a.AuthHeader = cmp.Or(a.AuthHeader, "Authorization")
-	a.thePage = sync.OnceValue(func() document { return newPage(a.AuthHeader, a.Accepts) })
+	if a.ParamsSchema == nil {
+		a.ParamsSchema = []byte(`{"type":"object"}`)
+	}
+	a.own = a.newDocuments()
 	a.routes = a.table()
 	mux := http.NewServeMux()
 	for _, rt := range a.routes {

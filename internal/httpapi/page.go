@@ -5,8 +5,11 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"encoding/json"
 	"html"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +20,18 @@ import (
 
 //go:embed page
 var pageFiles embed.FS
+
+// Login says how people get a token for the page. The zero value says that they need none.
+type Login struct {
+	// Issuers are the providers whose tokens are taken.
+	Issuers []string `json:"issuers"`
+	// Audiences are those that a token may be for.
+	Audiences []string `json:"audiences"`
+	// ClientID is the page's own at the first issuer, a public client with PKCE; empty:
+	// people paste a token.
+	ClientID string `json:"client_id"`
+	Scopes   string `json:"scopes"`
+}
 
 // document is something of our own that a browser fetches; it changes with the program
 // alone.
@@ -51,28 +66,55 @@ func (d document) answer(w http.ResponseWriter, r *request) {
 	w.Write(d.body) // a client that is gone is seen by the server itself
 }
 
-// pageFolder holds what the page fetches beside itself, by name.
-var pageFolder = sync.OnceValue(func() map[string]document {
-	return map[string]document{
-		"icon.svg": newDocument("image/svg+xml", "default-src 'none'", pageFile("icon.svg")),
-		// The worker that uploads directly may talk to whatever storage the service names:
-		// its host depends on bucket and region, or is an operator's own. A worker is held by
-		// the policy of its own script, so that the page need not be allowed as much.
-		"upload.js": newDocument("text/javascript; charset=utf-8", "default-src 'none'; connect-src https: http:", pageFile("upload.js")),
+// newFolder returns what the page fetches beside itself, by name.
+func (a *api) newFolder() map[string]document {
+	const script = "text/javascript; charset=utf-8"
+	// A worker is held by the policy of its own script, so that the page need not be allowed
+	// as much. The worker that uploads directly may talk to whatever storage the service
+	// names: its host depends on bucket and region, or is an operator's own. The worker that
+	// signs in talks to the endpoints that the provider's own description names.
+	folder := map[string]document{
+		"icon.svg":  newDocument("image/svg+xml", "default-src 'none'", pageFile("icon.svg")),
+		"upload.js": newDocument(script, "default-src 'none'; connect-src https: http:", pageFile("upload.js")),
+		"docs.js":   newDocument(script, "default-src 'none'", pageFile("docs.js")),
 	}
-})
+	if a.Login.ClientID != "" {
+		connect := "https:"
+		if u, err := url.Parse(a.Login.Issuers[0]); err == nil && u.Scheme == "http" { // a provider in development
+			connect += " " + u.Scheme + "://" + u.Host
+		}
+		folder["login.js"] = newDocument(script, "default-src 'none'; connect-src "+connect, pageFile("login.js"))
+	}
+	return folder
+}
+
+// scripts are the parts of the page's program, in order.
+var scripts = []string{"client-zip.js", "talk.js", "session.js", "params.js", "copy.js", "card.js", "live.js", "jobs.js", "usage.js", "page.js"}
 
 // newPage returns the page with its style and program within: one request fetches it, and
 // hashes allow just these two to take effect. By 'self' any output of a job would be
 // allowed as well, and those are strangers' bytes.
-func newPage(authHeader string, accepts func(contentType string) bool) document {
+func (a *api) newPage() document {
+	accepts := a.Accepts
 	if accepts == nil {
 		accepts = func(string) bool { return true }
 	}
 	formats, types := imageinfo.Taken(accepts)
-	style := string(pageFile("page.css"))
-	script := string(bytes.Join([][]byte{pageFile("talk.js"), pageFile("card.js"), pageFile("page.js")}, []byte("\n")))
-	body := strings.NewReplacer("{{style}}", style, "{{script}}", script, "{{auth-header}}", html.EscapeString(authHeader),
+	parts := make([][]byte, len(scripts))
+	for i, name := range scripts {
+		parts[i] = pageFile(name)
+	}
+	style, script := string(pageFile("page.css")), string(bytes.Join(parts, []byte("\n")))
+	config, err := json.Marshal(struct { // escapes what would end the element that it is in
+		AuthHeader string          `json:"auth_header"`
+		Login      Login           `json:"login"`
+		Schema     json.RawMessage `json:"schema"`
+		Calls      []string        `json:"calls"`
+	}{a.AuthHeader, a.Login, a.ParamsSchema, a.calls()})
+	if err != nil {
+		panic(err) // the types are ours, and the schema has been read
+	}
+	body := strings.NewReplacer("{{style}}", style, "{{script}}", script, "{{config}}", string(config),
 		"{{formats}}", html.EscapeString(formats), "{{types}}", html.EscapeString(types)).Replace(string(pageFile("index.html")))
 	policy := strings.Join([]string{
 		"default-src 'none'",
@@ -86,6 +128,17 @@ func newPage(authHeader string, accepts func(contentType string) bool) document 
 		"frame-ancestors 'none'",
 	}, "; ")
 	return newDocument("text/html; charset=utf-8", policy, []byte(body))
+}
+
+// calls lists the calls that there are, so that the page offers no other.
+func (a *api) calls() (list []string) {
+	for _, rt := range a.routes {
+		for method := range rt.methods {
+			list = append(list, method+" "+rt.pattern)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // hashSource allows one inline script or style (Content Security Policy 3, 2.3.1).
@@ -102,15 +155,41 @@ func pageFile(name string) []byte {
 	return b
 }
 
+// documents are what the handler serves of its own, each made when it is first asked for.
+type documents struct {
+	page, params, docs func() document
+	folder             func() map[string]document
+}
+
+func (a *api) newDocuments() documents {
+	return documents{
+		page:   sync.OnceValue(a.newPage),
+		params: sync.OnceValue(func() document { return newDocument("application/schema+json", "", a.ParamsSchema) }),
+		docs:   sync.OnceValue(newDocs),
+		folder: sync.OnceValue(a.newFolder),
+	}
+}
+
 // page answers GET /.
 func (a *api) page(w http.ResponseWriter, r *request) error {
-	a.thePage().answer(w, r)
+	a.own.page().answer(w, r)
+	return nil
+}
+
+// params answers GET /params.
+func (a *api) params(w http.ResponseWriter, r *request) error {
+	a.own.params().answer(w, r)
 	return nil
 }
 
 // pageFile answers GET /page/{file}.
 func (a *api) pageFile(w http.ResponseWriter, r *request) error {
-	d, ok := pageFolder()[r.PathValue("file")]
+	name := r.PathValue("file")
+	if name == explorerName {
+		explorer(w, r)
+		return nil
+	}
+	d, ok := a.own.folder()[name]
 	if !ok {
 		return job.Errorf(job.NotFound, "the page has no such file")
 	}

@@ -99,6 +99,10 @@ func (a *api) problem(w http.ResponseWriter, r *request, err error) {
 		w.Header().Set("Retry-After", seconds(wait))
 	}
 	r.note = append(r.note, slog.String("kind", kind.String()), slog.Any("error", err))
+	if wantsPage(r.Request) && (p.Status == http.StatusNotFound || p.Status == http.StatusUnauthorized) {
+		a.problemPage(w, r, p)
+		return
+	}
 	writeJSON(w, p.Status, "application/problem+json", p)
 }
 

@@ -32,9 +32,15 @@ func StartProvider(t *testing.T) Provider {
 	}
 	p := Provider{key: key}
 	s := &oidctest.Server{PublicKeys: []oidctest.PublicKey{{PublicKey: key.Public(), KeyID: "k1", Algorithm: "RS256"}}}
+	l := &logins{good: map[string]challenge{}, token: func(subject string) string { return p.Token(subject) }}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /auth", l.authorize) // where its discovery document says, as the next
 	mux.Handle("/", s)
-	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) { // where its discovery document says
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("client_id") == PublicClient {
+			l.redeem(w, r)
+			return
+		}
 		id, secret, _ := r.BasicAuth()
 		if id != ClientID || secret != ClientSecret || r.FormValue("grant_type") != "client_credentials" || r.FormValue("audience") != "claimcheck" {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -42,7 +48,7 @@ func StartProvider(t *testing.T) Provider {
 		}
 		fmt.Fprintf(w, `{"access_token": %q}`, p.Token(id))
 	})
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(allowPages(mux))
 	t.Cleanup(server.Close)
 	p.URL = server.URL
 	s.SetIssuer(p.URL)

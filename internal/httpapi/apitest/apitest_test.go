@@ -171,7 +171,7 @@ func TestDescriptionIsServed(t *testing.T) {
 	server := httptest.NewServer(apitest.Handler(t, h))
 	t.Cleanup(server.Close)
 	client := server.Client()
-	for _, path := range []string{"/openapi.yaml", "/", "/page/icon.svg", "/page/upload.js", "/page/page.js", "/health"} {
+	for _, path := range []string{"/openapi.yaml", "/docs", "/params", "/", "/page/icon.svg", "/page/upload.js", "/page/page.js", "/health"} {
 		resp, err := client.Get(server.URL + path)
 		if err != nil {
 			t.Fatal(err)

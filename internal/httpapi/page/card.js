@@ -1,7 +1,9 @@
-// Second part: the jobs, a card for each. This browser keeps their ids and names.
+// The jobs, a card for each. This browser keeps the names of the files that it has
+// uploaded; the service does not.
 
 const memory = `claimcheck jobs ${base.pathname}`;
 const cards = new Set();
+const undoTime = 6; // seconds for which a deletion can be undone
 
 function remembered() {
   try {
@@ -14,7 +16,7 @@ function remembered() {
 /** Other tabs have jobs as well: change what is there, never replace it. */
 function remember(job) {
   const all = [job, ...remembered().filter((j) => j.id !== job.id)].sort((a, b) => b.at - a.at);
-  ofBrowser.set(memory, JSON.stringify(all.slice(0, 50)));
+  ofBrowser.set(memory, JSON.stringify(all.slice(0, 500)));
 }
 
 function forget(id) {
@@ -27,15 +29,19 @@ let lastStamp = 0;
 
 const states = {
   waiting: "Waiting", uploading: "Uploading", pending: "Pending", processing: "Processing",
-  completed: "Completed", failed: "Failed", refused: "Not accepted", gone: "Gone",
+  completed: "Completed", failed: "Failed", canceled: "Canceled", refused: "Not accepted", gone: "Gone", deleting: "Deleted",
 };
 const endsAs = { waiting: "Cancel", uploading: "Cancel", refused: "Dismiss", gone: "Dismiss" }; // else: Delete
 const ahead = { waiting: "It uploads after the images before it", uploading: "Uploading", pending: "Waiting for a worker", processing: "Processing" };
+const shownTypes = /^image\/(jpeg|png|gif|webp|avif|bmp|svg\+xml)$/;
+const mostShown = 32 << 20; // bytes of a picture that the page loads by itself
 
 class Card {
   id = "";
   over = false; // and reported
+  job = {}; // its status, as the service says it
   key = newKey();
+  created = Infinity; // until the service says when
   at = stamp();
   gone = new AbortController();
   urls = [];
@@ -43,11 +49,15 @@ class Card {
   constructor(name, file, params) {
     Object.assign(this, { name, file, params });
     this.node = $("#card").content.firstElementChild.cloneNode(true);
+    this.node.card = this;
     this.$("h3").textContent = name;
-    for (const [what, does] of [["again", () => this.run()], ["curl", () => this.copy()], ["delete", () => this.remove()]]) {
-      this.$(`.${what}`).onclick = does;
-    }
-    for (const b of this.node.querySelectorAll("button, .button")) {
+    this.$("h3").title = name;
+    for (const [what, does] of Object.entries({
+      again: () => this.again(), cancel: () => this.cancel(), delete: () => this.remove(), undo: () => this.undo(), link: () => this.link(),
+      curl: () => this.copy("curl"), fetch: () => this.copy("fetch"), python: () => this.copy("python"),
+      "before .picture": () => enlarge(this, ".before"), "after .picture": () => enlarge(this, ".after"),
+    })) this.$(`.${what}`).onclick = does;
+    for (const b of this.node.querySelectorAll("button:not(.picture), .button, summary")) {
       const about = document.createElement("span"); // ten buttons called Delete are none for who only hears them
       about.className = "unseen";
       about.textContent = ` ${name}`;
@@ -55,7 +65,6 @@ class Card {
     }
     this.$(".command").setAttribute("aria-label", `Commands for ${name}`);
     cards.add(this);
-    $("#none").hidden = true;
     this.state("waiting");
   }
 
@@ -66,22 +75,24 @@ class Card {
     this.node.dataset.state = name;
     this.$(".state").textContent = states[name];
     this.$(".delete").firstChild.data = endsAs[name] ?? "Delete";
+    this.$(".cancel").hidden = !["pending", "processing"].includes(name) || !this.id || !can("POST /jobs/{job_id}/cancel");
     this.$(".progress").hidden = true;
     if (!this.$(".after img")) this.$(".after .picture").textContent = ahead[name] ?? "No result";
-    if (name !== "waiting" && name !== "uploading") news(`${this.name}: ${states[name]}`);
+    if (name !== "waiting" && name !== "uploading" && !this.quiet) news(`${this.name}: ${states[name]}`);
+    overview();
   }
 
   report(what, next = "") {
     this.$(".problem").hidden = !what;
     this.$(".what").textContent = what;
     this.$(".next").textContent = next;
-    if (what) news(`${this.name}: ${what} ${next}`);
+    if (what && !this.quiet) news(`${this.name}: ${what} ${next}`);
   }
 
   known(id) {
     this.id = id;
     this.$("code").textContent = id;
-    this.$(".curl").hidden = false;
+    this.$(".menu").hidden = false;
   }
 
   /** From wherever the job stands to its end. */
@@ -91,7 +102,8 @@ class Card {
     this.$(".again").hidden = true;
     try {
       if (!this.id) {
-        if (this.file) this.show(".before", this.blobURL(this.file), this.file.type, this.file.size);
+        if (this.file.size === 0) throw new Problem("This file is empty.", { status: 400, next: "Choose another." });
+        this.show(".before", this.file.type, this.file.size, this.file);
         await uploads.through(() => this.submit());
       }
       await this.follow();
@@ -103,10 +115,26 @@ class Card {
       }
       const gone = this.id && e.status === 404;
       if (!this.id) this.state("refused");
-      if (gone) this.state("gone");
+      if (gone) {
+        this.over = true;
+        this.state("gone");
+      }
       this.report(e.message, gone ? "It was deleted, or it has expired." : e.next);
-      this.$(".again").hidden = !e.passing;
+      this.$(".again").hidden = !e.passing && !(e.status === 400 && this.file?.size);
     }
+  }
+
+  /** Tries again: a submit that was refused, or another job of the file of one that has failed. */
+  again() {
+    const how = params();
+    if (this.id && !this.over) return this.run(); // what was lost is the connection
+    if (how === null) return undefined;
+    if (this.id) return leave([this.file]);
+    if (how !== this.params) { // what was refused has made no job; under its key there is none
+      this.params = how;
+      this.key = newKey();
+    }
+    return this.run();
   }
 
   async submit() {
@@ -129,10 +157,13 @@ class Card {
       if (this.gone.signal.aborted) this.withdraw(id);
       throw e;
     }
+    byID.get(id)?.drop(); // the list was faster
     this.known(id);
-    this.direct = Boolean(upload);
-    remember({ id: this.id, name: this.name, at: this.at, direct: this.direct });
+    byID.set(id, this);
+    this.created = Date.parse(answer.json.created_at) || this.at;
+    remember({ id: this.id, name: this.name, at: this.at });
     this.state(upload ? "pending" : answer.json.status);
+    this.facts();
   }
 
   /** Deletes the job of an image that was canceled too late for there to be none. */
@@ -181,155 +212,202 @@ class Card {
     this.$(".progress").hidden = false;
   }
 
-  /**
-   * Asks until the job is over, as long as the page is visible. When something has just changed
-   * it waits at the service for the end; later it asks now and then, at least every five
-   * seconds. Of more jobs than can wait at a time each asks when the service says that it
-   * makes sense.
-   */
-  async follow() {
-    let failures = 0;
-    for (let asked = 0, state = ""; !this.over; asked++) {
-      await seen();
-      this.gone.signal.throwIfAborted();
-      if (state !== this.node.dataset.state) asked = 0;
-      state = this.node.dataset.state;
-      const crowd = [...cards].filter((c) => c.id && !c.over).length > waits.places;
-      const wait = crowd ? 0 : [2, 5, 5, 5][asked] ?? 0;
-      try {
-        let begun = 0;
-        const answer = await waits.through(() => {
-          begun = performance.now();
-          return request("GET", `jobs/${this.id}`, { headers: wait ? { Prefer: `wait=${wait}` } : {}, signal: this.gone.signal, time: wait + 30 });
-        });
-        const early = performance.now() - begun < 900 * wait; // it has not waited, whatever its header says
-        if (!answer.ok) throw problemOf(answer);
-        failures = 0;
-        if (!this.$(".problem").hidden) this.report("");
-        await this.update(answer.json);
-        if (!this.over && (early || !wait)) await sleep(Math.min(answer.retryAfter || 1, crowd ? 30 : 5));
-      } catch (e) {
-        if (!(e instanceof Problem) || !e.passing || ++failures > 6) throw e;
-        this.report(e.message, "The page tries again by itself.");
-        await sleep(e.retryAfter || Math.min(30, 2 ** failures));
-      }
-    }
-  }
-
-  async update(job) {
-    const { input, output, progress } = job;
-    this.caption(".before", input);
+  /** Shows a status of the service's. */
+  update(job) {
+    if (this.node.dataset.state === "deleting") return;
+    this.job = job;
+    this.created = Date.parse(job.created_at) || this.created;
+    this.caption(".before", job.input ?? {});
     if (job.params) this.params = JSON.stringify(job.params);
+    this.over = ["completed", "failed", "canceled"].includes(job.status);
+    this.state(job.status); // before the reason, which a screen reader is to tell
     if (job.status === "failed") {
-      this.state(job.status); // before the reason, which a screen reader is to tell
-      this.report(sentence(job.message || "the job failed"), "Submit another image, or this one with other parameters.");
+      this.report(sentence(job.message || "the job failed"), this.file ? "Change the parameters above, then try again." : "Submit another image, or this one with other parameters.");
+      this.$(".again").hidden = !this.file;
+    } else if (job.status === "canceled") {
+      this.report(sentence(job.message || "the job was canceled"));
+    } else {
+      this.report("");
     }
-    if (job.status === "completed") await this.arrived(output ?? {});
-    this.over = job.status === "completed" || job.status === "failed";
-    this.state(job.status);
-    if (progress) this.progress("Processing", progress.fraction, [progress.note, `${Math.round(100 * progress.fraction)} %`].filter(Boolean).join(", "));
+    if (job.status === "completed") this.arrived(job.output ?? {});
+    if (job.progress && !this.over) this.progress("Processing", job.progress.fraction, [job.progress.note, `${Math.round(100 * job.progress.fraction)} %`].filter(Boolean).join(", "));
+    this.facts();
   }
 
-  /** Shows the result and offers it. An <img> sends no token, so with one we fetch. */
-  async arrived(output) {
-    let url = at(`jobs/${this.id}/output`);
-    if (token()) {
-      const answer = await request("GET", `jobs/${this.id}/output`, { as: "blob", signal: this.gone.signal });
-      if (!answer.ok) throw problemOf(answer);
-      url = this.blobURL(answer.body);
-    }
-    this.show(".after", url, output.content_type ?? "", output.size_bytes ?? 0);
+  /** Offers the result, and shows it once the card comes into sight. */
+  arrived(output) {
     this.caption(".after", output);
-    const a = this.$(".download");
-    a.href = url;
-    a.download = this.name.replace(/\.[^.]*$/, "") + "-processed" + (endings[output.content_type] ?? "");
-    a.onclick = (e) => this.download(e);
-    a.hidden = false;
+    this.$(".download").hidden = false;
+    this.$(".link").hidden = !can("POST /jobs/{job_id}/links");
+    this.$(".download").onclick = () => this.download();
+    if (this.$(".after img")) return;
+    const [type, bytes] = [output.content_type ?? "", output.size_bytes ?? 0];
+    this.$(".after .picture").textContent = shownTypes.test(type) && bytes <= mostShown ? "Loading" : `No preview of ${type || "this kind of file"} (${size(bytes)})`;
+    if (shownTypes.test(type) && bytes <= mostShown) sight.observe(this.node);
+  }
+
+  /** Loads the result. An <img> sends no token, so with one we fetch. */
+  async load() {
+    const { content_type: type = "", size_bytes: bytes = 0 } = this.job.output ?? {};
+    try {
+      if (!token()) return this.show(".after", type, bytes, null, at(`jobs/${this.id}/output`));
+      this.show(".after", type, bytes, await fetches.through(() => this.output()));
+    } catch (e) {
+      if (!this.gone.signal.aborted) this.$(".after .picture").textContent = "No preview";
+    }
+    return undefined;
+  }
+
+  async output() {
+    const answer = await request("GET", `jobs/${this.id}/output`, { as: "blob", signal: this.gone.signal });
+    if (!answer.ok) throw problemOf(answer);
+    return answer.body;
   }
 
   /** The output's own header calls it by its job; under the image's name we have to keep it ourselves. */
-  async download(event) {
-    const a = this.$(".download");
-    if (a.href.startsWith("blob:")) return;
-    event.preventDefault();
+  async download() {
     try {
-      const answer = await request("GET", `jobs/${this.id}/output`, { as: "blob", signal: this.gone.signal });
-      if (!answer.ok) throw problemOf(answer);
-      a.href = this.blobURL(answer.body);
-      a.click();
+      const url = URL.createObjectURL(await this.output());
+      save(url, resultName(this.name, this.job.output?.content_type));
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
     } catch (e) {
       if (!(e instanceof Problem)) throw e;
       this.report(e.message, e.next);
     }
   }
 
-  show(side, url, type, bytes) {
+  show(side, type, bytes, blob, url = blob && URL.createObjectURL(blob)) {
+    if (blob) this.urls.push(url);
     const img = new Image();
-    img.loading = "lazy";
+    if (!blob) img.loading = "lazy";
+    img.decoding = "async";
     img.alt = `${this.name} ${side === ".before" ? "before" : "after"}`;
-    img.onerror = () => img.replaceWith(`No preview of ${type || "this kind of file"} (${size(bytes)})`);
+    const picture = this.$(`${side} .picture`);
+    img.onload = () => { picture.disabled = false; };
+    img.onerror = () => {
+      picture.disabled = true;
+      picture.textContent = `No preview of ${type || "this kind of file"} (${size(bytes)})`;
+    };
     img.src = url;
-    this.$(`${side} .picture`).replaceChildren(img);
+    picture.replaceChildren(img);
   }
 
   caption(side, { content_type: type, size_bytes: bytes, width, height }) {
     const parts = [type?.replace(/^image\//, "").toUpperCase(), width && `${width} × ${height}`, bytes !== undefined && size(bytes)];
-    this.$(`${side} figcaption span`).textContent = parts.filter(Boolean).map((p) => p.replaceAll(" ", "\u00a0")).join(" · "); // no break but between
-    const picture = this.$(`${side} .picture`);
-    if (!picture.hasChildNodes()) picture.textContent = "Only you have the original: the service does not return it.";
+    const words = parts.filter(Boolean).map((p) => p.replaceAll(" ", "\u00a0")).join(" · "); // no break but between
+    this.$(`${side} figcaption span`).textContent = words;
+    if (side === ".before") this.$(".was").textContent = words && `Before: ${words}`;
   }
 
-  blobURL(blob) {
-    const url = URL.createObjectURL(blob);
-    this.urls.push(url);
-    return url;
+  /** Age, cost and end of the job, in words. */
+  facts() {
+    if (!Number.isFinite(this.created)) return;
+    const { usage, expires_at: expires } = this.job;
+    const usd = usage?.estimated_cost?.usd;
+    this.$(".facts").textContent = [
+      ago(this.created),
+      usage?.processing_seconds !== undefined && `${usage.processing_seconds.toLocaleString("en", { maximumSignificantDigits: 2 })} s of work`,
+      usd !== undefined && money(Number(usd)),
+      expires && `kept until ${new Date(expires).toLocaleDateString("en", { day: "numeric", month: "short" })}`,
+    ].filter(Boolean).map((p) => p.replaceAll(" ", "\u00a0")).join(" · ");
   }
 
-  async copy() {
-    const auth = token() ? ` -H "${authHeader}: Bearer $TOKEN"` : "";
-    const plain = /^[\w.-]+$/.test(this.name);
-    const file = plain ? `image=@${this.name}` : shell(`image=@"${this.name.replace(/["\\]/g, "\\$&")}"`);
-    const params = this.params ? ` --form-string ${shell(`params=${this.params}`)}` : "";
-    const submit = this.direct ? "" : `curl${auth} -F ${file}${params} ${shell(at("jobs"))}\n`; // one that is too large for that
-    const text = `${submit}curl${auth} -OJ ${shell(at(`jobs/${this.id}/output`))}\n`;
+  copy(kind) { return copied(recipes[kind].text(this), this.$(`.${kind}`), this.$(".command")); }
+
+  /** Copies a signed URL of the result, which needs no token. */
+  async link() {
     try {
-      await navigator.clipboard.writeText(text);
-      news(`Copied the commands for ${this.name}`);
-      this.$(".curl").firstChild.data = "Copied";
-      await sleep(2);
-      this.$(".curl").firstChild.data = "Copy as curl";
-    } catch { // no right to the clipboard: then by hand
-      const area = this.$(".command");
-      area.value = text;
-      area.hidden = false;
-      area.focus();
-      area.select();
+      const answer = await request("POST", `jobs/${this.id}/links`, { headers: { "Content-Type": "application/json" }, body: JSON.stringify({ expires_in: 7 * 24 * 3600 }) });
+      if (!answer.ok) throw problemOf(answer);
+      await copied(answer.json.url, this.$(".link"), this.$(".command"));
+    } catch (e) {
+      if (!(e instanceof Problem)) throw e;
+      this.report(e.message, e.next);
     }
   }
 
-  async remove() {
-    if (this.id) {
-      try {
-        const answer = await request("DELETE", `jobs/${this.id}`);
-        if (!answer.ok && answer.status !== 404) throw problemOf(answer);
-      } catch (e) {
-        this.report(e.message, e.next);
-        return;
-      }
-      forget(this.id);
+  async cancel() {
+    try {
+      const answer = await request("POST", `jobs/${this.id}/cancel`);
+      if (!answer.ok && answer.status !== 409) throw problemOf(answer); // 409: it is over, and the status says how
+      await this.refresh();
+      this.$(".delete").focus();
+    } catch (e) {
+      if (!(e instanceof Problem)) throw e;
+      this.report(e.message, e.next);
     }
+  }
+
+  /** Asks for the status once. */
+  async refresh() {
+    const answer = await request("GET", `jobs/${this.id}`, { signal: this.gone.signal });
+    if (!answer.ok) throw problemOf(answer);
+    this.update(answer.json);
+  }
+
+  /** Deletes the job, after a while in which that can be undone. */
+  remove() {
+    const was = this.node.dataset.state;
+    if (!this.id || was === "gone") return this.removed();
+    this.was = was;
+    this.state("deleting");
+    this.$(".undo").focus();
+    this.leaving = setTimeout(() => this.sendDelete(), 1000 * undoTime);
+    return undefined;
+  }
+
+  undo() {
+    clearTimeout(this.leaving);
+    this.leaving = 0;
+    this.state(this.was);
+    this.$(".delete").focus();
+    if (!this.over) this.refresh().catch(() => { /* it is being followed */ });
+  }
+
+  async sendDelete() {
+    this.leaving = 0;
+    try {
+      const answer = await request("DELETE", `jobs/${this.id}`);
+      if (!answer.ok && answer.status !== 404) throw problemOf(answer);
+    } catch (e) {
+      this.state(this.was);
+      this.report(e.message, e.next);
+      return;
+    }
+    forget(this.id);
+    this.removed();
+  }
+
+  /** Takes the card off the page. */
+  drop() {
+    byID.delete(this.id);
     this.gone.abort();
-    if (!this.id && this.offered) this.withdraw(this.offered); // whose image did not get there
     for (const url of this.urls) URL.revokeObjectURL(url);
-    const beside = this.node.nextElementSibling ?? this.node.previousElementSibling;
     this.node.remove();
     cards.delete(this);
-    $("#none").hidden = cards.size > 0;
-    (beside ? $(".delete", beside) : $("#files")).focus();
+  }
+
+  /** Takes the card off the page, whose job is none any more. */
+  removed() {
+    if (this.id) forget(this.id);
+    const held = this.node.contains(document.activeElement);
+    const beside = this.node.nextElementSibling ?? this.node.previousElementSibling;
+    this.drop();
+    if (!this.id && this.offered) this.withdraw(this.offered); // whose image did not get there
+    if (held) (beside ? $(".delete", beside) : $("#files")).focus();
     news(`${this.name}: deleted`);
+    overview();
   }
 }
 
-const endings = { "image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "image/webp": ".webp", "image/tiff": ".tiff", "application/json": ".json", "application/pdf": ".pdf", "text/plain": ".txt" };
-const shell = (s) => `'${s.replaceAll("'", `'\\''`)}'`;
 const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
+
+// What is deleted stays so when the page is left before its time is over.
+addEventListener("pagehide", () => {
+  for (const card of cards) {
+    if (!card.leaving) continue;
+    clearTimeout(card.leaving);
+    fetch(at(`jobs/${card.id}`), { method: "DELETE", keepalive: true, headers: token() ? { [authHeader]: `Bearer ${token()}` } : {} });
+    forget(card.id);
+  }
+});

@@ -1,43 +1,27 @@
-// Third part: choosing, dropping and pasting images.
+// Choosing, dropping and pasting images, and the beginning of it all.
 
-/** The params for what is chosen next, or null where they are wrong. */
-function params() {
-  const text = $("#params").value.trim();
-  let why = "";
-  try {
-    const value = JSON.parse(text || "{}");
-    if (typeof value !== "object" || value === null || Array.isArray(value)) why = 'It is not a JSON object; write something like {"width": 800}.';
-  } catch (e) {
-    why = `It is not JSON: ${e.message}`;
-  }
-  $("#params").setAttribute("aria-invalid", String(why !== ""));
-  $("#params-why").textContent = why;
-  return why ? null : text;
-}
-
+/** Takes files; the first stays on top. */
 function leave(files) {
   const how = params();
-  if (how === null) {
-    $("details").open = true;
-    $("#params").focus();
-    return;
-  }
-  const left = files.toReversed().map((file) => new Card(file.name || "pasted image", file, how)).reverse(); // the first is the newest: it stays on top
+  if (how === null) return;
+  const left = files.toReversed().map((file) => new Card(file.name || "pasted image", file, how)).reverse();
   $("#jobs").prepend(...left.map((card) => card.node));
   for (const card of left) card.run();
+  overview();
 }
 
-$("#params").onchange = params;
+const ready = () => !$("#work").hidden;
+
 $("#files").onchange = (e) => {
   leave([...e.target.files]);
   e.target.value = ""; // so that the same file can be chosen again
 };
 addEventListener("paste", (e) => {
-  if (e.clipboardData.files.length) leave([...e.clipboardData.files]);
+  if (ready() && e.clipboardData.files.length) leave([...e.clipboardData.files]);
 });
 addEventListener("dragover", (e) => {
   e.preventDefault();
-  document.body.classList.add("dropping");
+  if (ready()) document.body.classList.add("dropping");
 });
 addEventListener("dragleave", (e) => {
   if (!e.relatedTarget) document.body.classList.remove("dropping");
@@ -45,6 +29,7 @@ addEventListener("dragleave", (e) => {
 addEventListener("drop", (e) => {
   e.preventDefault();
   document.body.classList.remove("dropping");
+  if (!ready()) return;
   const isFile = [...e.dataTransfer.items].filter((i) => i.kind === "file").map((i) => !i.webkitGetAsEntry()?.isDirectory);
   $("#drop-why").textContent = isFile.includes(false) ? "The page does not accept folders; drop the images in it." : "";
   leave([...e.dataTransfer.files].filter((_, i) => isFile[i]));
@@ -54,11 +39,26 @@ addEventListener("beforeunload", (e) => {
   if ([...cards].some((card) => ["waiting", "uploading"].includes(card.node.dataset.state))) e.preventDefault();
 });
 
-for (const { id, name, direct } of remembered()) {
-  const card = new Card(name);
-  card.direct = direct;
-  $("#jobs").append(card.node);
-  card.known(id);
-  card.state("pending");
-  card.run();
-}
+// One menu is open at a time, and none after a click elsewhere or Escape.
+const closeMenus = (but) => {
+  for (const menu of document.querySelectorAll(".menu[open]")) if (menu !== but) menu.open = false;
+};
+addEventListener("click", (e) => closeMenus(e.target.closest(".menu")));
+addEventListener("keydown", (e) => {
+  const menu = e.key === "Escape" && e.target.closest?.(".menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  $("summary", menu).focus();
+});
+
+setInterval(() => { if (!document.hidden) for (const card of cards) card.facts(); }, 30_000);
+// What other devices have sent in the meantime is there when the page is looked at again.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !listed || next || $("#filter").value) return;
+  fromTheTop();
+});
+
+begin().then(() => {
+  fromTheTop();
+  followCrowd();
+});

@@ -1,6 +1,6 @@
-// First part of the page's program (then card.js, then page.js): talking to the service,
-// by the public API and nothing else. Browsers allow six connections to a host over
-// HTTP/1, so two upload and three wait at any time.
+// The program of the page, whose parts are joined in the order of page.go. This part talks
+// to the service, by the public API and nothing else. Browsers allow six connections to a
+// host over HTTP/1, so two upload and three wait at any time.
 
 // This document is the service's root, whatever prefix a front puts before it.
 const base = new URL(location.href.replace(/[?#].*$/, "").replace(/\/?$/, "/"));
@@ -71,6 +71,7 @@ class Gate {
 }
 const uploads = new Gate(2);
 const waits = new Gate(3);
+const fetches = new Gate(3);
 
 /** What went wrong, in the words of the service where it has some. */
 class Problem extends Error {
@@ -86,7 +87,7 @@ const lost = () => new Problem("The connection to the service broke.", { next: "
 
 /** What to do about a refusal, where the service's own words leave that open. */
 const remedies = {
-  400: "Correct this, then choose the image again.",
+  400: "Correct this, then try again.",
   403: "Ask the operator of this service for the right.",
   413: "Make it smaller, or choose another.",
   415: "Choose another file.",
@@ -98,7 +99,8 @@ function problemOf(answer) {
   const next = remedies[answer.status] ? [remedies[answer.status]] : [];
   if (answer.retryAfter) next.push(`Try again in ${answer.retryAfter} s.`);
   if (answer.status >= 500 && answer.requestID) next.push(`The operator finds it in the log as request ${answer.requestID}.`);
-  return new Problem(sentence(detail), { status: answer.status, next: next.join(" "), body, retryAfter: answer.retryAfter });
+  return new Problem(sentence(detail.replaceAll("the body", "the file")), { // which is what a browser's user has sent
+    status: answer.status, next: next.join(" "), body, retryAfter: answer.retryAfter });
 }
 
 const sentence = (s) => s.charAt(0).toUpperCase() + s.slice(1).replace(/\.?$/, ".");
@@ -115,7 +117,7 @@ async function request(method, path, { headers = {}, body, progress, signal, as 
     const all = used ? { ...headers, [authHeader]: `Bearer ${used}` } : headers;
     const answer = await once(method, at(path), all, body, progress, signal, as, time);
     if (answer.status === 401 && /^Bearer/i.test(answer.header("WWW-Authenticate") ?? "")) {
-      if (token() === used) await signIn(used ? answer.json?.detail : "");
+      if (token() === used && !(used && await refresh())) await signIn(used ? answer.json?.detail : "");
       continue;
     }
     return answer;
@@ -152,43 +154,4 @@ function answerOf(xhr, as) {
     status: xhr.status, ok: xhr.status >= 200 && xhr.status < 300, header, json, body: xhr.response,
     retryAfter: Number(header("Retry-After")) || 0, requestID: header("X-Request-Id"),
   };
-}
-
-// ---- Who you are: a token lives as long as its tab ----
-
-const authHeader = $('meta[name="auth-header"]').content; // which is AUTH_HEADER
-const token = () => ofTab.get("claimcheck token") ?? "";
-let signingIn = null;
-
-$("#sign-out").hidden = !token();
-$("#sign-out").onclick = () => {
-  ofTab.remove("claimcheck token");
-  location.reload(); // whatever the token has shown is gone with it
-};
-
-function signIn(why) {
-  $("#token-why").textContent = why ? sentence(why) : "";
-  if (!signingIn) {
-    signingIn = new Promise((resolve) => {
-      const form = $("#sign-in");
-      form.hidden = false;
-      $("#token").focus();
-      form.onsubmit = (e) => {
-        e.preventDefault();
-        const given = $("#token").value.trim().replace(/^Bearer\s+/i, "");
-        $("#token").value = "";
-        if (!/^[\x21-\x7e]+$/.test(given)) {
-          $("#token-why").textContent = "That is not a token: it is empty or contains characters that no token can have. Copy the whole token again.";
-          return;
-        }
-        ofTab.set("claimcheck token", given);
-        $("#sign-out").hidden = false;
-        form.hidden = true;
-        signingIn = null;
-        $("#files").focus();
-        resolve();
-      };
-    });
-  }
-  return signingIn;
 }

@@ -53,19 +53,32 @@ type entry struct {
 	name string
 	// parse reads the value of the operation's key.
 	parse func(m params.Member, limits Limits) (Operation, error)
+	// value describes that value.
+	value object
 }
 
 // operations is the table of operations, in the order in which sentences list them.
 var operations = []entry{
-	{"fit", parseFit},
-	{"fill", parseFill},
-	{"resize", parseResize},
-	{"crop", parseCrop},
-	{"rotate", parseRotate},
-	{"flip", parseFlip},
-	{"grayscale", parseGrayscale},
-	{"blur", parseBlur},
-	{"sharpen", parseSharpen},
+	{"fit", parseFit, sides("anyOf")},
+	{"fill", parseFill, sides("allOf")},
+	{"resize", parseResize, sides("anyOf")},
+	{"crop", parseCrop, object{
+		{"type", "object"},
+		{"properties", object{
+			{"x", integer(0, math.MaxInt32)}, {"y", integer(0, math.MaxInt32)},
+			{"width", integer(1, math.MaxInt32)}, {"height", integer(1, math.MaxInt32)},
+		}},
+		{"required", []string{"width", "height"}}, {"additionalProperties", false},
+	}},
+	{"rotate", parseRotate, object{{"enum", []int{90, 180, 270}}}},
+	{"flip", parseFlip, object{{"enum", []string{"horizontal", "vertical"}}}},
+	{"grayscale", parseGrayscale, object{{"const", true}}},
+	{"blur", parseBlur, number(0.1, maxSigma)},
+	{"sharpen", parseSharpen, object{
+		{"type", "object"},
+		{"properties", object{{"sigma", number(0.1, maxSigma)}, {"amount", number(0, maxAmount)}}},
+		{"additionalProperties", false},
+	}},
 }
 
 func parseOps(m params.Member, limits Limits) ([]Operation, error) {

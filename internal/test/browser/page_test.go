@@ -74,6 +74,7 @@ func (b *tab) id(name string) string {
 // shown waits until a card shows an image on one side, and returns its size in pixels.
 func (b *tab) shown(name, side string) (size string) {
 	b.t.Helper()
+	eval[chromedp.Void](b, "("+card(name)+")?.scrollIntoView()") // pictures are loaded when they come into sight
 	img := card(name) + "?.querySelector('" + side + " img')"
 	b.until("(" + img + ")?.complete && " + img + ".naturalWidth > 0")
 	return eval[string](b, "`${"+img+".naturalWidth}×${"+img+".naturalHeight}`")
@@ -112,26 +113,23 @@ func TestChooseAnImageAndSeeItFinish(t *testing.T) {
 	}
 	b.screenshot("completed")
 
-	folder := t.TempDir()
-	enabled := true
-	if _, err := chromedp.CallBrowser(b.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
-		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: folder, EventsEnabled: &enabled,
-		BrowserContextID: chromedp.FromContext(b.ctx).BrowserContextID,
-	}); err != nil {
-		t.Fatal(err)
-	}
+	folder := b.downloads()
 	b.press("rainier.jpg", ".download")
 	output := apptest.Get(t, s.URL+"/jobs/"+b.id("rainier.jpg")+"/output")
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		got, err := os.ReadFile(filepath.Join(folder, "rainier-processed.jpg"))
-		if err == nil && bytes.Equal(got, output.Bytes) {
-			break
+	b.downloaded(filepath.Join(folder, "rainier-processed.jpg"), func(got []byte) error {
+		if !bytes.Equal(got, output.Bytes) {
+			return fmt.Errorf("it is not the output's %d bytes", len(output.Bytes))
 		}
-		if time.Since(start) > 2*time.Minute {
-			entries, _ := os.ReadDir(folder)
-			t.Fatalf("the download is not the output's %d bytes: %d bytes, %v; there is %v", len(output.Bytes), len(got), err, entries)
-		}
-	}
+		return nil
+	})
+
+	eval[any](b, card("rainier.jpg")+`.querySelector(".after .picture").focus()`)
+	b.press("rainier.jpg", ".after .picture")
+	b.until(`document.querySelector("#large").open && document.querySelector("#large img").naturalWidth === 768`)
+	b.named()
+	b.screenshot("large")
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.until(`!document.querySelector("#large").open && document.activeElement.matches(".after .picture")`)
 }
 
 func TestSeveralAtOnceReloadAndDelete(t *testing.T) {
@@ -163,11 +161,20 @@ func TestSeveralAtOnceReloadAndDelete(t *testing.T) {
 			t.Errorf("after a reload %s is job %s of %s", name, b.id(name), got)
 		}
 	}
-	if got := b.cards(); !slices.Equal(got, names) {
+	if got := slices.Sorted(slices.Values(b.cards())); !slices.Equal(got, names) {
 		t.Errorf("after a reload the list is %q, it was %q", got, names)
 	}
 	b.screenshot("reloaded")
 
+	eval[chromedp.Void](b, `(() => { // undone at once
+		const card = `+card("b.png")+`;
+		card.querySelector(".delete").click();
+		card.querySelector(".undo").click();
+	})()`)
+	b.state("b.png", "completed")
+	if got := eval[string](b, `document.activeElement.className`); got != "delete" {
+		t.Errorf("after an undone deletion the focus is on %q", got)
+	}
 	b.press("b.png", ".delete")
 	b.until(`document.querySelectorAll(".card").length === 2`)
 	if a := apptest.Get(t, s.URL+"/jobs/"+ids["b.png"]); a.StatusCode != http.StatusNotFound {
@@ -176,13 +183,8 @@ func TestSeveralAtOnceReloadAndDelete(t *testing.T) {
 	if got := eval[string](b, `document.activeElement.className`); got != "delete" {
 		t.Errorf("after a deletion the focus is on %q", got)
 	}
-	// A job that another client deletes shows as gone, and can be removed from the list.
+	// One that is deleted from elsewhere is not listed any more.
 	apptest.Do(t, http.MethodDelete, s.URL+"/jobs/"+ids["a.png"], nil)
-	b.expect(404)
-	b.do(chromedp.Reload())
-	b.state("a.png", "gone")
-	b.press("a.png", ".delete")
-	b.until(`document.querySelectorAll(".card").length === 1`)
 	b.do(chromedp.Reload())
 	b.state(names[2], "completed")
 	if got := b.cards(); !slices.Equal(got, names[2:]) {
@@ -201,6 +203,7 @@ func TestRefusals(t *testing.T) {
 	detail := func(image []byte, fields ...string) string {
 		t.Helper()
 		d := s.Submit(t, image, fields...).JSON(t)["detail"].(string)
+		d = strings.ReplaceAll(d, "the body", "the file")
 		return strings.ToUpper(d[:1]) + strings.TrimSuffix(d[1:], ".") + "."
 	}
 	b.expect(400, 413, 415)
@@ -209,12 +212,12 @@ func TestRefusals(t *testing.T) {
 	b.press("empty.png", ".delete")
 	b.state("holiday.jpg", "refused")
 	b.state("large.png", "refused")
-	eval[chromedp.Void](b, `document.querySelector("details").open = true`)
-	b.do(chromedp.SendKeys(chromedp.CSS("#params"), `{"width": -1}`))
+	eval[chromedp.Void](b, `document.querySelector("#raw").open = true`)
+	b.json(`{"ops": [{"blur": 90}]}`)
 	b.choose(file(t, "params.png", good))
 	b.state("params.png", "refused")
 	for name, want := range map[string]string{
-		"holiday.jpg": detail(fake), "large.png": detail(large[:2<<20]), "params.png": detail(good, "params", `{"width": -1}`),
+		"holiday.jpg": detail(fake), "large.png": detail(large[:2<<20]), "params.png": detail(good, "params", `{"ops": [{"blur": 90}]}`),
 	} {
 		if got := b.text(name, ".what"); got != want {
 			t.Errorf("%s: it says %q, the service says %q", name, got, want)
@@ -228,10 +231,20 @@ func TestRefusals(t *testing.T) {
 	}
 	b.screenshot("refused")
 
-	// Wrong JSON never leaves the page.
-	b.do(chromedp.SetValue(chromedp.CSS("#params"), `{"width":`))
+	// The same file goes again, once the params are mended.
+	s.StartWorker(t)
+	b.json(`{"ops": [{"blur": 9}]}`)
+	b.press("params.png", ".again")
+	b.state("params.png", "completed")
+
+	// Wrong JSON and wrong fields never leave the page.
+	b.json(`{"width":`)
 	b.choose(file(t, "more.png", good))
 	b.until(`document.querySelector("#params-why").textContent.startsWith("It is not JSON") && document.activeElement.id === "params"`)
+	b.json("")
+	b.field("width", "0")
+	b.choose(file(t, "more.png", good))
+	b.until(`document.activeElement.id === "param-width"`)
 	if n := len(b.cards()); n != 3 {
 		t.Errorf("%d cards, want 3", n)
 	}
@@ -314,7 +327,7 @@ func TestKeyboardOnly(t *testing.T) {
 	b.do(call(page.SetInterceptFileChooserDialog, page.SetInterceptFileChooserDialogParams{Enabled: true}))
 	focus := func(selector string) {
 		t.Helper()
-		for range 12 {
+		for range 24 {
 			b.do(chromedp.KeyEvent(kb.Tab))
 			if eval[bool](b, `document.activeElement.matches(%s)`, selector) {
 				ring := eval[string](b, `getComputedStyle(document.activeElement.closest(".drop") ?? document.activeElement).outlineWidth`)
@@ -338,7 +351,12 @@ func TestKeyboardOnly(t *testing.T) {
 	b.state("rainier.jpg", "completed")
 	focus(".download")
 	b.screenshot("focus-download")
-	focus(".curl")
+	focus(".menu summary")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	focus(".python")
+	b.screenshot("focus-menu")
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.until(`document.activeElement.matches("summary") && !document.querySelector(".menu[open]")`)
 	focus(".delete")
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.until(`document.querySelectorAll(".card").length === 0 && document.activeElement.id === "files"`)
@@ -391,13 +409,14 @@ func TestCopyAsCurl(t *testing.T) {
 	}
 	const name = `it's "mine".png`
 	path := file(t, name, picture(t, 1, 60, 30, false))
-	eval[chromedp.Void](b, `document.querySelector("details").open = true`)
-	b.do(chromedp.SendKeys(chromedp.CSS("#params"), `{"width": 30, "format": "gif"}`))
+	eval[chromedp.Void](b, `document.querySelector("#raw").open = true`)
+	b.field("width", "30")
+	b.field("format", "GIF, 256 colours")
 	b.choose(path)
 	b.state(name, "completed")
 	b.do(chromedp.Reload()) // the status has the params
 	b.state(name, "completed")
-	b.press(name, ".curl")
+	b.copyAs(name, ".curl")
 	b.until("(" + card(name) + ").querySelector('.curl').innerText.startsWith('Copied')")
 	commands := eval[string](b, "navigator.clipboard.readText()")
 	cmd := exec.CommandContext(t.Context(), program.Need(t, "bash"), "-ec", commands)
@@ -406,13 +425,13 @@ func TestCopyAsCurl(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%s: %v: %s", commands, err, out)
 	}
-	if !bytes.Contains(out, []byte(`"status":"pending"`)) {
-		t.Errorf("the first command answers %s", out)
+	saved, err := filepath.Glob(filepath.Join(cmd.Dir, "*.gif"))
+	if err != nil || len(saved) != 1 || strings.Contains(saved[0], b.id(name)) {
+		t.Fatalf("the commands leave %q: %v", saved, err)
 	}
-	id := b.id(name)
-	got, err := os.ReadFile(filepath.Join(cmd.Dir, id+".gif"))
-	if output := apptest.Get(t, s.URL+"/jobs/"+id+"/output").Bytes; err != nil || !bytes.Equal(got, output) {
-		t.Errorf("the second command fetches %d bytes, want the output's %d: %v", len(got), len(output), err)
+	got, err := os.ReadFile(saved[0])
+	if output := apptest.Get(t, s.URL+"/jobs/"+b.id(name)+"/output").Bytes; err != nil || !bytes.Equal(got, output) {
+		t.Errorf("the commands fetch %d bytes, want those of the same work, %d: %v", len(got), len(output), err)
 	}
 }
 
@@ -461,14 +480,15 @@ func signIn(t *testing.T, header string) {
 	s.StartWorker(t)
 	b := open(t, s.URL, look{})
 	b.expect(401)
-	b.choose(rainier())
-	b.until(`document.querySelector("#sign-in").checkVisibility() && document.activeElement.id === "token"`)
+	b.until(`document.activeElement.id === "token" && !document.querySelector("#files").checkVisibility()`) // before anything is uploaded
 	b.named()
 	b.screenshot("token")
 	b.write("no.token.atall")
-	b.until(`document.querySelector("#token-why").innerText !== ""`)
+	b.until(`document.activeElement.id === "token" && document.querySelector("#token-why").innerText !== ""`)
 	b.screenshot("token-refused")
 	b.write(p.Bearer("alice"))
+	b.until(`document.querySelector("#files").checkVisibility()`)
+	b.choose(rainier())
 	b.state("rainier.jpg", "completed")
 	if got := b.shown("rainier.jpg", ".after"); got != "768×1024" {
 		t.Errorf("the result is shown as %s", got)
@@ -481,9 +501,9 @@ func signIn(t *testing.T, header string) {
 	b.shown("rainier.jpg", ".after")
 
 	eval[chromedp.Void](b, "navigator.clipboard.writeText = (text) => { window.copied = text }")
-	b.press("rainier.jpg", ".curl")
+	b.copyAs("rainier.jpg", ".curl")
 	b.until("window.copied")
-	if got := eval[string](b, "window.copied"); strings.Count(got, `-H "`+header+`: Bearer $TOKEN"`) != 2 {
+	if got := eval[string](b, "window.copied"); strings.Count(got, `-H "`+header+`: Bearer $TOKEN"`) != 3 {
 		t.Errorf("copied as curl: %s", got)
 	}
 
@@ -493,9 +513,8 @@ func signIn(t *testing.T, header string) {
 		t.Error("the token is not forgotten")
 	}
 	// Another's job is none.
-	b.expect(404)
 	b.write(p.Token("bob"))
-	b.state("rainier.jpg", "gone")
+	b.until(`document.querySelector("#none").checkVisibility() && document.querySelectorAll(".card").length === 0`)
 }
 
 // TestLooks shows cards in many states narrow and wide, light and dark: nothing makes the
@@ -513,7 +532,7 @@ func TestLooks(t *testing.T) {
 	b.state("rainier.jpg", "completed")
 	b.state(long, "refused")
 	b.shown("rainier.jpg", ".after")
-	eval[chromedp.Void](b, `document.querySelector("details").open = true`)
+	eval[chromedp.Void](b, `document.querySelector("#raw").open = true`)
 	eval[chromedp.Void](b, `document.querySelector("#sign-in").hidden = false`)
 	eval[chromedp.Void](b, card("rainier.jpg")+`.querySelector(".command").hidden = false`)
 	b.named()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -35,6 +36,7 @@ type tab struct {
 	mu       sync.Mutex // guards what follows
 	wrong    []string   // what no page may do
 	expected []string   // parts of what the browser itself writes to the console
+	others   []string   // origins beside its own
 }
 
 // look is how a tab is looked at.
@@ -51,6 +53,8 @@ func open(t *testing.T, url string, l look, scripts ...string) *tab {
 	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.saw))
 	b.ctx = ctx
 	b.look(l)
+	// The time in which a deletion can be undone is short for a test.
+	scripts = append(scripts, `{ const real = setTimeout; window.setTimeout = (f, ms, ...rest) => real(f, ms === 6000 ? 100 : ms, ...rest) }`)
 	for _, source := range scripts {
 		b.do(call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source}))
 	}
@@ -109,7 +113,8 @@ func (b *tab) saw(event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		u := e.Request.URL
-		if !strings.HasPrefix(u, b.origin+"/") && !strings.HasPrefix(u, "blob:"+b.origin+"/") && u != "about:blank" {
+		other := slices.ContainsFunc(b.others, func(o string) bool { return strings.HasPrefix(u, o+"/") })
+		if !other && !strings.HasPrefix(u, b.origin+"/") && !strings.HasPrefix(u, "blob:"+b.origin+"/") && u != "about:blank" {
 			wrong("request to %s", u)
 		}
 	case *runtime.EventExceptionThrown:
@@ -145,6 +150,44 @@ func (b *tab) expectLog(parts ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expected = append(b.expected, parts...)
+}
+
+// mayVisit names another origin to which the tab may go.
+func (b *tab) mayVisit(origin string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.others = append(b.others, origin)
+}
+
+// downloads has the tab keep what it downloads, in the folder that it returns.
+func (b *tab) downloads() (folder string) {
+	b.t.Helper()
+	folder, enabled := b.t.TempDir(), true
+	if _, err := chromedp.CallBrowser(b.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: folder, EventsEnabled: &enabled,
+		BrowserContextID: chromedp.FromContext(b.ctx).BrowserContextID,
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return folder
+}
+
+// downloaded waits for a file that the tab downloads, until it is as it should be.
+func (b *tab) downloaded(path string, whole func(content []byte) error) {
+	b.t.Helper()
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		got, err := os.ReadFile(path)
+		if err == nil {
+			err = whole(got)
+		}
+		if err == nil {
+			return
+		}
+		if time.Since(start) > 2*time.Minute {
+			entries, _ := os.ReadDir(filepath.Dir(path))
+			b.t.Fatalf("the download has %d bytes: %v; there is %v", len(got), err, entries)
+		}
+	}
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -252,6 +295,33 @@ func (b *tab) press(name, selector string) {
 	eval[chromedp.Void](b, card(name)+".querySelector(%s).click()", selector)
 }
 
+// copyAs opens the menu of what can be copied of a card, and chooses from it.
+func (b *tab) copyAs(name, selector string) {
+	b.t.Helper()
+	b.press(name, ".menu summary")
+	b.press(name, selector)
+}
+
+// json writes the params as JSON.
+func (b *tab) json(text string) {
+	b.t.Helper()
+	eval[chromedp.Void](b, `(() => {
+		const area = document.querySelector("#params");
+		area.value = %s;
+		area.dispatchEvent(new Event("input", { bubbles: true }));
+	})()`, text)
+}
+
+// field fills in a field for the params.
+func (b *tab) field(name, value string) {
+	b.t.Helper()
+	eval[chromedp.Void](b, `(() => {
+		const field = document.querySelector("#param-" + %s);
+		field.value = field.options ? [...field.options].find((o) => o.text === %s).value : %s;
+		field.dispatchEvent(new Event("input", { bubbles: true }));
+	})()`, name, value, value)
+}
+
 // screenshot captures what the page looks like, where the test's artifacts are kept.
 func (b *tab) screenshot(name string) {
 	b.t.Helper()
@@ -285,7 +355,7 @@ func (b *tab) named() []string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	controls := []string{"button", "link", "textbox", "checkbox", "combobox", "progressbar", "image", "img", "list", "DisclosureTriangle", "region"}
+	controls := []string{"button", "link", "textbox", "spinbutton", "checkbox", "combobox", "dialog", "progressbar", "image", "img", "list", "DisclosureTriangle", "region"}
 	var names []string
 	for _, n := range tree.Nodes {
 		role := said(b.t, n.Role)

@@ -28,7 +28,7 @@ func TestUploadInBytesAndCancel(t *testing.T) {
 	bar := card("noise.png") + "?.querySelector('progress')"
 	b.until(bar + "?.value > 0.02 && " + bar + ".value < 1")
 	if got := strings.ReplaceAll(b.text("noise.png", ".progress span"), "\u00a0", " "); !regexp.MustCompile(`^[\d.]+ kB of 1\.\d+ MB$`).MatchString(got) {
-		t.Errorf("the progress is shown as %q", got)
+		t.Errorf("the progress is told as %q", got)
 	}
 	if names := b.named(); !slices.Contains(names, "progressbar Upload of noise.png") || !slices.Contains(names, "button Cancel noise.png") {
 		t.Errorf("the controls are %q", names)
@@ -89,72 +89,89 @@ func TestCancelTooLate(t *testing.T) {
 	}
 }
 
-// TestAsksLessAndLess has a job wait for a worker: the page asks at growing intervals,
-// for one of many without waiting at the service, and not at all while it is hidden.
-func TestAsksLessAndLess(t *testing.T) {
+// TestFollowsWhileVisible has a job wait for a worker: the page reads its event
+// stream while the page is visible, and nothing else; of many jobs it holds three streams open.
+func TestFollowsWhileVisible(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
-	asks := func(b *tab) (next func() any, n func() int) {
-		asked := make(chan any, 100)
+	const stream = "text/event-stream"
+	// watch counts what asks for jobs, by what it accepts, and what is broken off.
+	watch := func(b *tab) (asked func(accept string) int, open func() int) {
+		var mu sync.Mutex
+		counts, streams := map[string]int{}, map[network.RequestID]bool{}
 		if err := chromedp.Listen(b.ctx, func(e any) {
-			if e, ok := e.(*network.EventRequestWillBeSent); ok && e.Request.Method == http.MethodGet && strings.Contains(e.Request.URL, "/jobs/") {
-				asked <- e.Request.Headers["Prefer"]
+			mu.Lock()
+			defer mu.Unlock()
+			switch e := e.(type) {
+			case *network.EventRequestWillBeSent:
+				if e.Request.Method == http.MethodGet && strings.Contains(e.Request.URL, "/jobs") {
+					accept := "else"
+					if e.Request.Headers["Accept"] == stream {
+						accept = stream
+						streams[e.RequestID] = true
+					}
+					counts[accept]++
+				}
+			case *network.EventLoadingFailed:
+				delete(streams, e.RequestID)
+			case *network.EventLoadingFinished:
+				delete(streams, e.RequestID)
 			}
 		}); err != nil {
 			t.Fatal(err)
 		}
-		return func() any {
-			select {
-			case prefer := <-asked:
-				return prefer
-			case <-time.After(20 * time.Second):
-				return "never"
+		return func(accept string) int {
+				mu.Lock()
+				defer mu.Unlock()
+				return counts[accept]
+			}, func() int {
+				mu.Lock()
+				defer mu.Unlock()
+				return len(streams)
 			}
-		}, func() int { return len(asked) }
 	}
-	t.Run("one", func(t *testing.T) {
-		t.Parallel()
-		b := open(t, s.URL, look{}, `Object.defineProperty(document, "hidden", { get: () => window.unseen ?? true })`)
-		next, n := asks(b)
-		b.choose(file(t, "a.png", picture(t, 1, 20, 10, false)))
-		b.state("a.png", "pending")
-		eval[chromedp.Void](b, "new Promise((done) => setTimeout(done, 300))")
-		if n := n(); n > 0 {
-			t.Errorf("while it is hidden it asks %d times", n)
-		}
-		eval[chromedp.Void](b, `window.unseen = false; document.dispatchEvent(new Event("visibilitychange"))`)
-		for _, want := range []string{"wait=2", "wait=5", "wait=5"} {
-			if got := next(); got != want {
-				t.Errorf("it asks with Prefer: %v, want %s", got, want)
+	until := func(t *testing.T, what string, ok func() bool) {
+		t.Helper()
+		for start := time.Now(); !ok(); time.Sleep(10 * time.Millisecond) {
+			if time.Since(start) > 2*time.Minute {
+				t.Fatalf("%s does not come about", what)
 			}
 		}
-	})
-	t.Run("many", func(t *testing.T) {
-		t.Parallel()
-		b := open(t, s.URL, look{})
-		var paths []string
-		for i := range 5 {
-			paths = append(paths, file(t, fmt.Sprintf("%d.png", i), picture(t, uint64(i), 20, 10, false)))
-		}
-		b.choose(paths...)
-		for i := range 5 {
-			b.state(fmt.Sprintf("%d.png", i), "pending")
-		}
-		next, n := asks(b)
-		eval[chromedp.Void](b, "new Promise((done) => setTimeout(done, 3000))")
-		if n := n(); n > 40 { // three may wait still, each of five asks once a second
-			t.Errorf("in three seconds it asks %d times", n)
-		}
-		b.do(chromedp.Reload()) // now all are there from the beginning
-		for n() > 0 {
-			next()
-		}
-		for range 5 {
-			if got := next(); got != nil {
-				t.Errorf("of many it asks with Prefer: %v", got)
-			}
-		}
-	})
+	}
+	b := open(t, s.URL, look{}, `Object.defineProperty(document, "hidden", { get: () => window.unseen ?? true })`)
+	asked, streams := watch(b)
+	b.choose(file(t, "a.png", picture(t, 1, 20, 10, false)))
+	b.state("a.png", "pending")
+	eval[chromedp.Void](b, "new Promise((done) => setTimeout(done, 300))")
+	if n := asked(stream) + asked("else"); n > 1 { // the list, at the beginning
+		t.Errorf("while it is hidden it asks %d times", n)
+	}
+	see := func(hidden bool) {
+		eval[chromedp.Void](b, `window.unseen = %s; document.dispatchEvent(new Event("visibilitychange"))`, hidden)
+	}
+	see(false)
+	until(t, "a stream", func() bool { return streams() == 1 })
+	see(true)
+	until(t, "the end of the stream", func() bool { return streams() == 0 })
+	var paths []string
+	for i := range 5 {
+		paths = append(paths, file(t, fmt.Sprintf("%d.png", i), picture(t, uint64(i), 20, 10, false)))
+	}
+	b.choose(paths...)
+	for i := range 5 {
+		b.state(fmt.Sprintf("%d.png", i), "pending")
+	}
+	see(false)
+	before := asked("else")
+	until(t, "a request for them all", func() bool { return asked("else") > before })
+	if n := streams(); n > 3 {
+		t.Errorf("it holds %d streams open", n)
+	}
+	s.StartWorker(t)
+	for i := range 5 {
+		b.state(fmt.Sprintf("%d.png", i), "completed")
+	}
+	b.state("a.png", "completed")
 }
 
 // TestSiteDataIsBlocked has a browser that lets the page keep nothing, or no more.
@@ -171,12 +188,12 @@ func TestSiteDataIsBlocked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := open(t, s.URL, look{}, script)
-			b.expect(401)
-			b.choose(rainier())
 			b.until(`document.querySelector("#sign-in").checkVisibility() && document.activeElement.id === "token"`)
 			b.write("token…cut short by an ellipsis") // which no header can carry
 			b.until(`document.querySelector("#token-why").innerText.startsWith("That is not a token")`)
-			b.write(p.Token("alice"))
+			b.write(p.Token(name))
+			b.until(`document.activeElement.id === "files"`)
+			b.choose(rainier())
 			b.state("rainier.jpg", "completed")
 			b.press("rainier.jpg", ".delete")
 			b.until(`document.querySelectorAll(".card").length === 0`)

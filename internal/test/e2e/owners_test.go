@@ -135,7 +135,7 @@ func TestEveryRouteAsksTheMonitor(t *testing.T) {
 	completed, awaiting := done.JSON(t)["job_id"].(string), announced.JSON(t)["job_id"].(string)
 
 	// Deletion last: it allows only once.
-	open := []string{"/{$}", "/page/{file}", "/openapi.yaml", "/health", "/ready", "/webhook-key", "/jobs/{job_id}/upload", "/links/{token}"} // the last two want a signed URL
+	open := []string{"/{$}", "/page/{file}", "/openapi.yaml", "/docs", "/params", "/health", "/ready", "/webhook-key", "/jobs/{job_id}/upload", "/links/{token}"} // the last two want a signed URL
 	type call struct {
 		pattern, method, id string
 		allowed             int

@@ -46,7 +46,7 @@ func TestCostByOtherPrices(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.Replace(r.out, "0.005", "0.01", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if built, given := writes(), writes("--prices", file); built != 30 || given != 60 {
+	if built, given := writes(), writes("--prices", file); built != 35 || given != 70 {
 		t.Errorf("writes cost %v, and %v when they cost twice as much", built, given)
 	}
 }

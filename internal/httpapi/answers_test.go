@@ -109,7 +109,7 @@ func TestMethodsAndPathsThatAreNone(t *testing.T) {
 	t.Parallel()
 	s, location := completed(t)
 	for _, tt := range []struct{ method, url, allow string }{
-		{http.MethodGet, s.URL + "/jobs", "OPTIONS, POST"},
+		{http.MethodPut, s.URL + "/jobs", "GET, HEAD, OPTIONS, POST"},
 		{http.MethodPut, location, "DELETE, GET, HEAD, OPTIONS"},
 		{http.MethodPost, location + "/output", "GET, HEAD, OPTIONS"},
 		{"BREW", s.URL + "/usage", "GET, HEAD, OPTIONS"},

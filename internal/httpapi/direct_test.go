@@ -202,8 +202,9 @@ func TestCommitRefusesWhatASubmitWould(t *testing.T) {
 			if a := apptest.Get(t, location+"/output"); a.StatusCode != http.StatusNotFound {
 				t.Errorf("output: %s", a.Status)
 			}
-			// The input is gone at once; what is left is the document, which says so.
-			if left := s.Keys(t); len(left) != 1 || !strings.HasPrefix(left[0], "jobs/") {
+			// The input is gone at once; what is left is the document, which says so, and its
+			// place in the list.
+			if left := s.Keys(t); len(left) != 2 || !strings.HasPrefix(left[0], "jobs/") || !strings.HasPrefix(left[1], "lists/") {
 				t.Errorf("left are %v", left)
 			}
 			if a := apptest.Do(t, http.MethodDelete, location, nil); a.StatusCode != http.StatusNoContent {

@@ -312,7 +312,7 @@ func TestGetJobStatus(t *testing.T) {
 		for k := range body {
 			keys[k] = true
 		}
-		want := map[string]bool{"job_id": true, "status": true, "created_at": true, "updated_at": true, "attempts": true, "input": true}
+		want := map[string]bool{"job_id": true, "status": true, "created_at": true, "updated_at": true, "expires_at": true, "attempts": true, "input": true}
 		if diff := cmp.Diff(want, keys); diff != "" {
 			t.Errorf("keys of the status (-want +got):\n%s", diff)
 		}

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,7 +29,7 @@ import (
 // public API alone.
 type submitCmd struct {
 	server
-	Files   []string          `arg:"" name:"file" predictor:"file" help:"The images; - is standard input."`
+	Files   []string          `arg:"" name:"file" predictor:"file" help:"The images: files, https URLs that the server fetches, or - for standard input."`
 	Param   map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; repeatable."`
 	Params  string            `placeholder:"JSON" help:"All parameters as one JSON object."`
 	Webhook string            `placeholder:"URL" help:"Have the service post the end of each job to this URL."`
@@ -304,6 +306,7 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 	ctx, cancel := context.WithCancel(context.WithoutCancel(interrupted))
 	defer cancel()
 	var whole atomic.Bool
+	whole.Store(img.Source != "") // of which nothing is sent
 	content := &halting{ReaderAt: img.Content, ctx: ctx}
 	img.Content = content
 	show := b.show.file(img.Size)
@@ -349,6 +352,14 @@ func resultNames(files []string) []string {
 		if file == "-" {
 			continue
 		}
+		if isURL(file) {
+			if u, err := url.Parse(file); err == nil {
+				file = path.Base("/" + u.Path)
+			}
+			if file == "/" {
+				file = "output"
+			}
+		}
 		stem := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 		names[i] = stem
 		for low := strings.ToLower(stem); taken[strings.ToLower(names[i])] > 0; {
@@ -360,6 +371,11 @@ func resultNames(files []string) []string {
 	return names
 }
 
+// isURL reports whether an image is fetched by the server.
+func isURL(file string) bool {
+	return strings.HasPrefix(file, "https://") || strings.HasPrefix(file, "http://")
+}
+
 // source is an image to submit, and what to do when that is over.
 type source struct {
 	client.Image
@@ -368,6 +384,14 @@ type source struct {
 
 // open makes an image ready to be read as often as it takes.
 func (b *batch) open(ctx context.Context, file string) (source, error) {
+	if isURL(file) {
+		src := source{Image: client.Image{Source: file, Params: b.params, Webhook: b.Webhook, Key: uuid.NewString()}, close: func() {}}
+		var err error
+		if b.Key != "" {
+			src.Key, err = b.keyOf(strings.NewReader(file), int64(len(file)))
+		}
+		return src, err
+	}
 	f, err := b.spool(ctx, file)
 	if err != nil {
 		return source{}, err

@@ -16,6 +16,7 @@ import (
 	"claimcheck.example/internal/httpapi"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/loopback"
+	"claimcheck.example/internal/outbound"
 	"claimcheck.example/internal/preview"
 	"claimcheck.example/internal/processor"
 	"claimcheck.example/internal/processor/imaging"
@@ -86,10 +87,11 @@ func (p *Process) API() (*API, error) {
 	service := service.New(service.Config{
 		Draining: draining, Events: b.documents, Webhooks: taken, LinkKeys: signature.Of(c.LinkKeys),
 		Store: b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Fetcher:   outbound.New(outbound.Options{Allow: outbound.Allow(c.OutboundAllow)}),
 		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,
-			Waiters: c.MaxWaiters, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,
+			Waiters: c.MaxWaiters, Fetches: maxFetches, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,
 		},
 	})
 	var describeRequest func(*http.Request, netip.Addr, int, int64, time.Duration) slog.Attr
@@ -113,6 +115,9 @@ func (p *Process) API() (*API, error) {
 	}, handler)
 	return a, nil
 }
+
+// maxFetches bounds the images that are fetched from their sources at once.
+const maxFetches = 32
 
 // settleTime bounds what follows the last byte of a submit.
 const settleTime = 30 * time.Second

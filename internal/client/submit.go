@@ -13,6 +13,9 @@ import (
 
 // Image is an image to submit.
 type Image struct {
+	// Source is a URL from which the server fetches the image, in the place of Content, Size and
+	// ContentType.
+	Source      string
 	Content     io.ReaderAt
 	Size        int64  // bytes
 	ContentType string // such as image/png
@@ -54,9 +57,13 @@ func (c *Client) Submit(ctx context.Context, img Image) (Check, error) {
 	if img.Params != "" && !json.Valid([]byte(img.Params)) {
 		return Check{}, fmt.Errorf("params is not JSON: %s", img.Params)
 	}
+	header := map[string]string{"Idempotency-Key": img.Key}
+	if img.Source == "" {
+		header["Content-Type"] = img.ContentType
+	}
 	u := c.server + "/jobs"
 	q := url.Values{}
-	for name, value := range map[string]string{"params": img.Params, "webhook": img.Webhook} {
+	for name, value := range map[string]string{"params": img.Params, "webhook": img.Webhook, "source": img.Source} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -66,7 +73,7 @@ func (c *Client) Submit(ctx context.Context, img Image) (Check, error) {
 	}
 	var a accepted
 	_, err := c.do(ctx, request{
-		method: http.MethodPost, url: u, header: map[string]string{"Content-Type": img.ContentType, "Idempotency-Key": img.Key},
+		method: http.MethodPost, url: u, header: header,
 		body: img.reader, size: img.Size, into: &a, good: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted},
 	})
 	if p, ok := errors.AsType[*Problem](err); ok && p.Upload != nil {

@@ -107,6 +107,8 @@ type form struct {
 	webhook   *string // nil: none was seen
 	image     bool    // it was seen
 	file      string  // the first field with a file that is not the image; "": none
+	source    string  // the URL of the image
+	hasSource bool
 }
 
 // noImage words that no image was found, or not within bounds.
@@ -129,6 +131,12 @@ func decodeForm(body io.Reader, boundary string) (service.Submission, error) {
 	}
 	for {
 		p, name, err := f.next()
+		if err == io.EOF && f.hasSource {
+			if err := f.epilogue(); err != nil {
+				return service.Submission{}, err
+			}
+			return sourced(f.source, f.params, f.itsWebhook())
+		}
 		if err == io.EOF {
 			return service.Submission{}, f.noImage("the form has no field named image; send the file as in: curl -F image=@picture.jpg")
 		}
@@ -136,6 +144,9 @@ func decodeForm(body io.Reader, boundary string) (service.Submission, error) {
 			return service.Submission{}, err
 		}
 		if name == "image" {
+			if f.hasSource {
+				return service.Submission{}, errTwoImages
+			}
 			f.image, frame.image = true, true
 			return service.Submission{Image: formReader{p}, Rest: f.rest, Webhook: f.itsWebhook}, nil
 		}
@@ -201,7 +212,7 @@ func (f *form) next() (p *multipart.Part, name string, err error) {
 	if name, err = fieldName(p); err != nil {
 		return nil, "", err
 	}
-	if name == "image" || name == "params" || name == "webhook" {
+	if name == "image" || name == "params" || name == "webhook" || name == "source" {
 		err = asItIs(p, name)
 	}
 	return p, name, err
@@ -225,12 +236,19 @@ func (f *form) field(p *multipart.Part, name string) error {
 	if f.spent += len(value); f.spent > maxFieldBytes {
 		return f.noImage(fmt.Sprintf("the form's fields beside the image have more than %d bytes, at %.40q; the file belongs in a field named image", maxFieldBytes, name))
 	}
-	if name == "webhook" {
+	switch {
+	case name == "webhook":
 		address := strings.TrimSpace(string(value))
 		f.webhook = &address
 		return nil
-	}
-	if name != "params" {
+	case name == "source" && f.hasSource:
+		return job.Errorf(job.Invalid, "the form has two fields named source")
+	case name == "source" && f.image:
+		return errTwoImages
+	case name == "source":
+		f.hasSource, f.source = true, strings.TrimSpace(string(value))
+		return nil
+	case name != "params":
 		return misplacedField(name, string(value))
 	}
 	f.hasParams = true

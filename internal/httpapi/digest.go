@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
@@ -12,15 +11,13 @@ import (
 
 	"github.com/dunglas/httpsfv"
 
+	"claimcheck.example/internal/digest"
 	"claimcheck.example/internal/job"
 )
 
 // contentDigest is the field in which a client says what its body must come to
 // (RFC 9530): of the whole content, which for a form includes its boundaries and fields.
 const contentDigest = "Content-Digest"
-
-// digestAlgorithms are those of which that is checked; others are passed over.
-var digestAlgorithms = map[string]func() hash.Hash{"sha-256": sha256.New, "sha-512": sha512.New}
 
 // checkDigest makes the end of the request's body an error when its content does not
 // match Content-Digest, in the header or in an announced trailer. A reader gets that
@@ -35,7 +32,7 @@ func checkDigest(r *http.Request) error {
 		return nil
 	}
 	d := &digested{ReadCloser: r.Body, sums: map[string]hash.Hash{}, want: want}
-	for name, algorithm := range digestAlgorithms {
+	for name, algorithm := range digest.Algorithms {
 		if trailer || want[name] != nil {
 			d.sums[name] = algorithm()
 		}
@@ -49,22 +46,9 @@ func checkDigest(r *http.Request) error {
 
 // parseDigest reads the field's sums of known algorithms.
 func parseDigest(h http.Header) (map[string][]byte, error) {
-	dictionary, err := httpsfv.UnmarshalDictionary(h.Values(contentDigest))
+	want, err := digest.Parse(h, contentDigest)
 	if err != nil {
-		return nil, job.Wrap(job.Invalid, err, "Content-Digest is malformed; send something like sha-256=:BASE64:")
-	}
-	want := map[string][]byte{}
-	for name, algorithm := range digestAlgorithms {
-		member, ok := dictionary.Get(name)
-		if !ok {
-			continue
-		}
-		item, _ := member.(httpsfv.Item)
-		sum, ok := item.Value.([]byte)
-		if size := algorithm().Size(); !ok || len(sum) != size {
-			return nil, job.Errorf(job.Invalid, "Content-Digest has no digest of %d bytes, in base64 between colons, for %s", size, name)
-		}
-		want[name] = sum
+		return nil, job.Errorf(job.Invalid, "%s", err)
 	}
 	return want, nil
 }

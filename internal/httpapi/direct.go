@@ -76,6 +76,7 @@ type announcement struct {
 	ContentType string          `json:"content_type"`
 	SizeBytes   int64           `json:"size_bytes"`
 	SHA256      string          `json:"sha256"`
+	Source      *from           `json:"source"` // in the place of the three above
 	Params      json.RawMessage `json:"params"`
 	CancelAfter *int            `json:"cancel_after"`
 	Webhook     string          `json:"webhook"`
@@ -84,7 +85,8 @@ type announcement struct {
 // maxAnnouncement bounds such a body, in bytes.
 const maxAnnouncement = maxParams + 4<<10
 
-// readAnnouncement reads a submit with a JSON body: the image will be uploaded directly.
+// readAnnouncement reads a submit with a JSON body: the image will be uploaded directly, or
+// is fetched from a source.
 func readAnnouncement(from io.Reader) (service.Submission, error) {
 	body, err := io.ReadAll(io.LimitReader(from, maxAnnouncement+1))
 	if err != nil {
@@ -97,7 +99,7 @@ func readAnnouncement(from io.Reader) (service.Submission, error) {
 }
 
 func parseAnnouncement(body []byte) (service.Submission, error) {
-	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200}, with sha256, params and cancel_after if you like`
+	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200} or {"source": {"url": "https://..."}}, with sha256, params and cancel_after if you like`
 	var in announcement
 	if err := misplacedMembers(body); err != nil {
 		return service.Submission{}, err
@@ -119,6 +121,14 @@ func parseAnnouncement(body []byte) (service.Submission, error) {
 		if after, err = checkCancelAfter("cancel_after", *in.CancelAfter); err != nil {
 			return service.Submission{}, err
 		}
+	}
+	if in.Source != nil {
+		if in.ContentType != "" || in.SizeBytes != 0 || in.SHA256 != "" {
+			return service.Submission{}, job.Errorf(job.Invalid, "the JSON body announces an image and has a source; send one of them")
+		}
+		s, err := sourced(in.Source.URL, params, in.Webhook)
+		s.CancelAfter = after
+		return s, err
 	}
 	sum, err := announcedDigest(in.SHA256)
 	if err != nil {

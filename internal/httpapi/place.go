@@ -26,7 +26,7 @@ func (a *api) needsPlace(r *request) bool {
 
 // acquire waits for a place by the body's announced size. A body of unknown size begins as a
 // small one. While others wait, a slow body gives way to them.
-func (o *place) acquire(ctx context.Context) error {
+func (o *place) acquire(ctx context.Context, _ int64) error {
 	if o.lease != nil {
 		return nil
 	}
@@ -54,6 +54,13 @@ func (o *place) take(ctx context.Context, size int64) error {
 	return nil
 }
 
+// acquireFor waits for the place of an image that is fetched.
+func (o *place) acquireFor(ctx context.Context, size int64) (err error) {
+	o.release() // what its form has taken
+	o.lease, err = o.limiter.Acquire(ctx, o.r.who.Owner(), size)
+	return err
+}
+
 func (o *place) release() {
 	if o.lease != nil {
 		o.lease.Release()
@@ -73,7 +80,7 @@ type headFirst struct {
 func (b *headFirst) Read(p []byte) (n int, err error) {
 	limit := int64(headBytes)
 	if b.read >= limit {
-		if err := b.place.acquire(b.place.r.Context()); err != nil {
+		if err := b.place.acquire(b.place.r.Context(), 0); err != nil {
 			return 0, err
 		}
 		limit = b.place.limiter.SmallBytes()

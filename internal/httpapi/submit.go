@@ -41,7 +41,7 @@ func (a *api) submit(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// take reads the submit, in whichever of its three forms it comes.
+// take reads the submit, in whichever of its forms it comes.
 func (a *api) take(r *request) (service.Outcome, error) {
 	key, err := a.checkHeaders(r)
 	if err != nil {
@@ -52,25 +52,31 @@ func (a *api) take(r *request) (service.Outcome, error) {
 		return service.Outcome{}, err
 	}
 	var in service.Submission
-	if mediaTypeOf(r.Request) == "application/json" {
+	place := &place{limiter: a.Limiter, r: r}
+	defer place.release()
+	var acquire func(context.Context, int64) error
+	switch {
+	case r.URL.Query().Has("source"):
+		in, err = readQuery(r.Request)
+	case mediaTypeOf(r.Request) == "application/json":
 		if err := misplacedQuery(r.URL.Query(), false); err != nil {
 			return service.Outcome{}, err
 		}
 		in, err = readAnnouncement(r.Body)
-	} else {
-		var acquire func(context.Context) error
+	default:
 		if a.needsPlace(r) {
-			place := &place{limiter: a.Limiter, r: r}
-			defer place.release()
 			r.Body = &headFirst{ReadCloser: r.Body, place: place}
 			acquire = place.acquire
 		}
 		in, err = decode(r.Request, a.MaxImageBytes)
-		in.Acquire = acquire
 	}
 	if err != nil {
 		return service.Outcome{}, err
 	}
+	if in.Source != "" && a.Limiter != nil {
+		acquire = place.acquireFor
+	}
+	in.Acquire = acquire
 	if after > 0 && in.CancelAfter > 0 {
 		return service.Outcome{}, job.Errorf(job.Invalid, "the header Cancel-After and the member cancel_after are both there; send one of them")
 	}
@@ -85,7 +91,7 @@ func (a *api) checkHeaders(r *request) (key string, err error) {
 	switch {
 	case err != nil:
 		return "", err
-	case r.ContentLength == 0:
+	case r.ContentLength == 0 && !r.URL.Query().Has("source"):
 		return "", job.Errorf(job.Invalid, "the body is empty; send an image, as in: curl -F image=@picture.jpg")
 	case len(r.Header.Values("Content-Type")) > 1:
 		return "", job.Errorf(job.Invalid, "the request has more than one Content-Type")

@@ -87,6 +87,9 @@ type Job struct {
 	// Interruptions counts the claims that ended by a worker's stop or a failure of storage
 	// and that count as no attempt.
 	Interruptions int `json:"interruptions,omitempty"`
+	// Source is the SHA-256, in hexadecimal, of the URL that the input was fetched from; empty
+	// for an input that its client sent. The URL itself may hold a secret.
+	Source string `json:"source_digest,omitempty"`
 	// UploadUntil is when the direct upload's URL expires; zero for jobs whose input
 	// came with the submit, and once the upload is committed.
 	UploadUntil time.Time `json:"upload_until,omitzero"`

@@ -13,7 +13,8 @@ import (
 // like the first URL. size is the announced length of the body in bytes, or -1.
 //
 // The caller reads the body under a bound of its own, and closes it. The body ends with an
-// error of kind Upstream when it comes too slowly, or breaks off before its announced end.
+// error of kind Upstream when it comes too slowly, breaks off before its announced end, or
+// does not match the answer's Content-Digest or Repr-Digest.
 // Fetch, body and all, ends with ctx.
 func (c *Client) Fetch(ctx context.Context, address string) (content io.ReadCloser, size int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -31,7 +32,11 @@ func (c *Client) Fetch(ctx context.Context, address string) (content io.ReadClos
 		b.stop()
 		return nil, 0, err
 	}
-	b.ReadCloser = res.Body
+	if b.ReadCloser, err = verify(res); err != nil {
+		res.Body.Close()
+		b.stop()
+		return nil, 0, err
+	}
 	return b, res.ContentLength, nil
 }
 

@@ -23,7 +23,7 @@ func (u *submit) book() error {
 	u.booking = booking{quota: u.s.quota, owner: u.job.Owner}
 	b := &u.booking
 	announced := u.in.Announced
-	if u.in.Image == nil {
+	if u.in.Image == nil { // of a source zero: its bytes are booked as they arrive
 		announced = u.in.Size
 	}
 	if u.earlier != nil {

@@ -80,9 +80,13 @@ func (u *submit) takeOver(announced *job.Job) {
 	u.former = announced.ObjectID()
 }
 
-// sameSubmission reports whether two submits under one key are equal. The hash of a
-// directly uploaded image is unknown; then type and size decide.
+// sameSubmission reports whether two submits under one key are equal. Fetched images are
+// equal when their URLs are. The hash of a directly uploaded image is unknown; then type and
+// size decide.
 func sameSubmission(a, b *job.Job) bool {
+	if a.Source != "" || b.Source != "" {
+		return a.Source == b.Source && a.Webhook == b.Webhook && bytes.Equal(canonical(a.Params), canonical(b.Params))
+	}
 	return a.Input.SizeBytes == b.Input.SizeBytes &&
 		(a.Input.ContentType == b.Input.ContentType || a.Input.ContentType == "" || b.Input.ContentType == "") &&
 		(a.Input.SHA256 == b.Input.SHA256 || a.Input.SHA256 == "" || b.Input.SHA256 == "") &&

@@ -17,11 +17,11 @@ const (
 // Share makes a link to the output of a job, whatever state the job is in, and returns its
 // token and the time at which it expires. Nothing is stored.
 func (s *Service) Share(ctx context.Context, who job.Caller, id job.ID, ttl time.Duration, download bool) (token string, expiresAt time.Time, err error) {
-	if ttl < MinLink || ttl > MaxLink {
-		return "", time.Time{}, job.Errorf(job.Invalid, "expires_in must be a whole number of seconds from %.0f to %.0f", MinLink.Seconds(), MaxLink.Seconds())
-	}
 	expiresAt = s.now().Add(ttl).UTC().Truncate(time.Second)
 	_, token, err = s.authz.Share(ctx, who, id, expiresAt, download)
+	if err == nil && (ttl < MinLink || ttl > MaxLink) {
+		err = job.Errorf(job.Invalid, "expires_in must be a whole number of seconds from %.0f to %.0f", MinLink.Seconds(), MaxLink.Seconds())
+	}
 	return token, expiresAt, err
 }
 

@@ -59,7 +59,7 @@ func (u *submit) digest() (err error) {
 func (u *submit) stage(ctx context.Context) error {
 	s, j := u.s, u.job
 	// The head is always read: it decides about the offer.
-	src := &boundedImage{r: u.in.Image, max: s.limits.MaxBytes, inline: max(s.limits.InlineBytes, job.HeadSize)}
+	src := &boundedImage{r: u.in.Image, max: s.limits.MaxBytes, inline: max(u.inline(), job.HeadSize)}
 	head := make([]byte, job.HeadSize)
 	n, err := io.ReadFull(src, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -69,7 +69,7 @@ func (u *submit) stage(ctx context.Context) error {
 	if j.Input.ContentType, err = s.judge(head); err != nil {
 		return err
 	}
-	if u.in.Size > s.limits.InlineBytes {
+	if u.in.Size > u.inline() {
 		err = errOverInline
 	} else {
 		err = u.stageWhole(ctx, io.MultiReader(bytes.NewReader(head), src))
@@ -86,7 +86,7 @@ func (u *submit) stage(ctx context.Context) error {
 
 func (u *submit) stageWhole(ctx context.Context, image io.Reader) error {
 	if u.in.Acquire != nil {
-		if err := u.in.Acquire(ctx); err != nil {
+		if err := u.in.Acquire(ctx, u.in.Size); err != nil {
 			return err
 		}
 	}
@@ -107,6 +107,15 @@ func (u *submit) stageWhole(ctx context.Context, image io.Reader) error {
 	media.ContentType, media.SizeBytes, media.SHA256 = u.job.Input.ContentType, staged.Size(), staged.SHA256()
 	u.job.Input = media
 	return nil
+}
+
+// inline is the most that a submit itself may bring. A source does not pass what is in front
+// of this service, whose limits the submit has.
+func (u *submit) inline() int64 {
+	if u.in.Source != "" {
+		return u.s.limits.MaxBytes
+	}
+	return u.s.limits.InlineBytes
 }
 
 // countRest determines the size of an image that gets the offer of a direct upload.

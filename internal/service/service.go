@@ -21,6 +21,7 @@ type Limits struct {
 	// a direct upload. No more than MaxBytes.
 	InlineBytes int64
 	UploadTTL   time.Duration // how long a direct upload may take
+	Fetches     int           // how many images may be fetched at once, shared fairly by owner
 	Waiters     int           // how many callers may wait for the end of a job at once, shared fairly by owner
 	// Retention is how long a message lives in the queue. A job that has not been
 	// claimed by then never will be; its effective status is failed.
@@ -30,8 +31,8 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Outbox, Lists, Webhooks, Previewer, Quota,
-// LinkKeys and Draining are needed.
+// Config is what a [Service] is made of. All fields but Outbox, Lists, Fetcher, Webhooks,
+// Previewer, Quota, LinkKeys and Draining are needed.
 type Config struct {
 	Store     job.Store
 	Outbox    job.Outbox // nil where documents and queue are not in one place
@@ -40,6 +41,7 @@ type Config struct {
 	Lists     job.Lists // nil: no lists are kept
 	Queue     job.Queue
 	Monitor   job.Monitor
+	Fetcher   job.Fetcher // nil: no image is fetched from a source
 	Rules     job.Rules
 	Inspector job.Inspector
 	Previewer job.Previewer // nil: no previews
@@ -68,6 +70,8 @@ type Service struct {
 	quota     job.Quota
 	limits    Limits
 	waiters   *limiter.Pool // of callers who wait
+	fetcher   job.Fetcher
+	fetches   *limiter.Pool // of images that are fetched
 	sent      sent
 	asking    sync.Map // the owners who wait for usage
 	webhooks  Webhooks
@@ -90,9 +94,13 @@ func New(c Config) *Service {
 	return &Service{
 		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Lists: c.Lists, Events: c.Events, Monitor: c.Monitor, Now: c.Now, LinkKeys: c.LinkKeys}),
 		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
+		fetcher: c.Fetcher, fetches: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Fetches, Wait: fetchWait, Of: "fetches"}),
 		limits: c.Limits, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), webhooks: c.Webhooks, draining: c.Draining, now: c.Now, log: c.Logger,
 	}
 }
+
+// fetchWait is how long a submit waits for its turn to fetch its image.
+const fetchWait = 10 * time.Second
 
 type unlimited struct{}
 

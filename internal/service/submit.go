@@ -15,9 +15,11 @@ import (
 // Submission is one image to submit.
 type Submission struct {
 	// Image is the image, read to its end or to the first error, which comes back as
-	// the client's own when it has a Kind, else as Invalid. Nil announces an image that
-	// the client will upload directly.
+	// the client's own when it has a Kind, else as Invalid. Nil without a Source announces
+	// an image that the client will upload directly.
 	Image io.Reader
+	// Source is the URL from which the image is fetched, in the place of Image; empty for none.
+	Source string
 	// ContentType is the media type of an announced image.
 	ContentType string
 	// Size is the image's length in bytes where it was announced; zero when unknown.
@@ -34,9 +36,9 @@ type Submission struct {
 	Webhook func() string
 	// Base begins the URLs of what is posted, without a final slash.
 	Base string
-	// Acquire takes the room in memory that the image needs, before it is staged and after
-	// its head is known to be an image's. Nil: it needs none.
-	Acquire func(context.Context) error
+	// Acquire takes the room in memory that an image of this size needs, zero for an unknown
+	// one, before it is staged and after its head is known to be an image's. Nil: it needs none.
+	Acquire func(ctx context.Context, size int64) error
 	// Key is the idempotency key; empty for none.
 	Key string
 	// CancelAfter is the number of seconds after which the job is canceled, up to
@@ -84,7 +86,8 @@ const (
 // From the last byte on it runs to its end even when ctx is cancelled, within
 // Limits.Settle.
 //
-// An error is the client's own mistake (Invalid, TooLarge, Unsupported, Mismatch, Timeout)
+// An error is the client's own mistake (Invalid, TooLarge, Unsupported, Mismatch, Timeout),
+// a failure of the server that the client named (Upstream),
 // or a refusal (Denied, Exhausted, and Conflict for a key whose job is being deleted). It
 // leaves nothing behind.
 func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Outcome, error) {
@@ -93,11 +96,16 @@ func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Ou
 		return Outcome{}, err
 	}
 	u := &submit{s: s, to: to, in: in, job: &job.Job{Status: job.Pending, Owner: who.Owner(), CancelAfter: in.CancelAfter}}
-	if in.Image == nil {
-		if err := u.announce(); err != nil {
-			return Outcome{}, err
-		}
-	} else {
+	switch {
+	case in.Source != "":
+		err = u.checkSource()
+	case in.Image == nil:
+		err = u.announce()
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	if in.Image != nil || in.Source != "" {
 		u.preview = s.previewer.Watch()
 	}
 	defer u.close()
@@ -105,8 +113,8 @@ func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Ou
 }
 
 // submit is one submission between its first byte and its answer. Its steps are those of
-// run, in this order, for all images: plain ones, those under an idempotency key, and those
-// that are announced or offered a direct upload. A job without a key has an identifier that
+// run, in this order, for all images: plain ones, those under an idempotency key, those that
+// are fetched from a source, and those that are announced or offered a direct upload. A job without a key has an identifier that
 // no other job has, so it is one under a key that needs no look-up.
 type submit struct {
 	s       *Service
@@ -123,9 +131,11 @@ type submit struct {
 	over    bool       // the image is too large for a submit itself
 	preview job.Preview
 	booking booking
+	source  source
 }
 
 func (u *submit) close() {
+	u.source.close()
 	if u.staged != nil {
 		u.staged.Discard()
 	}
@@ -184,6 +194,16 @@ func (u *submit) lookUp(ctx context.Context) error {
 // receive reads the submission to its end and judges it. Nothing is visible after it.
 func (u *submit) receive(ctx context.Context) error {
 	switch {
+	case u.in.Source != "" && u.earlier != nil: // the URL is compared, and not what is there now
+		var err error
+		if u.job.Params, err = u.in.Rest(); err == nil {
+			err = u.takeWebhook()
+		}
+		return err
+	case u.in.Source != "":
+		if err := u.fetch(ctx); err != nil {
+			return err
+		}
 	case u.in.Image == nil: // nothing to read
 		return nil
 	case u.earlier != nil && !u.s.awaitsUpload(u.earlier):

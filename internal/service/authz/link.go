@@ -26,12 +26,12 @@ type Link struct {
 
 // Share returns a job whose output who may share, and the token of a link to that output.
 func (a *Authorizer) Share(ctx context.Context, who job.Caller, id job.ID, expiresAt time.Time, download bool) (*job.Job, string, error) {
-	if len(a.c.LinkKeys) == 0 {
-		return nil, "", errNoLinks
-	}
 	j, err := a.find(ctx, who, job.ActionShare, id)
 	if err != nil {
 		return nil, "", err
+	}
+	if len(a.c.LinkKeys) == 0 {
+		return nil, "", errNoLinks
 	}
 	l := Link{Job: j.ID, Life: j.ObjectID(), ExpiresAt: expiresAt, Download: download}
 	return j, l.token(a.c.LinkKeys), nil

@@ -104,7 +104,7 @@ func TestEverythingLetInIsBooked(t *testing.T) {
 	sized := func(key, image string, announced int64) service.Submission {
 		return service.Submission{Key: key, Image: strings.NewReader(image), Size: announced, Announced: announced}
 	}
-	noPlace := func(context.Context) error { return job.Errorf(job.Exhausted, "no place") }
+	noPlace := func(context.Context, int64) error { return job.Errorf(job.Exhausted, "no place") }
 	tests := map[string]struct {
 		in              []service.Submission
 		want            job.Kind // of the last one's error

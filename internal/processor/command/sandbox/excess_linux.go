@@ -65,17 +65,21 @@ func (l Limits) diskUse(dir string) (n uint64) {
 }
 
 // share returns the process's memory, in which shared pages are divided among their
-// users.
+// users. A process that has ended has none: its earlier size would count pages again that
+// the others now have to themselves.
 func share(p supervisor.Process) uint64 {
-	rollup, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/smaps_rollup")
-	if err != nil {
-		return p.Resident // or it has ended, as the next check will find
-	}
+	dir := "/proc/" + strconv.Itoa(p.PID)
+	rollup, err := os.ReadFile(dir + "/smaps_rollup")
 	_, rest, _ := strings.Cut(string(rollup), "\nPss:")
 	kib, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	n, err := strconv.ParseUint(kib, 10, 64)
-	if err != nil {
-		return p.Resident
+	n, perr := strconv.ParseUint(kib, 10, 64)
+	if err == nil && perr == nil {
+		return n << 10
 	}
-	return n << 10
+	statm, err := os.ReadFile(dir + "/statm")
+	fields := strings.Fields(string(statm))
+	if err != nil || len(fields) < 2 || fields[0] == "0" { // of an ended process that its parent has not awaited
+		return 0
+	}
+	return p.Resident
 }

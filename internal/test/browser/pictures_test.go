@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
 )
@@ -20,7 +18,6 @@ func TestPictures(t *testing.T) {
 	s := apptest.Start(t)
 	s.StartWorker(t)
 	b := open(t, s.URL, look{width: 640, height: 400})
-	eval[chromedp.Void](b, `document.querySelector("#params").value = '{"ops": [{"grayscale": true}]}'`)
 	b.choose(rainier())
 	b.state("rainier.jpg", "completed")
 	b.shown("rainier.jpg", ".before")

@@ -1,0 +1,63 @@
+package browser
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"claimcheck.example/internal/app/apptest"
+)
+
+// TestMyJobsOnAnotherDevice shows the jobs of the caller to a browser that has sent none of
+// them: more of them on demand, by state, canceled, as a link, and as usage by day.
+func TestMyJobsOnAnotherDevice(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t, "LINK_KEY="+strings.Repeat("k", 32))
+	const jobs = 30 // more than one part of the list
+	for i := range jobs {
+		if a := s.Submit(t, picture(t, uint64(i), 60, 40, false)); a.StatusCode != http.StatusAccepted {
+			t.Fatalf("%s: %s", a.Status, a.Bytes)
+		}
+	}
+	b := open(t, s.URL, look{})
+	b.until(`document.querySelectorAll(".card").length >= 24`)
+	b.until(`!document.querySelector("#more").checkVisibility() || (document.querySelector("#more").scrollIntoView(), false)`)
+	if n := eval[int](b, `document.querySelectorAll(".card").length`); n != jobs {
+		t.Fatalf("it shows %d jobs of %d", n, jobs)
+	}
+	first := `document.querySelector(".card")`
+	eval[any](b, first+`.querySelector(".cancel").click()`)
+	b.until(first + `.dataset.state === "canceled" && document.activeElement.matches(".delete")`)
+	s.StartWorker(t)
+	b.until(`[...document.querySelectorAll(".card")].filter((c) => c.dataset.state === "completed").length === %s`, jobs-1)
+
+	choose := func(state string) {
+		eval[any](b, `(() => { const f = document.querySelector("#filter"); f.value = %s; f.dispatchEvent(new Event("change")); })()`, state)
+	}
+	visible := `[...document.querySelectorAll(".card")].filter((c) => c.checkVisibility()).length`
+	choose("canceled")
+	b.until(visible + ` === 1`)
+	choose("failed")
+	b.until(visible + ` === 0 && document.querySelector("#none").innerText === "There are no such jobs."`)
+	choose("completed")
+	b.until(visible+` === %s`, jobs-1)
+	choose("")
+
+	eval[chromedp.Void](b, "navigator.clipboard.writeText = (text) => { window.copied = text }")
+	eval[any](b, `[...document.querySelectorAll(".card")].find((c) => c.dataset.state === "completed").querySelector(".link").click()`)
+	b.until("window.copied")
+	link := eval[string](b, "window.copied")
+	if a := apptest.Get(t, link); a.StatusCode != http.StatusOK || a.Header.Get("Content-Type") != "image/png" {
+		t.Errorf("%s answers %s", link, a.Status)
+	}
+
+	eval[any](b, `document.querySelector("#usage").open = true`)
+	b.until(`document.querySelectorAll("#usage-table tbody tr").length === 1 && document.querySelectorAll("#chart .bar").length === 30`)
+	if got := eval[string](b, `document.querySelector("#usage-total").textContent`); got != "Jobs in 30 days: 29" {
+		t.Errorf("the usage is %q", got)
+	}
+	b.named()
+	b.screenshot("mine")
+}

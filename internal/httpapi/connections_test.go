@@ -203,9 +203,9 @@ func TestSlowUploadsYield(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "IDLE_TIMEOUT=9s")
 	image := append(small(t), make([]byte, 1<<20)...)
-	ended := make(chan string, 6)
+	ended := make(chan string, 9)
 	var begun sync.WaitGroup
-	for range 6 {
+	for range 9 {
 		c := dial(t, s)
 		begun.Add(1)
 		go func() {

@@ -16,7 +16,6 @@ import (
 	"claimcheck.example/internal/httpapi"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/loopback"
-	"claimcheck.example/internal/outbound"
 	"claimcheck.example/internal/preview"
 	"claimcheck.example/internal/processor"
 	"claimcheck.example/internal/processor/imaging"
@@ -87,7 +86,7 @@ func (p *Process) API() (*API, error) {
 	service := service.New(service.Config{
 		Draining: draining, Events: b.documents, Webhooks: taken, LinkKeys: signature.Of(c.LinkKeys),
 		Store: b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
-		Fetcher:   outbound.New(outbound.Options{Allow: outbound.Allow(c.OutboundAllow)}),
+		Fetcher:   outboundClient(c),
 		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,

@@ -35,7 +35,7 @@ func (w *webhooks) Send(ctx context.Context, m job.Message) error { return w.que
 // outboundClient returns the way to the addresses that clients name.
 func outboundClient(c *config.Config) *outbound.Client {
 	return outbound.New(outbound.Options{
-		Allow: outbound.Allow{Hosts: c.OutboundAllow.Hosts, Prefixes: c.OutboundAllow.Prefixes}, UserAgent: "Claimcheck/" + Version,
+		Allow: outbound.Allow(c.OutboundAllow), UserAgent: "Claimcheck/" + Version,
 	})
 }
 
@@ -58,9 +58,10 @@ func (p *Process) deliverer() (*worker.Deliverer, error) {
 		return nil, err
 	}
 	b := p.backends
+	status := httpapi.Options{JobTTL: time.Duration(p.Config.JobTTLDays) * 24 * time.Hour}
 	return worker.NewDeliverer(worker.DelivererConfig{
 		Documents: b.documents, Events: b.documents, Queue: b.webhooks, Retention: p.Config.QueueRetention, Keys: w.Keys, Post: w.post,
-		Status: func(j *job.Job) []byte { return httpapi.Status(httpapi.Options{}, j.WebhookBase, j) }, Now: time.Now, Logger: p.Telemetry.Log,
+		Status: func(j *job.Job) []byte { return httpapi.Status(status, j.WebhookBase, j) }, Now: time.Now, Logger: p.Telemetry.Log,
 	}), nil
 }
 

@@ -52,11 +52,22 @@ func TestListen(t *testing.T) {
 		t.Fatalf("submit: %+v", r)
 	}
 	location := strings.TrimSpace(r.out)
-	lines := bufio.NewScanner(out)
-	next := func() (p printedEvent) {
+	printed := make(chan printedEvent, 8) // the command waits for the reader of each line
+	go func() {
+		defer close(printed)
+		for lines := json.NewDecoder(out); ; {
+			var p printedEvent
+			if lines.Decode(&p) != nil {
+				return
+			}
+			printed <- p
+		}
+	}()
+	next := func() printedEvent {
 		t.Helper()
-		if !lines.Scan() || json.Unmarshal(lines.Bytes(), &p) != nil {
-			t.Fatalf("printed %q, %v", lines.Text(), lines.Err())
+		p, ok := <-printed
+		if !ok {
+			t.Fatal("the command prints no more lines")
 		}
 		return p
 	}

@@ -12,6 +12,7 @@ import (
 
 	"claimcheck.example/internal/app"
 	"claimcheck.example/internal/client"
+	"claimcheck.example/internal/cost"
 	"claimcheck.example/internal/job"
 )
 
@@ -25,6 +26,8 @@ type usageCmd struct {
 	All    bool   `help:"Print the usage of all owners, read directly from the bucket or the database with the credentials of the environment."`
 	Bucket string `env:"S3_BUCKET" help:"The bucket, with --all."`
 	backends
+	Prices string `env:"PRICES_FILE" placeholder:"FILE" help:"With --all: estimate the cost by the prices in this file instead of the built-in list prices."`
+	Groups bool   `env:"SQS_MESSAGE_GROUPS" default:"true" negatable:"" help:"With --all: the queue is a fair queue, whose requests cost more (default true)."`
 	Format string `enum:"table,csv,json" default:"table" help:"Output format: table, csv or json (default ${default})."`
 }
 
@@ -49,6 +52,10 @@ func (c usageCmd) Run(ctx context.Context, s streams) error {
 	if c.Owner != "" {
 		return wrongLine("--all and --owner exclude each other")
 	}
+	prices, err := app.LoadPrices(c.Prices)
+	if err != nil {
+		return err
+	}
 	all, closes, err := app.UsageOfAll(ctx, c.backends.config(c.Bucket, "").Documents(), from, to)
 	if err != nil {
 		return err
@@ -59,7 +66,7 @@ func (c usageCmd) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return w.end(err)
 		}
-		if err := w.add(toldBy(u)); err != nil {
+		if err := w.add(toldBy(u, prices, c.Groups)); err != nil {
 			return w.end(err)
 		}
 	}
@@ -86,23 +93,36 @@ func (c usageCmd) days(now time.Time) (from, to time.Time, err error) {
 	return from, to, nil
 }
 
-// toldBy is a sum of our own as the API would tell of it.
-func toldBy(u *job.Usage) *client.Usage {
-	c := &client.Usage{Owner: u.Owner, From: u.From, To: u.To, Total: client.UsageDay(u.Total)}
+// toldBy returns our own sum as the API would return it.
+func toldBy(u *job.Usage, p *cost.Prices, groups bool) *client.Usage {
+	day := func(d job.UsageDay) client.UsageDay {
+		return client.UsageDay{
+			Day: d.Day, Jobs: d.Jobs, Completed: d.Completed, Failed: d.Failed, Canceled: d.Canceled, Deleted: d.Deleted,
+			BytesIn: d.BytesIn, BytesOut: d.BytesOut, Pixels: d.Pixels, ProcessingSeconds: d.ProcessingSeconds, Units: d.Units,
+			Requests: client.Requests(d.Requests), Uncounted: d.Uncounted,
+			EstimatedCost: &client.Estimate{USD: p.Estimate(d.Requests.StoreWrites, d.Requests.StoreReads, d.Requests.Queue, d.ProcessingSeconds, groups), Prices: p.AsOf},
+		}
+	}
+	c := &client.Usage{Owner: u.Owner, From: u.From, To: u.To, Total: day(u.Total)}
 	for _, d := range u.Days {
-		c.Days = append(c.Days, client.UsageDay(d))
+		c.Days = append(c.Days, day(d))
 	}
 	return c
 }
 
 // columns of a bill, beside the owner.
-var columns = []string{"day", "jobs", "completed", "failed", "canceled", "deleted", "bytes_in", "bytes_out", "pixels", "processing_seconds", "units"}
+var columns = []string{"day", "jobs", "completed", "failed", "canceled", "deleted", "bytes_in", "bytes_out", "pixels", "processing_seconds", "units", "store_writes", "store_reads", "queue", "uncounted", "estimated_usd"}
 
 func row(day string, d client.UsageDay) []string {
 	number := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+	estimated := ""
+	if d.EstimatedCost != nil {
+		estimated = number(d.EstimatedCost.USD)
+	}
 	return []string{
 		day, strconv.Itoa(d.Jobs), strconv.Itoa(d.Completed), strconv.Itoa(d.Failed), strconv.Itoa(d.Canceled), strconv.Itoa(d.Deleted),
 		strconv.FormatInt(d.BytesIn, 10), strconv.FormatInt(d.BytesOut, 10), strconv.FormatInt(d.Pixels, 10), number(d.ProcessingSeconds), number(d.Units),
+		strconv.Itoa(d.Requests.StoreWrites), strconv.Itoa(d.Requests.StoreReads), strconv.Itoa(d.Requests.Queue), strconv.Itoa(d.Uncounted), estimated,
 	}
 }
 

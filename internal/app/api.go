@@ -75,6 +75,10 @@ func (p *Process) API() (*API, error) {
 	limits := quota.New(c.RateLimit.SubmitsPerMinute, c.RateLimit.BytesPerDay, time.Now)
 	draining := make(chan struct{})
 	a.Drain = sync.OnceFunc(func() { close(draining) })
+	estimator, err := newEstimator(c)
+	if err != nil {
+		return nil, err
+	}
 	var taken service.Webhooks // nil without WEBHOOK_KEY
 	if hooks != nil {
 		taken = hooks
@@ -87,7 +91,7 @@ func (p *Process) API() (*API, error) {
 		Draining: draining, Events: b.documents, Webhooks: taken, LinkKeys: signature.Of(c.LinkKeys),
 		Store: b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Fetcher:   outboundClient(c),
-		Inspector: inspector{}, Previewer: previewer, Quota: limits, Now: time.Now, Logger: log,
+		Inspector: inspector{}, Previewer: previewer, Quota: limits, Charges: charges(c), Now: time.Now, Logger: log,
 		Limits: service.Limits{
 			MaxBytes: int64(c.MaxImageBytes), InlineBytes: int64(c.InlineBytes()), MaxPixels: c.MaxImagePixels,
 			Waiters: c.MaxWaiters, Fetches: maxFetches, UploadTTL: c.UploadTTL, Retention: c.QueueRetention, Settle: settleTime,
@@ -107,7 +111,7 @@ func (p *Process) API() (*API, error) {
 	handler, routes := httpapi.New(httpapi.Options{
 		Hosts: hosts, Uploads: uploads, ParamsSchema: paramsSchema, Login: login(c),
 		RequestAttr: describeRequest, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
-		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, Outputs: newOutputs(c), JobTTL: time.Duration(c.JobTTLDays) * 24 * time.Hour, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
+		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, Outputs: newOutputs(c), Estimator: estimator, JobTTL: time.Duration(c.JobTTLDays) * 24 * time.Hour, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
 	})
 	a.Handler = telemetry.Handler(telemetry.HandlerOptions{
 		Providers: tel.providers, Metrics: tel.metrics, Routes: routes, Quiet: []string{"/health", "/ready"},

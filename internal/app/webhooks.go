@@ -57,8 +57,12 @@ func (p *Process) deliverer() (*worker.Deliverer, error) {
 	if w == nil || err != nil {
 		return nil, err
 	}
+	estimator, err := newEstimator(p.Config)
+	if err != nil {
+		return nil, err
+	}
 	b := p.backends
-	status := httpapi.Options{JobTTL: time.Duration(p.Config.JobTTLDays) * 24 * time.Hour}
+	status := httpapi.Options{Estimator: estimator, JobTTL: time.Duration(p.Config.JobTTLDays) * 24 * time.Hour, Now: time.Now}
 	return worker.NewDeliverer(worker.DelivererConfig{
 		Documents: b.documents, Events: b.documents, Queue: b.webhooks, Retention: p.Config.QueueRetention, Keys: w.Keys, Post: w.post,
 		Status: func(j *job.Job) []byte { return httpapi.Status(status, j.WebhookBase, j) }, Now: time.Now, Logger: p.Telemetry.Log,

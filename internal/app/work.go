@@ -44,6 +44,7 @@ func (p *Process) Worker() (*Workers, error) {
 	}
 	_, inDatabase := b.documents.(*pgstore.Store) // then images can be where no condition holds
 	runner := worker.NewRunner(worker.RunnerConfig{
+		Charges:    charges(c),
 		OwnOutputs: inDatabase, Store: b.store(), Ledger: b.documents, Queue: b.queue, Webhooks: b.webhooks, Processor: pr, Limiter: limit, Worker: workerName(), Lease: c.Lease,
 		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
 	})

@@ -33,6 +33,7 @@ type Job struct {
 	Output    *Media          `json:"output,omitempty"`
 	Params    json.RawMessage `json:"params,omitempty"`
 	Progress  *Progress       `json:"progress,omitempty"`
+	Usage     *JobUsage       `json:"usage,omitempty"`  // once it is over
 	Upload    *Upload         `json:"upload,omitempty"` // while the job waits for its image
 	// URL is the job URL.
 	URL string `json:"url"`
@@ -259,6 +260,35 @@ type UsageDay struct {
 	Pixels            int64   `json:"pixels"`
 	ProcessingSeconds float64 `json:"processing_seconds"`
 	Units             float64 `json:"units"`
+	// Requests are those of the jobs but the Uncounted.
+	Requests      Requests  `json:"requests"`
+	Uncounted     int       `json:"uncounted"`
+	EstimatedCost *Estimate `json:"estimated_cost,omitempty"`
+}
+
+// Requests are requests that a provider charges for.
+type Requests struct {
+	StoreWrites int `json:"store_writes"`
+	StoreReads  int `json:"store_reads"`
+	Queue       int `json:"queue"`
+}
+
+// Estimate is an estimated cost, by the prices of a date.
+type Estimate struct {
+	USD    float64 `json:"usd"`
+	Prices string  `json:"prices"`
+}
+
+// JobUsage is the usage of one job. Requests and EstimatedCost are nil where they are not
+// known.
+type JobUsage struct {
+	ProcessingSeconds float64   `json:"processing_seconds"`
+	BytesIn           int64     `json:"bytes_in"`
+	BytesOut          int64     `json:"bytes_out"`
+	Pixels            int64     `json:"pixels"`
+	Units             float64   `json:"units,omitempty"`
+	Requests          *Requests `json:"requests"`
+	EstimatedCost     *Estimate `json:"estimated_cost"`
 }
 
 // Usage returns the usage of the caller, or of another owner where the policies allow

@@ -40,6 +40,7 @@ type Config struct {
 	MaxAttempts    int           `env:"MAX_ATTEMPTS" envDefault:"3"`
 	JobTTLDays     int           `env:"JOB_TTL_DAYS" envDefault:"7"`
 	ListJobs       bool          `env:"LIST_JOBS" envDefault:"true"`
+	PricesFile     string        `env:"PRICES_FILE"`
 	CORSOrigins    []string      `env:"CORS_ORIGINS"`
 	QueueRetention time.Duration `env:"QUEUE_RETENTION" envDefault:"96h"`
 	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" envDefault:"30s"`

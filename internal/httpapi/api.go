@@ -83,6 +83,8 @@ type Options struct {
 	// AuthHeader is the header that bears tokens, for the browsers of those; empty:
 	// Authorization.
 	AuthHeader string
+	// Estimator says what jobs have cost; the zero value: nothing is known.
+	Estimator Estimator
 	// JobTTL is how long storage keeps a job after its last change; zero: nothing is known.
 	JobTTL time.Duration
 	// Proxies is how many proxies are in front of the service, append their client's address

@@ -25,6 +25,7 @@ type statusView struct {
 	Output    *mediaView      `json:"output,omitempty"`
 	Params    json.RawMessage `json:"params,omitempty"`
 	Progress  *job.Progress   `json:"progress,omitempty"`
+	Usage     *usedView       `json:"usage,omitempty"`
 	Upload    *uploadView     `json:"upload,omitempty"`
 }
 
@@ -52,10 +53,7 @@ func (a *api) viewAt(base string, j *job.Job) statusView {
 		JobID: j.ID, Status: j.Status, Message: j.Message, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
 		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress,
 	}
-	if a.JobTTL > 0 {
-		expires := j.UpdatedAt.Add(a.JobTTL)
-		v.ExpiresAt = &expires
-	}
+	v.ExpiresAt, v.Usage = a.expiry(j), a.used(j)
 	if j.Status == job.Completed {
 		v.Location = base + "/jobs/" + j.ID.String() + "/output"
 		if j.Output != nil {

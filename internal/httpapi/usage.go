@@ -32,7 +32,7 @@ func (a *api) usage(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", u)
+	writeJSON(w, http.StatusOK, "application/json", a.viewUsage(u))
 	return nil
 }
 

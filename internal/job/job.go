@@ -114,6 +114,11 @@ type Job struct {
 	// Units are billable units that the processor reported; zero when none.
 	Units float64 `json:"units,omitempty"`
 
+	// Requests are what the job has cost in requests; nil when that is not known.
+	Requests *Counted `json:"requests,omitempty"`
+	// Bill is the usage of a job that was put back after it had been billed, as it was then.
+	Bill *UsageRecord `json:"bill,omitempty"`
+
 	// Webhook is the URL that the end of the job is posted to; empty for none. Its query may
 	// hold a secret: it is never logged, and never shown.
 	Webhook string `json:"webhook,omitempty"`
@@ -142,6 +147,9 @@ type Job struct {
 	// Extra are the document's unknown members by name, which this release must keep; nil
 	// for none. Never modified, so that copies of the job may share it.
 	Extra map[string]json.RawMessage `json:"-"`
+
+	// Lapsed marks what Effective returns of a job that its document does not know to be over.
+	Lapsed bool `json:"-"`
 
 	// Version identifies the stored state that this value was read from or written
 	// as: the store's entity tag. Empty for a document that was never stored.

@@ -36,7 +36,7 @@ func (j *Job) Effective(now time.Time, retention time.Duration) *Job {
 		return j
 	}
 	c := *j
-	c.Status, c.Message = status, why
+	c.Status, c.Message, c.Lapsed = status, why, true
 	return &c
 }
 
@@ -51,7 +51,11 @@ func (j *Job) Finish(s Status, now time.Time) {
 // keeps the end that its usage record has.
 func (j *Job) Requeue(now time.Time) {
 	if j.Status == Failed && j.Attempts > 0 && j.BilledAt.IsZero() {
-		j.BilledAt = j.end()
+		bill := j.Usage()
+		j.BilledAt, j.Bill = j.end(), &bill
+	}
+	if j.ForgetUncounted(); j.Requests != nil {
+		j.Requests = &Counted{j.Requests.Requests, 0}
 	}
 	j.Status, j.Message, j.Refused, j.Attempts, j.Interruptions = Pending, "", "", 0, 0
 	j.Worker, j.LeaseUntil, j.StartedAt, j.EndedAt = "", time.Time{}, time.Time{}, time.Time{}

@@ -22,6 +22,7 @@ type UsageRecord struct {
 	Attempts          int       `json:"attempts"`
 	ProcessingSeconds float64   `json:"processing_seconds"` // as [Job.WorkSeconds]
 	Units             float64   `json:"units,omitempty"`    // as the processor reported
+	Requests          *Requests `json:"requests,omitempty"` // nil when they are not known
 }
 
 // deleted is the outcome of a job that its client deleted after work on it had begun and
@@ -47,17 +48,23 @@ func (j *Job) EncodeUsage() (u UsageRecord, record []byte, err error) {
 	if j.Unaccepted || j.Attempts == 0 {
 		return u, nil, nil
 	}
-	u = usageOf(j)
+	u = j.Usage()
 	record, err = json.Marshal(u)
 	return u, record, err
 }
 
-// usageOf returns the record of a job that is over or deleted. It is a function of the
+// Usage returns the record of a job that is over or deleted. It is a function of the
 // document alone, so every writer writes the same.
-func usageOf(j *Job) UsageRecord {
+func (j *Job) Usage() UsageRecord {
+	if j.Bill != nil {
+		return *j.Bill
+	}
 	u := UsageRecord{
 		JobID: j.ID, Owner: j.Owner, Outcome: j.Status, CreatedAt: j.CreatedAt, EndedAt: j.BilledAt,
 		BytesIn: j.Input.SizeBytes, Pixels: j.Input.Pixels, Attempts: j.Attempts, ProcessingSeconds: j.WorkSeconds, Units: j.Units,
+	}
+	if c := j.Requests; c != nil && c.Attempts == j.Attempts {
+		u.Requests = &c.Requests
 	}
 	if u.EndedAt.IsZero() {
 		u.EndedAt = j.end()
@@ -87,6 +94,9 @@ type UsageDay struct {
 	Pixels            int64   `json:"pixels"`
 	ProcessingSeconds float64 `json:"processing_seconds"`
 	Units             float64 `json:"units"`
+	// Requests are those of the jobs but the Uncounted, of which nothing is known.
+	Requests  Requests `json:"requests"`
+	Uncounted int      `json:"uncounted"`
 }
 
 // Add counts one job.
@@ -107,6 +117,11 @@ func (d *UsageDay) Add(u UsageRecord) {
 	d.Pixels += u.Pixels
 	d.ProcessingSeconds = sum(d.ProcessingSeconds, u.ProcessingSeconds)
 	d.Units = sum(d.Units, u.Units)
+	if u.Requests == nil {
+		d.Uncounted++
+	} else {
+		d.Requests = d.Requests.Plus(*u.Requests)
+	}
 }
 
 // merge counts the jobs of another sum.
@@ -121,6 +136,8 @@ func (d *UsageDay) merge(o UsageDay) {
 	d.Pixels += o.Pixels
 	d.ProcessingSeconds = sum(d.ProcessingSeconds, o.ProcessingSeconds)
 	d.Units = sum(d.Units, o.Units)
+	d.Requests = d.Requests.Plus(o.Requests)
+	d.Uncounted += o.Uncounted
 }
 
 // sum adds up to the millionth: no 0.30000000000000004 on a bill.

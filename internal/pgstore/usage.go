@@ -39,7 +39,7 @@ func (s *Store) SumUsage(ctx context.Context, owner string, from, to time.Time) 
 		defer rows.Close()
 		for rows.Next() {
 			var d job.UsageDay
-			if err := rows.Scan(&d.Day, &d.Jobs, &d.Completed, &d.Canceled, &d.Deleted, &d.BytesIn, &d.BytesOut, &d.Pixels, &d.ProcessingSeconds, &d.Units); err != nil {
+			if err := rows.Scan(&d.Day, &d.Jobs, &d.Completed, &d.Canceled, &d.Deleted, &d.BytesIn, &d.BytesOut, &d.Pixels, &d.ProcessingSeconds, &d.Units, &d.Requests.StoreWrites, &d.Requests.StoreReads, &d.Requests.Queue, &d.Uncounted); err != nil {
 				return err
 			}
 			d.Failed = d.Jobs - d.Completed - d.Canceled - d.Deleted
@@ -60,7 +60,11 @@ const sumUsage = `
 		coalesce(sum((r->>'bytes_out')::numeric), 0)::bigint,
 		coalesce(sum((r->>'pixels')::numeric), 0)::bigint,
 		coalesce(round(sum((r->>'processing_seconds')::numeric), 6), 0)::double precision,
-		coalesce(round(sum((r->>'units')::numeric), 6), 0)::double precision
+		coalesce(round(sum((r->>'units')::numeric), 6), 0)::double precision,
+		coalesce(sum((r->'requests'->>'store_writes')::numeric), 0)::bigint,
+		coalesce(sum((r->'requests'->>'store_reads')::numeric), 0)::bigint,
+		coalesce(sum((r->'requests'->>'queue')::numeric), 0)::bigint,
+		count(*) FILTER (WHERE r->'requests' IS NULL)
 	FROM (SELECT day, convert_from(record, 'UTF8')::jsonb AS r FROM claimcheck.usage
 		WHERE owner_key = $1 AND day BETWEEN $2 AND $3) AS records
 	GROUP BY day ORDER BY day`

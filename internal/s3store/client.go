@@ -34,7 +34,7 @@ func ClientOptions(o *s3.Options) {
 	if o.ResponseChecksumValidation == aws.ResponseChecksumValidationUnset {
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenSupported
 	}
-	o.APIOptions = append(o.APIOptions, leaveAcceptEncodingUnsigned)
+	o.APIOptions = append(o.APIOptions, leaveAcceptEncodingUnsigned, countRequests)
 	o.UsePathStyle = o.UsePathStyle || o.BaseEndpoint != nil
 	o.HTTPClient = awsclient.HTTP(o.HTTPClient, func(t *http.Transport) { t.ResponseHeaderTimeout = 10 * time.Second })
 }

@@ -27,6 +27,8 @@ const sumsSection = "sums/"
 type keptSum struct {
 	job.UsageDay
 	Records string `json:"records"` // as dayListing.records
+	// Counts says that the sum has requests; those that an earlier release kept have none.
+	Counts bool `json:"counts"`
 }
 
 // keptMonth is the object usage/{owner}/sums/{yyyy-mm}: the sums of days that are over.
@@ -82,7 +84,7 @@ func (s *Store) sumMonth(ctx context.Context, prefix, month string, listed []*da
 	}()
 	for _, d := range listed {
 		sum, ok := kept.Days[d.day]
-		if !ok || sum.Records != d.records() {
+		if !ok || !sum.Counts || sum.Records != d.records() {
 			if sum, err = s.sumDay(ctx, prefix, d); err != nil {
 				return nil, err
 			}
@@ -142,7 +144,7 @@ func (s *Store) keepSums(ctx context.Context, key, tag string, kept keptMonth) {
 // sumDay reads the records of a day and sums them up. What is written meanwhile may be in
 // the sum or not; its fingerprint says which.
 func (s *Store) sumDay(ctx context.Context, prefix string, d *dayListing) (keptSum, error) {
-	sum := keptSum{UsageDay: job.UsageDay{Day: d.day}}
+	sum := keptSum{UsageDay: job.UsageDay{Day: d.day}, Counts: true}
 	read := newDayListing(d.day)
 	add := func(keys []string) error {
 		for _, key := range keys {

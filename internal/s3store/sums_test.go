@@ -295,7 +295,7 @@ func newBucket(t *testing.T, first time.Time, days, records int) (*bucket, *s3st
 		if months[day[:7]] == nil {
 			months[day[:7]] = map[string]s3store.KeptSum{}
 		}
-		sum := s3store.KeptSum{UsageDay: job.UsageDay{Day: day, Jobs: records}}
+		sum := s3store.KeptSum{UsageDay: job.UsageDay{Day: day, Jobs: records}, Counts: true}
 		sum.Records = s3store.Fingerprint(day, ids)
 		months[day[:7]][day] = sum
 	}

@@ -11,6 +11,7 @@ import (
 // bill is written here. Cancel returns a canceled job as it is, so it can be repeated.
 // Conflict when the job is completed or failed.
 func (s *Service) Cancel(ctx context.Context, who job.Caller, id job.ID) (*job.Job, error) {
+	ctx, _ = job.WithMeter(ctx)
 	for {
 		j, with, err := s.authz.Cancel(ctx, who, id)
 		if err != nil {
@@ -24,6 +25,7 @@ func (s *Service) Cancel(ctx context.Context, who job.Caller, id job.ID) (*job.J
 				return nil, err
 			}
 			j.Cancel(s.now(), canceledBy(who, j))
+			s.charge(ctx, j, s.charges.Write(1).Plus(s.billed(j)))
 			j.Version, err = with.Documents.Swap(ctx, j.Stamp(s.now()))
 		}
 		if job.KindOf(err) == job.Conflict {

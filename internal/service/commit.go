@@ -19,6 +19,7 @@ func (s *Service) Commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	if err := s.quota.Request(who.Owner(), job.Repeats, 0); err != nil {
 		return nil, err
 	}
+	ctx, _ = job.WithMeter(ctx)
 	return s.commit(ctx, who, id, trace)
 }
 
@@ -73,6 +74,7 @@ func (s *Service) commit(ctx context.Context, who job.Caller, id job.ID, trace m
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Settle)
 	defer cancel()
 	j.Input, j.UploadUntil = media, time.Time{}
+	s.charge(ctx, j, s.charges.Upload(1).Plus(s.charges.Write(1)).Plus(s.charges.Message(1))) // the upload is the client's request
 	if j.Version, err = docs.Swap(ctx, j.Stamp(s.now())); err != nil {
 		if job.KindOf(err) == job.Conflict { // another commit was faster: it may not have sent yet
 			return s.commit(ctx, who, id, trace)

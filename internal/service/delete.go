@@ -20,6 +20,7 @@ func (s *Service) Delete(ctx context.Context, who job.Caller, id job.ID) error {
 // else it returns that error. It shows a job again that changes meanwhile, and does not
 // ask about one whose deletion has begun. Nil allows any job.
 func (s *Service) DeleteIf(ctx context.Context, who job.Caller, id job.ID, may func(*job.Job) error) error {
+	ctx, _ = job.WithMeter(ctx)
 	for {
 		j, from, err := s.authz.Delete(ctx, who, id)
 		if err != nil {
@@ -44,6 +45,9 @@ func (s *Service) DeleteIf(ctx context.Context, who job.Caller, id job.ID, may f
 func (s *Service) remove(ctx context.Context, from authz.Remover, j *job.Job) (err error) {
 	if !j.Deleted {
 		j.Deleted = true
+		if !j.Status.Over() { // else it is billed already, and the bill stays as it is
+			s.charge(ctx, j, s.charges.Write(1).Plus(s.billed(j)))
+		}
 		if j.Version, err = from.Documents.Swap(ctx, j.Stamp(s.now())); err != nil {
 			return err
 		}

@@ -38,6 +38,7 @@ func (s *Service) resend(ctx context.Context, docs job.Documents, j *job.Job, tr
 	for j.Status == job.Pending && j.UploadUntil.IsZero() && !j.Deleted && !j.CancelDue(s.now()) && !s.sent.has(j, s.now()) {
 		next := *j
 		var err error
+		s.charge(ctx, &next, s.charges.Write(1).Plus(s.charges.Message(1)))
 		if next.Version, err = docs.Swap(ctx, next.Stamp(s.now())); err == nil {
 			return &next, s.send(ctx, &next, trace)
 		}

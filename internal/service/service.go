@@ -46,6 +46,7 @@ type Config struct {
 	Inspector job.Inspector
 	Previewer job.Previewer // nil: no previews
 	Quota     job.Quota     // nil: no limits
+	Charges   job.Charges   // the zero value: no requests are charged for
 	Limits    Limits
 	LinkKeys  signature.Keys // sign links to outputs; none: there are no links
 	Events    job.EventLogs
@@ -69,6 +70,8 @@ type Service struct {
 	previewer job.Previewer
 	quota     job.Quota
 	limits    Limits
+	charges   job.Charges
+	listing   bool          // lists are kept
 	waiters   *limiter.Pool // of callers who wait
 	fetcher   job.Fetcher
 	fetches   *limiter.Pool // of images that are fetched
@@ -88,14 +91,15 @@ func New(c Config) *Service {
 	if c.Quota == nil {
 		c.Quota = unlimited{}
 	}
-	if c.Lists == nil {
+	listing := c.Lists != nil
+	if !listing {
 		c.Lists = unlisted{}
 	}
 	return &Service{
 		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Lists: c.Lists, Events: c.Events, Monitor: c.Monitor, Now: c.Now, LinkKeys: c.LinkKeys}),
 		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
 		fetcher: c.Fetcher, fetches: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Fetches, Wait: fetchWait, Of: "fetches"}),
-		limits: c.Limits, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), webhooks: c.Webhooks, draining: c.Draining, now: c.Now, log: c.Logger,
+		limits: c.Limits, charges: c.Charges, listing: listing, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), webhooks: c.Webhooks, draining: c.Draining, now: c.Now, log: c.Logger,
 	}
 }
 

@@ -91,6 +91,7 @@ const (
 // or a refusal (Denied, Exhausted, and Conflict for a key whose job is being deleted). It
 // leaves nothing behind.
 func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Outcome, error) {
+	ctx, _ = job.WithMeter(ctx)
 	to, err := s.authz.Submit(ctx, who)
 	if err != nil {
 		return Outcome{}, err
@@ -263,16 +264,21 @@ func (u *submit) settle(ctx context.Context) (Outcome, error) {
 // repeat that finds the document sends the message; and with an outbox as well, which sends
 // the message with the document.
 func (u *submit) store(ctx context.Context) (other *job.Job, err error) {
+	atOnce := u.in.Key == "" && u.to.Outbox == nil
+	if atOnce {
+		u.charge(ctx, u.s.beside(u))
+	}
 	beside, entry := make(chan error, 2), *u.job
 	go func() { beside <- u.storeImage(ctx) }()
 	go func() { beside <- u.enlist(ctx, &entry) }()
-	if u.in.Key == "" && u.to.Outbox == nil {
+	if atOnce {
 		other, err = u.put(ctx)
 		return other, errors.Join(err, <-beside, <-beside)
 	}
 	if err := errors.Join(<-beside, <-beside); err != nil {
 		return nil, err
 	}
+	u.charge(ctx, job.Requests{})
 	return u.put(ctx)
 }
 

@@ -1,9 +1,14 @@
 package sqsqueue
 
 import (
+	"context"
+
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/aws/smithy-go/middleware"
+
 	"claimcheck.example/internal/awsclient"
+	"claimcheck.example/internal/job"
 )
 
 // ClientOptions configures a client for this package: sqs.NewFromConfig(cfg,
@@ -17,6 +22,16 @@ import (
 func ClientOptions(o *sqs.Options) {
 	o.Retryer = awsclient.Retryer()
 	o.HTTPClient = awsclient.HTTP(o.HTTPClient, nil)
+	o.APIOptions = append(o.APIOptions, countRequests)
+}
+
+// countRequests counts each try of a call for the job whose meter is in the context.
+func countRequests(stack *middleware.Stack) error {
+	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("claimcheck:CountRequests",
+		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			job.MeterOf(ctx).Add(job.Requests{Queue: 1})
+			return next.HandleFinalize(ctx, in)
+		}), "Signing", middleware.Before)
 }
 
 // longPoll configures a receive without repetition: the caller polls again anyway, and

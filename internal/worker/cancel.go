@@ -19,6 +19,7 @@ func (r *Runner) cancel(ctx context.Context, l *lease) Outcome {
 		}
 		j.WorkSeconds += l.worked(now)
 		j.Worker, j.LeaseUntil = "", time.Time{}
+		r.charge(ctx, &j)
 		version, err := r.Store.Swap(ctx, j.Stamp(now))
 		if err == nil {
 			j.Version = version
@@ -39,6 +40,7 @@ func (r *Runner) cancel(ctx context.Context, l *lease) Outcome {
 // cancelUnclaimed cancels a job whose Cancel-After is over and that no worker has.
 func (r *Runner) cancelUnclaimed(ctx context.Context, j *job.Job) (Outcome, error) {
 	j.Cancel(r.Now(), "")
+	r.charge(ctx, j)
 	version, err := r.Store.Swap(ctx, j.Stamp(r.Now()))
 	if err != nil {
 		return Outcome{Verdict: Later, After: restAfter(nil, 1), Err: err}, err

@@ -58,8 +58,10 @@ func (l *lease) swap(ctx context.Context, change func(*job.Job)) (*job.Job, erro
 		}
 		next := l.job
 		change(&next)
+		written := l.r.charge(ctx, &next)
 		version, err := l.r.Store.Swap(ctx, next.Stamp(l.r.Now()))
 		if err == nil {
+			written()
 			next.Version = version
 			l.job = next
 			return &next, nil

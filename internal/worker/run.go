@@ -76,6 +76,8 @@ type RunnerConfig struct {
 	// OwnOutputs has each claim write its output under a name of its own, which needs
 	// documents that name it and no conditions of the store.
 	OwnOutputs bool
+	// Charges says which backends' requests are counted.
+	Charges job.Charges
 	// Worker names this process in the documents that it claims.
 	Worker string
 	// Lease is the lifetime of a claim without a renewal; it is renewed after a third.
@@ -109,6 +111,8 @@ const finishTimeout = 8 * time.Second
 // [AbandonAfter]. The caller then sends the verdict to the queue.
 func (r *Runner) Run(ctx context.Context, d job.Delivery) Outcome {
 	received := r.Now()
+	ctx, meter := job.WithMeter(ctx)
+	meter.Add(r.Charges.Message(1)) // the receive
 	out := r.run(ctx, d, received)
 	out.After = max(0, r.hidden(out.After, received))
 	return out
@@ -243,6 +247,7 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 			return nil, Outcome{Verdict: Later, After: outage(d), Err: err}
 		}
 		now := r.Now()
+		j.ForgetUncounted()
 		switch {
 		case j.Deleted && !j.Status.Over():
 			return nil, Outcome{Verdict: Done, Job: j, Err: errors.New("the job is being deleted")}
@@ -279,9 +284,11 @@ func (r *Runner) claim(ctx context.Context, d job.Delivery) (*job.Job, Outcome) 
 		if j.OutputID = ""; r.OwnOutputs {
 			j.OutputID = job.NewID()
 		}
+		written := r.charge(ctx, j)
 		j.Version, err = r.Store.Swap(ctx, j.Stamp(now))
 		switch {
 		case err == nil:
+			written()
 			r.removeOutput(ctx, former)
 			return j, Outcome{}
 		case job.KindOf(err) != job.Conflict:
@@ -311,6 +318,7 @@ func (r *Runner) load(ctx context.Context, id job.ID, delivered *job.Job) (*job.
 func (r *Runner) giveUp(ctx context.Context, j *job.Job) (Outcome, error) {
 	j.Finish(job.Failed, r.Now())
 	j.Message = givenUp(j.Attempts, "the worker was lost each time")
+	r.charge(ctx, j)
 	version, err := r.Store.Swap(ctx, j.Stamp(r.Now()))
 	if err != nil {
 		return Outcome{Verdict: Later, After: restAfter(nil, 1), Err: err}, err
@@ -432,5 +440,6 @@ func (r *Runner) billDeleted(ctx context.Context, l *lease) error {
 	}
 	j.WorkSeconds += l.worked(now)
 	j.EndedAt = now.UTC()
+	job.MeterOf(ctx).Charge(&j, r.Charges.Write(1).Plus(r.Charges.Message(1)))
 	return j.RecordUsage(ctx, r.Ledger)
 }

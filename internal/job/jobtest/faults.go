@@ -122,10 +122,18 @@ func (f *Faults) next(op Op) (Fault, bool) {
 	return hit.Fault, true
 }
 
+// charged are the requests of each operation for which S3 and SQS charge.
+var charged = map[Op]job.Requests{
+	OpCreate: {StoreWrites: 1}, OpSwap: {StoreWrites: 1}, OpEnlist: {StoreWrites: 1}, OpCommit: {StoreWrites: 1}, OpList: {StoreWrites: 1},
+	OpLoad: {StoreReads: 1}, OpOpen: {StoreReads: 1}, OpStat: {StoreReads: 1},
+	OpSend: {Queue: 1}, OpReceive: {Queue: 1}, OpExtend: {Queue: 1}, OpDelete: {Queue: 1},
+}
+
 // run performs one call of op under the planned faults.
 func run[T any](ctx context.Context, f *Faults, op Op, apply func() (T, error)) (T, error) {
 	var zero T
 	fault, struck := f.next(op)
+	job.MeterOf(ctx).Add(charged[op])
 	if err := ctx.Err(); err != nil {
 		return zero, canceled(err)
 	}

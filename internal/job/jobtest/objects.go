@@ -43,6 +43,9 @@ type staged struct {
 	ended bool
 }
 
+// CommitRequests implements job.CommitCounter.
+func (s *staged) CommitRequests() int { return 1 }
+
 func (g *staged) Size() int64 { return int64(len(g.data)) }
 
 func (g *staged) SHA256() string {

@@ -74,6 +74,9 @@ func (b *bench) moreJobs(ctx context.Context, image []byte) (curves, error) {
 			}
 			b.add(c, m.what, float64(jobs), compare(fmt.Sprintf("%s, %s, %d× = %d jobs", m.what, plural(n, "client"), times, jobs), rounds))
 		}
+		if err := b.list(ctx, c, n, times, jobs); err != nil {
+			return nil, err
+		}
 		const drained = 150
 		r, err := b.drain(ctx, server, "claim to complete", drained)
 		if err != nil {

@@ -19,7 +19,8 @@ import (
 // report is what the audit found. Broken promises are named.
 type report struct {
 	completed, failed, deleted, unpromised int
-	records, orphans, undeleted, uploads   int
+	records, listed                        int
+	orphans, undeleted, uploads            int
 	settled                                time.Duration
 	broken                                 []string
 	stories                                map[string][]string // of the jobs with broken promises
@@ -57,6 +58,8 @@ type auditor interface {
 	objects(ctx context.Context) (map[string]map[string]object, error)
 	// document returns the document of a job.
 	document(ctx context.Context, id string) ([]byte, error)
+	// record returns the usage record with a key.
+	record(ctx context.Context, key string) ([]byte, error)
 	// uploads returns the uploads that were begun and not brought to an end.
 	uploads(ctx context.Context) ([]object, error)
 }
@@ -172,6 +175,7 @@ func (r *report) storage(ctx context.Context, a auditor, s *harness, c *clients)
 	r.records = len(objects["usage"])
 	pictures := map[string]string{} // SHA-256 → id
 	named := map[string]bool{}      // the objects that a document names
+	jobs := map[string]*job.Job{}
 	for id := range objects["jobs"] {
 		raw, err := a.document(ctx, id)
 		j := &job.Job{}
@@ -187,10 +191,14 @@ func (r *report) storage(ctx context.Context, a auditor, s *harness, c *clients)
 			}
 			pictures[sum] = id
 		}
+		jobs[id] = j
 		object := string(j.ObjectID())
 		made := string(j.OutputObject())
 		named[object], named[made] = true, true
 		r.document(s, c, j, objects["output"][made].key != "", objects["usage"][object].key != "")
+	}
+	if err := r.agree(ctx, a, c, jobs, objects["usage"]); err != nil {
+		return err
 	}
 	for section, makers := range makers {
 		for id, o := range objects[section] {
@@ -272,6 +280,7 @@ func (r *report) print(out io.Writer, s *harness, c *clients) error {
 	row("requests without an answer", c.silent)
 	row("jobs without an answer", r.unpromised)
 	row("usage records", r.records)
+	row("jobs in the list", r.listed)
 	row("deletions cut off", r.undeleted)
 	row("objects without a job", r.orphans)
 	row("uploads left open", r.uploads)

@@ -80,7 +80,11 @@ func (a awsAuditor) objects(ctx context.Context) (map[string]map[string]object, 
 }
 
 func (a awsAuditor) document(ctx context.Context, id string) ([]byte, error) {
-	out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(process.Bucket), Key: aws.String("jobs/" + id)})
+	return a.record(ctx, "jobs/"+id)
+}
+
+func (a awsAuditor) record(ctx context.Context, key string) ([]byte, error) {
+	out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(process.Bucket), Key: &key})
 	if err != nil {
 		return nil, err
 	}

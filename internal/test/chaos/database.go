@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -139,4 +140,10 @@ func (d *database) uploads(context.Context) (all []object, err error) {
 		all = append(all, object{"tmp/" + e.Name(), info.ModTime()})
 	}
 	return all, err
+}
+
+func (d *database) record(ctx context.Context, key string) (raw []byte, err error) {
+	id := strings.TrimPrefix(key, "usage/")
+	err = d.query(ctx, func(r pgx.Row) error { return r.Scan(&raw) }, `SELECT record FROM claimcheck.usage WHERE job_id = $1`, id)
+	return raw, err
 }

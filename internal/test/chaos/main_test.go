@@ -80,6 +80,13 @@ func TestTheAuditNotices(t *testing.T) {
 	if _, err := a.s3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: key}); err != nil {
 		t.Fatal(err)
 	}
+	entries, err := a.s3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket, Prefix: aws.String("lists/")})
+	if err != nil || len(entries.Contents) != 1 {
+		t.Fatalf("the list has %v, %v", entries, err)
+	}
+	if _, err := a.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: entries.Contents[0].Key}); err != nil {
+		t.Fatal(err)
+	}
 	doc := strings.NewReader(`{"job_id":"00000000-0000-4000-8000-000000000002","status":"pending","updated_at":"` + start.Format(time.RFC3339) + `"}`)
 	if _, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("jobs/00000000-0000-4000-8000-000000000002"), Body: doc}); err != nil {
 		t.Fatal(err)
@@ -88,14 +95,14 @@ func TestTheAuditNotices(t *testing.T) {
 		where string
 		from  time.Time
 		want  int
-	}{{"sqs", start, 7}, {"s3", start.Add(-time.Hour), 7}, {"s3", start, 4}} {
+	}{{"sqs", start, 8}, {"s3", start.Add(-time.Hour), 8}, {"s3", start, 5}} {
 		s.troubles = []trouble{{tt.where, tt.from, tt.from.Add(time.Minute)}}
 		r, err := audit(t.Context(), s, c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(r.broken) != tt.want {
-			t.Errorf("with a trouble at %s, a wrong output, a lost job, a job ended twice, an unexplained one and leftovers are reported as %q", tt.where, r.broken)
+			t.Errorf("with a trouble at %s, a wrong output, a lost job, a job ended twice, one that is not in the list, an unexplained one and leftovers are reported as %q", tt.where, r.broken)
 		}
 		if r.print(t.Output(), s, c) == nil {
 			t.Error("the report is content")

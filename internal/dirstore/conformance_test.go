@@ -25,6 +25,7 @@ func store(tb testing.TB) (*dirstore.Store, string) {
 type withDocuments struct {
 	job.Documents
 	*dirstore.Store
+	job.Lists
 	index job.Index
 }
 
@@ -41,7 +42,7 @@ func open(tb testing.TB) jobtest.StoreFixture {
 func fixture(tb testing.TB, s *dirstore.Store) jobtest.StoreFixture {
 	twin := jobtest.NewStore(tb)
 	return jobtest.StoreFixture{
-		Store:     withDocuments{twin, s, twin},
+		Store:     withDocuments{twin, s, twin, twin},
 		PutRaw:    func(_ testing.TB, id job.ID, raw []byte) { twin.PutRaw(id, raw) },
 		PartBytes: 256 << 10,
 	}

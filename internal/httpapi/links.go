@@ -26,7 +26,3 @@ func (a *api) base(r *http.Request) string {
 func (a *api) statusURL(r *http.Request, id job.ID) string {
 	return a.base(r) + "/jobs/" + id.String()
 }
-
-func (a *api) outputURL(r *http.Request, id job.ID) string {
-	return a.statusURL(r, id) + "/output"
-}

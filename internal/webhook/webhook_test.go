@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ func TestReceiversVerify(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			body := slices.Clone(body) // it has room for one byte more, which the appends below would share
 			header := posted(t, tt.sender, j, body)
 			wh, err := standardwebhooks.NewWebhook(tt.know.Secrets(j.Owner)[0])
 			if err != nil {

@@ -149,7 +149,8 @@ func (l *lease) keep(ctx context.Context) (work context.Context, stop func()) {
 
 // cancelTimer fires when the job's Cancel-After is over, if it has one.
 func (l *lease) cancelTimer() *time.Timer {
-	at := l.job.CancelAt()
+	snapshot := l.snapshot()
+	at := snapshot.CancelAt()
 	t := time.NewTimer(at.Sub(l.r.Now()))
 	if at.IsZero() {
 		t.Stop()

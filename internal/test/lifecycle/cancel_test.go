@@ -215,3 +215,27 @@ func TestCancelOfWhatIsOver(t *testing.T) {
 	}
 	s.drain(t)
 }
+
+// TestCancelBillsADeadWorker cancels a job whose worker died at it: the bill does not wait
+// for a message that may be gone.
+func TestCancelBillsADeadWorker(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	j := s.document(t, s.submit(t, "IMG one").ID)
+	now := s.runner.Now()
+	j.Status, j.Attempts, j.Worker, j.StartedAt, j.LeaseUntil = job.Processing, 1, "dead", now, now.Add(time.Minute)
+	if _, err := s.store.Swap(t.Context(), j.Stamp(now)); err != nil {
+		t.Fatal(err)
+	}
+	s.advance(2 * time.Minute)
+	if _, err := s.service.Cancel(t.Context(), alice, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.ledger.bills(j.ID); n != 1 {
+		t.Errorf("%d bills at once", n)
+	}
+	s.drain(t)
+	if n := s.ledger.bills(j.ID); n != 1 {
+		t.Errorf("%d bills after the message came", n)
+	}
+}

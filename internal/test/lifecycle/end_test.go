@@ -81,8 +81,8 @@ func TestDeleteLeavesNothing(t *testing.T) {
 
 func (s *system) wantNothing(t *testing.T) {
 	t.Helper()
-	if d, i, o := s.store.Documents(), s.store.Objects(job.Input), s.store.Objects(job.Output); d+i+o != 0 {
-		t.Errorf("%d documents, %d inputs and %d outputs are left", d, i, o)
+	if d, i, o, l := s.store.Documents(), s.store.Objects(job.Input), s.store.Objects(job.Output), s.store.Listed(); d+i+o+l != 0 {
+		t.Errorf("%d documents, %d inputs, %d outputs and %d entries of lists are left", d, i, o, l)
 	}
 }
 

@@ -162,6 +162,7 @@ func TestLostSubmitLeavesNoImage(t *testing.T) {
 				return s.post(t.Context(), alice, in)
 			}
 			store.do = func() {
+				s.advance(time.Second) // the other one has a time of its own in the list
 				if _, err := submit(tt.image); err != nil {
 					t.Error(err)
 				}
@@ -172,6 +173,9 @@ func TestLostSubmitLeavesNoImage(t *testing.T) {
 			}
 			if n := s.store.Objects(job.Input); n != 1 {
 				t.Errorf("%d images are stored", n)
+			}
+			if n := s.store.Listed(); n != 1 {
+				t.Errorf("%d entries are in the lists", n)
 			}
 			s.drain(t)
 		})

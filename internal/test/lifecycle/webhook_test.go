@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"claimcheck.example/internal/redrive"
 	"claimcheck.example/internal/service"
 	"claimcheck.example/internal/webhook"
+	"claimcheck.example/internal/worker"
 )
 
 // hooked is a submission with a webhook.
@@ -364,6 +366,45 @@ func TestWebhookMessagesAreHarmless(t *testing.T) {
 		t.Errorf("of a deleted job arrived %+v", got)
 	}
 	s.receiver.noLies(t)
+}
+
+// TestWebhookWaitsForTheEnd takes a webhook's message ahead of the end of its job: it comes
+// back until the job is over, some twenty times, and nothing is posted.
+func TestWebhookWaitsForTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	j := s.submitHooked(t, "IMG")
+	early := job.Delivery{Message: job.Message{JobID: j.ID, Owner: alice.Owner(), Webhook: true}, SentAt: time.Now()}
+	for received, want := range map[int]worker.Verdict{1: worker.Later, 20: worker.Later, 21: worker.Done} {
+		early.Received = received
+		if out := s.deliverer.Run(t.Context(), early); out.Verdict != want {
+			t.Errorf("received %d times, it is %s", received, out.Verdict)
+		}
+	}
+	if got := s.receiver.arrivals(j.ID); got != nil {
+		t.Errorf("before the end arrived %+v", got)
+	}
+	s.drain(t)
+	s.wantEvent(t, j, "job.completed", 1)
+}
+
+// TestWebhookOfCanceledUpload cancels a job whose image never came: no worker hears of it,
+// so that only the service can send the message for its event.
+func TestWebhookOfCanceledUpload(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	j, err := s.post(t.Context(), alice, service.Submission{
+		ContentType: "image/png", Size: 7, Rest: func() (json.RawMessage, error) { return nil, nil },
+		Webhook: func() string { return hook }, Base: "https://jobs.example",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.service.Cancel(t.Context(), alice, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.drain(t)
+	s.wantEvent(t, j, "job.canceled", 1)
 }
 
 // TestWebhookOfRedrivenJob: each end of a job is an event of its own.

@@ -98,7 +98,7 @@ func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, err
 		Small: c.MaxUploads, Large: largeUploads, SmallBytes: smallUpload, Spare: func() (func(), bool) { return b.limiter.TryAcquire() },
 	})
 	b.limiter = newLimiter(c, memory.PartBytes())
-	o := opener{aws: newAWSClients(tel, load), databases: b.databases, with: c.Documents(), memory: memory, uploadKeys: c.UploadKeys, noGroups: !c.MessageGroups}
+	o := opener{aws: newAWSClients(tel, load), databases: b.databases, with: c.Documents(), memory: memory, uploadKeys: c.UploadKeys, wait: c.ExitWhenIdle, noGroups: !c.MessageGroups}
 	var err error
 	if b.documents, err = o.documents(c.Documents()); err == nil {
 		b.objects, err = o.objects(c.Objects())

@@ -76,12 +76,13 @@ type Workers struct {
 	webhooks *worker.Worker // nil: there is none
 }
 
-// Serve consumes until ctx ends, or both queues are idle, as worker.Worker.Serve does.
+// Serve consumes until ctx ends, or both queues are idle, as worker.Worker.Serve does. When
+// one of the consumers ends with an error, so does the other.
 func (w *Workers) Serve(ctx context.Context) error {
 	if w.webhooks == nil {
 		return w.jobs.Serve(ctx)
 	}
-	var group errgroup.Group
+	group, ctx := errgroup.WithContext(ctx)
 	ended := make(chan struct{})
 	group.Go(func() error {
 		defer close(ended)

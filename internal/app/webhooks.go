@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -104,7 +105,23 @@ func (w *Workers) Serve(ctx context.Context) error {
 }
 
 // Carry carries out deliveries that the host has received, from whichever of the two queues,
-// as worker.Worker.Carry does.
-func (w *Workers) Carry(ctx context.Context, deliveries []job.Delivery) []job.Delivery {
-	return w.jobs.Carry(ctx, deliveries)
+// as worker.Worker.Carry does. Those for webhooks have their back-off set in their own queue,
+// whose receipts the other one does not know.
+func (w *Workers) Carry(ctx context.Context, deliveries []job.Delivery) (again []job.Delivery) {
+	if w.webhooks == nil {
+		return w.jobs.Carry(ctx, deliveries)
+	}
+	var jobs, webhooks []job.Delivery
+	for _, d := range deliveries {
+		if d.Webhook {
+			webhooks = append(webhooks, d)
+		} else {
+			jobs = append(jobs, d)
+		}
+	}
+	var running sync.WaitGroup
+	running.Go(func() { again = w.webhooks.Carry(ctx, webhooks) })
+	later := w.jobs.Carry(ctx, jobs)
+	running.Wait()
+	return append(again, later...)
 }

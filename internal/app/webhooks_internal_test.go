@@ -42,3 +42,31 @@ func TestBothConsumersEndWithAnError(t *testing.T) {
 		}
 	})
 }
+
+// TestBackOffOfAWebhookIsSetInItsQueue has the host of a batch receive from both queues.
+func TestBackOffOfAWebhookIsSetInItsQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		later := func(context.Context, job.Delivery) worker.Outcome {
+			return worker.Outcome{Verdict: worker.Later, After: time.Hour}
+		}
+		w, jobs, webhooks := twoQueues(t, later, later)
+		for q, m := range map[*jobtest.Queue]job.Message{jobs: {}, webhooks: {Webhook: true}} {
+			m.JobID, m.Owner = job.NewID(), "o"
+			if err := q.Send(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			ds, err := q.Receive(t.Context(), 1, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again := w.Carry(t.Context(), ds); len(again) != 1 {
+				t.Errorf("%d of one message come again", len(again))
+			}
+			q.Advance(2 * time.Minute)
+			if ds, err := q.Receive(t.Context(), 1, time.Minute); err != nil || len(ds) != 0 {
+				t.Errorf("the message for a webhook (%t) is back too early: %v", m.Webhook, err)
+			}
+		}
+	})
+}

@@ -24,13 +24,18 @@ func (w *Worker) run(ctx context.Context, d job.Delivery) Outcome {
 }
 
 // aside carries out a delivery that is for a webhook, in a lane of its own. When the lane is
-// full the message goes back for a while.
+// full the message goes back for a while, and a fresh one takes its place before the queue
+// calls it a dead letter.
 func (w *Worker) aside(ctx context.Context, d job.Delivery) {
 	select {
 	case w.lane <- struct{}{}:
 		defer func() { <-w.lane }()
 	default:
-		w.settle(ctx, d, Outcome{Verdict: Later, After: 10*time.Second + rand.N(20*time.Second)})
+		out := Outcome{Verdict: Later, After: 10*time.Second + rand.N(20*time.Second)}
+		if d.Received >= hopAfter && w.c.Queue.Send(ctx, d.Message) == nil {
+			out = Outcome{Verdict: Done}
+		}
+		w.settle(ctx, d, out)
 		return
 	}
 	if w.c.Visibility < tryTime {

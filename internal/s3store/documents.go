@@ -16,21 +16,30 @@ import (
 )
 
 // Create implements job.Documents: PutObject with If-None-Match: *.
-func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
-	return s.write(ctx, j, func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") })
-}
+func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) { return s.write(ctx, j, nil) }
 
 // Swap implements job.Documents: PutObject with If-Match.
 func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
-	return s.write(ctx, j, func(in *s3.PutObjectInput) { in.IfMatch = quoted(j.Version) })
+	return s.write(ctx, j, quoted(j.Version))
 }
 
-// write stores a document under a condition. When the outcome is in doubt it reads
-// what is there: j's own revision means that the write took effect.
-func (s *Store) write(ctx context.Context, j *job.Job, condition func(*s3.PutObjectInput)) (string, error) {
-	body, err := json.Marshal(j)
+func (s *Store) write(ctx context.Context, j *job.Job, ifMatch *string) (string, error) {
+	return s.putIf(ctx, documentKey(j.ID), j, ifMatch, j.Revision, func(ctx context.Context) (tag, revision string, err error) {
+		there, err := s.Load(ctx, j.ID)
+		if err != nil {
+			return "", "", err
+		}
+		return there.Version, there.Revision, nil
+	})
+}
+
+// putIf stores a small JSON object while the one that is there has a tag, or while there is
+// none where ifMatch is nil, and returns the new tag. When the outcome is in doubt it reads
+// what is there: the write's own revision means that the write took effect.
+func (s *Store) putIf(ctx context.Context, key string, v any, ifMatch *string, revision string, read func(context.Context) (tag, revision string, err error)) (string, error) {
+	body, err := json.Marshal(v)
 	if err != nil {
-		return "", fmt.Errorf("encode the document of job %s: %w", j.ID, err)
+		return "", fmt.Errorf("encode %s: %w", key, err)
 	}
 	if err := s.Proved(ctx); err != nil {
 		return "", err
@@ -38,20 +47,30 @@ func (s *Store) write(ctx context.Context, j *job.Job, condition func(*s3.PutObj
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
 	defer cancel()
-	in := s.jsonObject(documentKey(j.ID), body)
-	condition(in)
+	in := s.jsonObject(key, body)
+	if in.IfMatch = ifMatch; ifMatch == nil {
+		in.IfNoneMatch = aws.String("*")
+	}
 	out, err := s.client.PutObject(ctx, in)
 	if err == nil {
 		return unquoted(out.ETag), nil
 	}
-	err = s.translate(caller, "PutObject "+*in.Key, err)
+	err = s.translate(caller, "PutObject "+key, err)
 	if job.KindOf(err) == job.NotFound { // If-Match on what is gone
 		err = job.Wrap(job.Conflict, err, sayConflict)
 	}
 	if !undecided(err) || caller.Err() != nil {
 		return "", err
 	}
-	return s.decide(caller, j, err)
+	tag, theirs, rerr := read(caller)
+	switch {
+	case rerr == nil && theirs == revision:
+		return tag, nil
+	case rerr == nil && tag != unquoted(ifMatch):
+		// Another write won: ours did not and will not take effect, or was overwritten already.
+		return "", job.Wrap(job.Conflict, err, sayConflict)
+	}
+	return "", err
 }
 
 // jsonObject is a PutObject of a small JSON object. Its checksum is given, so that it goes
@@ -68,40 +87,32 @@ func (s *Store) jsonObject(key string, body []byte) *s3.PutObjectInput {
 	}
 }
 
-// decide finds out what became of a write that ended with doubt.
-func (s *Store) decide(ctx context.Context, j *job.Job, doubt error) (string, error) {
-	there, err := s.Load(ctx, j.ID)
-	switch {
-	case err == nil && there.Revision == j.Revision:
-		return there.Version, nil
-	case err == nil && there.Version != j.Version:
-		// Another write won: ours did not and will not take effect, or was overwritten already.
-		return "", job.Wrap(job.Conflict, doubt, sayConflict)
-	}
-	return "", doubt
-}
-
 // Load implements job.Documents: one GetObject.
 func (s *Store) Load(ctx context.Context, id job.ID) (*job.Job, error) {
-	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
-	defer cancel()
-	key := documentKey(id)
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
+	raw, tag, err := s.get(ctx, documentKey(id))
 	if err != nil {
-		return nil, s.translate(caller, "GetObject "+key, err)
-	}
-	defer out.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(out.Body, job.MaxDocument+1))
-	if err != nil {
-		return nil, s.translate(caller, "GetObject "+key, err)
+		return nil, err
 	}
 	j, err := job.DecodeDocument(id, raw)
 	if err != nil {
 		return nil, err
 	}
-	j.Version = unquoted(out.ETag)
+	j.Version = tag
 	return j, nil
+}
+
+// get reads a small object, up to one byte more than a document may have.
+func (s *Store) get(ctx context.Context, key string) (raw []byte, tag string, err error) {
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
+	defer cancel()
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
+	if err != nil {
+		return nil, "", s.translate(caller, "GetObject "+key, err)
+	}
+	defer out.Body.Close()
+	raw, err = io.ReadAll(io.LimitReader(out.Body, job.MaxDocument+1))
+	return raw, unquoted(out.ETag), s.translate(caller, "GetObject "+key, err)
 }
 
 // Erase implements job.Documents: DeleteObject with If-Match. An empty version erases

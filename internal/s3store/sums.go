@@ -6,13 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"hash"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
 
 	"claimcheck.example/internal/job"
@@ -99,20 +97,9 @@ func (s *Store) sumMonth(ctx context.Context, prefix, month string, listed []*da
 
 // readSums reads kept sums; none when there are none, or when they cannot be understood.
 func (s *Store) readSums(ctx context.Context, key string) (kept keptMonth, tag string, err error) {
-	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
-	defer cancel()
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
-	err = s.translate(caller, "GetObject "+key, err)
-	if err == nil {
-		defer out.Body.Close()
-		var raw []byte
-		raw, err = io.ReadAll(io.LimitReader(out.Body, job.MaxDocument))
-		err = s.translate(caller, "GetObject "+key, err)
-		if json.Unmarshal(raw, &kept) != nil {
-			kept = keptMonth{}
-		}
-		tag = unquoted(out.ETag)
+	raw, tag, err := s.get(ctx, key)
+	if err == nil && json.Unmarshal(raw, &kept) != nil {
+		kept = keptMonth{}
 	}
 	if job.KindOf(err) == job.NotFound {
 		err = nil

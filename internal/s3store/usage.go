@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -134,17 +133,9 @@ func (s *Store) readRecords(ctx context.Context, keys []string) ([][]byte, error
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(usageReaders)
 	for i, key := range keys {
-		group.Go(func() error {
-			caller := ctx
-			ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
-			defer cancel()
-			out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
-			if err != nil {
-				return s.translate(caller, "GetObject "+key, err)
-			}
-			defer out.Body.Close()
-			records[i], err = io.ReadAll(io.LimitReader(out.Body, job.MaxDocument))
-			return s.translate(caller, "GetObject "+key, err)
+		group.Go(func() (err error) {
+			records[i], _, err = s.get(ctx, key)
+			return err
 		})
 	}
 	return records, group.Wait()

@@ -1,11 +1,12 @@
-// Package pgstore keeps job documents, usage records and messages in one PostgreSQL
-// database (version 13 or newer).
+// Package pgstore keeps job documents, usage records, messages and what became of webhooks
+// in one PostgreSQL database (version 13 or newer).
 //
 // Each job is a row of claimcheck.jobs. The revision of its document is a column: an
 // UPDATE with the expected revision in its WHERE clause is the compare-and-swap. Each
-// usage record is a row of claimcheck.usage. Each message is a row of claimcheck.messages;
-// a receiver takes rows with FOR UPDATE SKIP LOCKED. NOTIFY on the channel "claimcheck"
-// wakes receivers that wait.
+// usage record is a row of claimcheck.usage. What became of a job's webhook is a row of
+// claimcheck.deliveries, which changes as documents do. Each message is a row of
+// claimcheck.messages; a receiver takes rows with FOR UPDATE SKIP LOCKED. NOTIFY on the
+// channel "claimcheck" wakes receivers that wait.
 //
 // Every statement is a transaction of its own, and every statement may run twice without
 // harm. So the package repeats statements whose connection broke: a database that

@@ -7,12 +7,15 @@
 //	output/{id}                                the result
 //	usage/{owner}/{yyyy-mm-dd}/{id}            a usage record, application/json
 //	usage/{owner}/sums/{yyyy-mm}               the sums of a month's days, application/json
+//	lists/{owner}/{time}-{job_id}              a job's place in its owner's list, empty
+//	deliveries/{id}                            what became of a job's webhook, application/json
 //
-// The id is the job_id or, of a job under an idempotency key, its document's uid.
+// The id is the job_id or, of a job under an idempotency key, its document's uid; that of an
+// output is the document's output_id, if it has one.
 //
 // Rights needed (IAM actions): s3:PutObject, s3:GetObject, s3:DeleteObject and
 // s3:AbortMultipartUpload on the objects, and s3:ListBucket on the bucket: for
-// [Store.Ready] and [Store.SumUsage], and because S3 answers 403 instead of 404 for what
+// [Store.Ready], [Store.SumUsage] and [Store.List], and because S3 answers 403 instead of 404 for what
 // does not exist when the asker may not list.
 //
 // Documents change by compare-and-swap on their entity tag. The SDK repeats a write whose

@@ -1,6 +1,7 @@
 // Package sqsqueue implements job.Queue on SQS.
 //
-// A message's body is {"job_id": "..."}; the W3C trace context travels in the message
+// A message's body is {"job_id": "..."}, and for the webhook of a job that is over
+// {"job_id": "...", "for": "webhook"}; the W3C trace context travels in the message
 // attributes traceparent and tracestate. The message group is the job's owner, which makes
 // a standard queue a fair one: an owner with many jobs does not delay the others.
 //

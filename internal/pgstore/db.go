@@ -13,8 +13,7 @@ import (
 // Options of a DB. The zero value is good for production.
 type Options struct {
 	// MaxConns bounds the connections of this process; 10 by default, or what the URL's
-	// pool_max_conns says. A process that receives messages holds one more, to listen on, and so does one
-	// that waits for the end of jobs.
+	// pool_max_conns says. A process that receives messages holds one more, to listen on.
 	MaxConns int
 	// CallTimeout bounds a statement, its repetitions and the wait for a connection
 	// included; 15 s by default.
@@ -33,9 +32,8 @@ const (
 type DB struct {
 	pool     *pgxpool.Pool
 	notifier *notifier
-	messages *listener // of queues
-	ends     *listener // of jobs
-	name     string    // of the database, for errors
+	listener *listener
+	name     string // of the database, for errors
 	opts     Options
 }
 
@@ -66,7 +64,7 @@ func Open(url string, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	return &DB{
-		pool: pool, notifier: newNotifier(pool), messages: newListener(queueChannel, c.ConnConfig.Copy()), ends: newListener(jobChannel, c.ConnConfig.Copy()),
+		pool: pool, notifier: newNotifier(pool), listener: newListener(c.ConnConfig.Copy()),
 		name: c.ConnConfig.Database, opts: opts,
 	}, nil
 }
@@ -88,8 +86,7 @@ func prepare(c *pgx.ConnConfig, timeout time.Duration) {
 
 // Close closes all connections. No call may be under way.
 func (d *DB) Close() {
-	d.messages.close()
-	d.ends.close()
+	d.listener.close()
 	d.notifier.close()
 	d.pool.Close()
 }

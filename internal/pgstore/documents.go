@@ -67,9 +67,6 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 	}
 	rows, err := s.db.exec(ctx, "swap job", sql, args...)
 	if err != nil || rows == 1 {
-		if err == nil && (j.Deleted || j.Status.Over()) {
-			s.db.notifier.notify(jobChannel, string(j.ID))
-		}
 		return j.Revision, err
 	}
 	return s.decide(ctx, j)

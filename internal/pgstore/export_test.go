@@ -13,7 +13,7 @@ func ProvisionMore(ctx context.Context, url string, more ...string) error {
 }
 
 // Listening reports whether notifications arrive.
-func (d *DB) Listening() bool { return d.messages.listening() }
+func (d *DB) Listening() bool { return d.listener.listening() }
 
 // Translate is for a table of errors.
 func (d *DB) Translate(ctx context.Context, err error) error { return d.translate(ctx, "test", err) }

@@ -8,6 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// channel is the channel of all notifications; the payload is the topic.
+const channel = "claimcheck"
+
 const (
 	// reconnectPause is the pause before a lost connection is made anew.
 	reconnectPause = time.Second
@@ -15,14 +18,13 @@ const (
 	listenCheck = 30 * time.Second
 )
 
-// listener shares one connection that listens on a channel. It connects at the first
+// listener shares one connection that listens on the channel. It connects at the first
 // subscription, and again whenever the connection is lost.
 type listener struct {
-	channel string
-	config  *pgx.ConnConfig
-	ctx     context.Context // ends with close
-	cancel  context.CancelFunc
-	run     sync.WaitGroup
+	config *pgx.ConnConfig
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	run    sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
 	started bool
@@ -31,9 +33,9 @@ type listener struct {
 	topics  map[string]map[chan struct{}]bool
 }
 
-func newListener(channel string, config *pgx.ConnConfig) *listener {
+func newListener(config *pgx.ConnConfig) *listener {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &listener{channel: channel, config: config, ctx: ctx, cancel: cancel, topics: map[string]map[chan struct{}]bool{}}
+	return &listener{config: config, ctx: ctx, cancel: cancel, topics: map[string]map[chan struct{}]bool{}}
 }
 
 // subscribe returns a channel that gets a value after each notification of the topic, and
@@ -101,7 +103,7 @@ func (l *listener) listen() {
 		defer cancel()
 		_ = conn.Close(ctx) // it is lost, or of no more use
 	}()
-	if _, err := conn.Exec(l.ctx, "LISTEN "+l.channel); err != nil {
+	if _, err := conn.Exec(l.ctx, "LISTEN "+channel); err != nil {
 		return
 	}
 	l.setLive(true)

@@ -8,17 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Channels of notifications. The payload is the topic.
-const (
-	queueChannel = "claimcheck"      // messages; the topic is "queue/" and the queue's name
-	jobChannel   = "claimcheck_jobs" // ended jobs; the topic is the job's identifier
-)
-
 // notifyTimeout bounds one statement that notifies.
 const notifyTimeout = 2 * time.Second
-
-// notification names what has changed.
-type notification struct{ channel, topic string }
 
 // notifier sends notifications, those together that come while others are on their way. It
 // is best effort: a receiver that misses one looks by itself in time. The statement is a
@@ -28,20 +19,20 @@ type notifier struct {
 	pool *pgxpool.Pool
 	run  sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	pending map[notification]struct{}
+	mu      sync.Mutex          // guards what follows
+	pending map[string]struct{} // topics
 	sending bool
 }
 
 func newNotifier(pool *pgxpool.Pool) *notifier {
-	return &notifier{pool: pool, pending: map[notification]struct{}{}}
+	return &notifier{pool: pool, pending: map[string]struct{}{}}
 }
 
 // notify returns at once.
-func (n *notifier) notify(channel, topic string) {
+func (n *notifier) notify(topic string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.pending[notification{channel, topic}] = struct{}{}
+	n.pending[topic] = struct{}{}
 	if !n.sending {
 		n.sending = true
 		n.run.Go(n.send)
@@ -50,26 +41,26 @@ func (n *notifier) notify(channel, topic string) {
 
 func (n *notifier) send() {
 	for {
-		channels, topics := n.take()
+		topics := n.take()
 		if len(topics) == 0 {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
-		_, _ = n.pool.Exec(ctx, `SELECT pg_notify(channel, topic) FROM unnest($1::text[], $2::text[]) AS n (channel, topic)`, channels, topics)
+		_, _ = n.pool.Exec(ctx, `SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS n (topic)`, channel, topics)
 		cancel()
 	}
 }
 
 // take returns what is pending. After nothing, send ends.
-func (n *notifier) take() (channels, topics []string) {
+func (n *notifier) take() (topics []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for p := range n.pending {
-		channels, topics = append(channels, p.channel), append(topics, p.topic)
+	for topic := range n.pending {
+		topics = append(topics, topic)
 	}
 	clear(n.pending)
 	n.sending = len(topics) > 0
-	return channels, topics
+	return topics
 }
 
 // close waits until nothing is pending.

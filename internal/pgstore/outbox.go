@@ -42,6 +42,6 @@ func (o *Outbox) CreateAndSend(ctx context.Context, j *job.Job, m job.Message) (
 	if rows == 0 {
 		return o.store.decide(ctx, j)
 	}
-	o.store.db.notifier.notify(queueChannel, o.queue.topic())
+	o.store.db.notifier.notify(o.queue.topic())
 	return j.Revision, nil
 }

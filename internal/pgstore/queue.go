@@ -81,7 +81,7 @@ func (q *Queue) send(ctx context.Context, body string, trace map[string]string) 
 		INSERT INTO claimcheck.messages (queue, body, traceparent, tracestate) VALUES ($1, $2, $3, $4)`,
 		q.opts.Name, body, trace["traceparent"], trace["tracestate"])
 	if err == nil {
-		q.db.notifier.notify(queueChannel, q.topic())
+		q.db.notifier.notify(q.topic())
 	}
 	return err
 }
@@ -89,7 +89,7 @@ func (q *Queue) send(ctx context.Context, body string, trace map[string]string) 
 // Receive implements job.Queue. It looks once, and again when a notification comes or a
 // hidden message is due.
 func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]job.Delivery, error) {
-	woken, stop := q.db.messages.subscribe(q.topic())
+	woken, stop := q.db.listener.subscribe(q.topic())
 	defer stop()
 	deadline := time.Now().Add(q.opts.Wait)
 	for {
@@ -102,7 +102,7 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 			return nil, nil
 		}
 		pause := min(left, due+overslept)
-		if !q.db.messages.listening() {
+		if !q.db.listener.listening() {
 			pause = min(pause, pollPause)
 		}
 		timer := time.NewTimer(pause)
@@ -234,7 +234,7 @@ func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) err
 		return job.Wrap(job.NotFound, err, sayReceipt)
 	}
 	if err == nil && sooner {
-		q.db.notifier.notify(queueChannel, q.topic())
+		q.db.notifier.notify(q.topic())
 	}
 	return err
 }

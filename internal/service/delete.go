@@ -52,7 +52,7 @@ func (s *Service) remove(ctx context.Context, from authz.Remover, j *job.Job) (e
 			return err
 		}
 	}
-	if atWork := j.Worker != "" && s.now().Before(j.LeaseUntil); !atWork {
+	if !j.Leased(s.now()) {
 		if err := j.RecordUsage(ctx, from.Ledger); err != nil {
 			return err
 		}

@@ -85,14 +85,16 @@ func (u *submit) takeOver(announced *job.Job) {
 // equal when their URLs are. The hash of a directly uploaded image is unknown; then type and
 // size decide.
 func sameSubmission(a, b *job.Job) bool {
+	return sameImage(a, b) && a.Webhook == b.Webhook && bytes.Equal(canonical(a.Params), canonical(b.Params))
+}
+
+func sameImage(a, b *job.Job) bool {
 	if a.Source != "" || b.Source != "" {
-		return a.Source == b.Source && a.Webhook == b.Webhook && bytes.Equal(canonical(a.Params), canonical(b.Params))
+		return a.Source == b.Source
 	}
 	return a.Input.SizeBytes == b.Input.SizeBytes &&
 		(a.Input.ContentType == b.Input.ContentType || a.Input.ContentType == "" || b.Input.ContentType == "") &&
-		(a.Input.SHA256 == b.Input.SHA256 || a.Input.SHA256 == "" || b.Input.SHA256 == "") &&
-		a.Webhook == b.Webhook &&
-		bytes.Equal(canonical(a.Params), canonical(b.Params))
+		(a.Input.SHA256 == b.Input.SHA256 || a.Input.SHA256 == "" || b.Input.SHA256 == "")
 }
 
 // canonical returns params with sorted keys and no white space; nil stays nil.

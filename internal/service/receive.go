@@ -23,21 +23,26 @@ func (u *submit) announce() error {
 	return u.takeParams()
 }
 
-// takeParams reads the params, and asks the processor's rules about them.
-func (u *submit) takeParams() (err error) {
+// takeRest reads what comes beside the image: the params and the webhook.
+func (u *submit) takeRest() (err error) {
 	if u.in.Rest != nil {
 		if u.job.Params, err = u.in.Rest(); err != nil {
 			return err
 		}
 	}
-	if err := u.takeWebhook(); err != nil {
+	return u.takeWebhook()
+}
+
+// takeParams is takeRest, and asks the processor's rules about the params.
+func (u *submit) takeParams() error {
+	if err := u.takeRest(); err != nil {
 		return err
 	}
 	return u.s.rules.CheckParams(u.job.Input, u.job.Params)
 }
 
 // digest reads an image only to compare it with the one of its key.
-func (u *submit) digest() (err error) {
+func (u *submit) digest() error {
 	sum := newDigest()
 	src := &boundedImage{r: u.in.Image, max: u.s.limits.MaxBytes, inline: u.s.limits.MaxBytes}
 	n, err := io.Copy(io.Discard, io.TeeReader(src, sum))
@@ -45,13 +50,7 @@ func (u *submit) digest() (err error) {
 		return err
 	}
 	u.job.Input.SizeBytes, u.job.Input.SHA256 = n, sum.hex()
-	if u.in.Rest != nil {
-		u.job.Params, err = u.in.Rest()
-	}
-	if err == nil {
-		err = u.takeWebhook()
-	}
-	return err
+	return u.takeRest()
 }
 
 // stage reads and checks an image, and prepares it for storage. It only counts one that

@@ -86,10 +86,9 @@ const (
 // From the last byte on it runs to its end even when ctx is cancelled, within
 // Limits.Settle.
 //
-// An error is the client's own mistake (Invalid, TooLarge, Unsupported, Mismatch, Timeout),
-// a failure of the server that the client named (Upstream),
-// or a refusal (Denied, Exhausted, and Conflict for a key whose job is being deleted). It
-// leaves nothing behind.
+// An error is the client's own mistake (Invalid, TooLarge, Unsupported, Mismatch, Timeout), a
+// failure of the server that the client named (Upstream), or a refusal (Denied, Exhausted, and
+// Conflict for a key whose job is being deleted). It leaves nothing behind.
 func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Outcome, error) {
 	ctx, _ = job.WithMeter(ctx)
 	to, err := s.authz.Submit(ctx, who)
@@ -115,8 +114,9 @@ func (s *Service) Submit(ctx context.Context, who job.Caller, in Submission) (Ou
 
 // submit is one submission between its first byte and its answer. Its steps are those of
 // run, in this order, for all images: plain ones, those under an idempotency key, those that
-// are fetched from a source, and those that are announced or offered a direct upload. A job without a key has an identifier that
-// no other job has, so it is one under a key that needs no look-up.
+// are fetched from a source, and those that are announced or offered a direct upload. A job
+// without a key has an identifier that no other job has, so it is one under a key that needs
+// no look-up.
 type submit struct {
 	s       *Service
 	to      authz.Writer
@@ -196,11 +196,7 @@ func (u *submit) lookUp(ctx context.Context) error {
 func (u *submit) receive(ctx context.Context) error {
 	switch {
 	case u.in.Source != "" && u.earlier != nil: // the URL is compared, and not what is there now
-		var err error
-		if u.job.Params, err = u.in.Rest(); err == nil {
-			err = u.takeWebhook()
-		}
-		return err
+		return u.takeRest()
 	case u.in.Source != "":
 		if err := u.fetch(ctx); err != nil {
 			return err

@@ -69,14 +69,8 @@ func (s *Service) Deliveries(ctx context.Context, who job.Caller, id job.ID) (*j
 		return nil, nil, errNoWebhook
 	}
 	log, err := load(ctx)
-	if job.KindOf(err) == job.NotFound {
-		log, err = &job.EventLog{JobID: j.ID}, nil
-	}
-	if err != nil {
+	if log, err = webhook.Log(j, log, err); err != nil {
 		return nil, nil, err
-	}
-	if j.Status.Over() && j.WebhookDue {
-		log.Begin(webhook.ID(j), webhook.Type(j))
 	}
 	return s.effective(j), log, nil
 }
@@ -106,17 +100,13 @@ func (s *Service) Redeliver(ctx context.Context, who job.Caller, id job.ID, trac
 			return nil, nil, job.Errorf(job.Conflict, "the job is not over, so there is nothing to deliver yet")
 		}
 		log, err := events.LoadEvents(ctx, j.ObjectID())
-		if job.KindOf(err) == job.NotFound {
-			log, err = &job.EventLog{JobID: j.ID}, nil
-		}
-		if err != nil {
+		if log, err = webhook.Log(j, log, err); err != nil {
 			return nil, nil, err
 		}
 		now := s.now()
 		if left := log.ReplayedAt.Add(replayPause).Sub(now); left > 0 {
 			return nil, nil, &job.Error{Kind: job.Exhausted, RetryAfter: left, Message: "the webhook of this job was called again a moment ago; try again shortly"}
 		}
-		log.Begin(webhook.ID(j), webhook.Type(j))
 		log.State, log.Tries, log.NotBefore = job.EventPending, 0, time.Time{}
 		log.ReplayedAt, log.Revision = now.UTC().Truncate(time.Millisecond), uuid.NewString()
 		log.Version, err = events.SaveEvents(ctx, j.ObjectID(), log)

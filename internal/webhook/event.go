@@ -23,6 +23,21 @@ func ID(j *job.Job) string {
 // Type returns the type of the event of a job that is over, such as job.completed.
 func Type(j *job.Job) string { return "job." + string(j.Status) }
 
+// Log returns the event log of a job, from what loading it has found. The job's own event is
+// the latest once the job is over.
+func Log(j *job.Job, found *job.EventLog, err error) (*job.EventLog, error) {
+	if job.KindOf(err) == job.NotFound {
+		found, err = &job.EventLog{JobID: j.ID}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if j.Status.Over() && j.WebhookDue {
+		found.Begin(ID(j), Type(j))
+	}
+	return found, nil
+}
+
 // Body returns what is posted about a job that is over. Status is its status as the API
 // returns it.
 func Body(j *job.Job, status []byte) ([]byte, error) {

@@ -118,17 +118,10 @@ func (d *Deliverer) run(ctx context.Context, m job.Delivery) Outcome {
 	}, r)
 }
 
-// log reads the event log of a job that is over, and begins the job's event in it.
+// log reads the event log of a job that is over.
 func (d *Deliverer) log(ctx context.Context, j *job.Job) (*job.EventLog, error) {
 	log, err := d.Events.LoadEvents(ctx, j.ObjectID())
-	if job.KindOf(err) == job.NotFound {
-		log, err = &job.EventLog{JobID: j.ID}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	log.Begin(webhook.ID(j), webhook.Type(j))
-	return log, nil
+	return webhook.Log(j, log, err)
 }
 
 // record keeps a try, and decides whether another one follows. What another process has

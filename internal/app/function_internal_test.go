@@ -44,3 +44,24 @@ func TestDrainCountsEachRequestOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestFunctionsLeaveMetricsToOTLP sets the port that functions do not have. The metrics would
+// go to a registry that nobody can read, and no longer by OTLP.
+func TestFunctionsLeaveMetricsToOTLP(t *testing.T) {
+	t.Parallel()
+	environ := []string{"METRICS_PORT=9464", "ALLOW_ANONYMOUS=true", "DATABASE_URL=postgres://nobody@127.0.0.1:1/none", "OBJECTS=file://" + t.TempDir(), "IMAGING=embedded"}
+	w, err := newBatchWorker(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.process.Close()
+	f, err := (&Function{}).start(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tel := range map[string]*Telemetry{"the function": f.tel, "the worker of a function": w.process.Telemetry} {
+		if tel.scraped != nil {
+			t.Errorf("%s keeps its metrics for a port", name)
+		}
+	}
+}

@@ -38,11 +38,15 @@ func NewScratch() (*Scratch, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.uid, s.user = claimUser(0); s.uid != 0 {
-			if err := s.Give(dir); err != nil {
-				_ = s.Remove()
-				return nil, err
-			}
+		s.uid, s.user = claimUser(0)
+		if s.uid == 0 && firstUser() != 0 { // a program can take all names: no other one becomes root by that
+			err = errNoUser
+		} else {
+			err = s.Give(dir)
+		}
+		if err != nil {
+			_ = s.Remove()
+			return nil, err
 		}
 		return s, nil
 	}

@@ -50,6 +50,9 @@ func mapped(name string, first int) bool {
 	return false
 }
 
+// errNoUser refuses a run that would have this process's user in place of one of its own.
+var errNoUser = fmt.Errorf("all %d users of runs on this machine are taken", users)
+
 // claimUser returns a user that no other run on this machine has until it is closed. Only
 // narrows it to one. It is 0 where there is none.
 //

@@ -39,7 +39,7 @@ func Supervise(cmd *exec.Cmd, l Limits, s *Scratch) (*Run, error) {
 		return nil, err
 	}
 	order, err := json.Marshal(supervisor.Order{
-		Path: cmd.Path, Dir: s.Dir, Runs: runs, Prefix: scratchPrefix, UID: s.uid,
+		Path: cmd.Path, Dir: s.Dir, Runs: runs, Prefix: scratchPrefix, UID: s.uid, Walled: walled(),
 		Memory: l.Memory, CPU: l.CPU, File: l.File,
 	})
 	if err != nil {

@@ -3,9 +3,17 @@ package sandbox
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 
 	"claimcheck.example/internal/processor/command/sandbox/supervisor"
 )
+
+// walled says whether a Landlock domain keeps the folders of runs apart here.
+var walled = sync.OnceValue(func() bool {
+	w, err := LookAtWalls()
+	return err == nil && slices.Contains(w.Hold, "folders")
+})
 
 // LookAtWalls says what keeps runs of this process apart, and what this kernel or this
 // process's user does not have.

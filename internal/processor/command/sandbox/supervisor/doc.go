@@ -19,6 +19,7 @@ type Order struct {
 	// Prefix begins the names of what the program may not reach.
 	Prefix string `json:"prefix"`
 	UID    int    `json:"uid,omitempty"` // of the program; 0 keeps the worker's
+	Walled bool   `json:"walled"`        // the program does not start without its Landlock domain
 	Memory uint64 `json:"memory"`        // bytes of address space of each process
 	CPU    uint64 `json:"cpu"`           // seconds, of each process
 	File   uint64 `json:"file"`          // bytes of any file

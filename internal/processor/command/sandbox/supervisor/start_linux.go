@@ -45,10 +45,13 @@ func start(o *Order, args []string) (pid int, err error) {
 		// No program that belongs to another user gives it that user's rights.
 		prctl("set no_new_privs", unix.PR_SET_NO_NEW_PRIVS, 1, 0),
 	)
-	// Without Landlock the start's log has said so.
-	if ruleset, err := newRuleset(o.Runs, o.Prefix, o.Dir); err == nil {
+	ruleset, err := newRuleset(o.Runs, o.Prefix, o.Dir)
+	switch {
+	case err == nil:
 		defer unix.Close(ruleset)
 		steps = append(steps, step{"enter the Landlock domain", unix.SYS_LANDLOCK_RESTRICT_SELF, [5]arg{num(ruleset)}})
+	case o.Walled: // else the worker's log has said so when it started
+		return 0, err
 	}
 	for _, limit := range []struct {
 		name  string

@@ -37,7 +37,11 @@ func (r *Redriver) RedriveDead(ctx context.Context, dead job.DeadLetters, opts O
 		}
 		opts := opts
 		opts.Trace = d.Trace
-		what, err := r.Redrive(ctx, d.JobID, opts)
+		redrive := r.Redrive
+		if d.Webhook {
+			redrive = r.sendWebhook
+		}
+		what, err := redrive(ctx, d.JobID, opts)
 		removed := false
 		if err == nil && what != NotAsked {
 			removed = true
@@ -59,6 +63,24 @@ func (r *Redriver) RedriveDead(ctx context.Context, dead job.DeadLetters, opts O
 		}
 	})
 	return n, errors.Join(err, show(context.WithoutCancel(ctx), dead, keep))
+}
+
+// sendWebhook sends the message for the webhook of a job again. The job stays as it is.
+func (r *Redriver) sendWebhook(ctx context.Context, id job.ID, opts Options) (Result, error) {
+	j, err := r.Store.Load(ctx, id)
+	switch {
+	case job.KindOf(err) == job.NotFound, err == nil && j.Deleted:
+		return NotThere, nil
+	case err != nil:
+		return 0, err
+	case !opts.asks(j, j.Message):
+		return NotAsked, nil
+	case opts.DryRun:
+		return SentAgain, nil
+	}
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
+	defer cancel()
+	return SentAgain, r.Queue.Send(settle, job.Message{JobID: j.ID, Owner: j.Owner, Trace: opts.Trace, Webhook: true})
 }
 
 // letters receives until nothing comes any more.

@@ -35,7 +35,8 @@ type Result uint8
 const (
 	// Requeued: it had failed; it is pending again, with all its attempts, and queued.
 	Requeued Result = iota
-	// SentAgain: it is not over; a message was sent for it, which does no harm.
+	// SentAgain: it is not over, or its webhook is meant; a message was sent for it, which does
+	// no harm.
 	SentAgain
 
 	// All that follow were left as they are.
@@ -76,6 +77,11 @@ type Options struct {
 	Trace map[string]string
 	// DryRun: nothing is changed or sent; only said what would be.
 	DryRun bool
+}
+
+// asks reports whether a job with this message is meant.
+func (o Options) asks(j *job.Job, message string) bool {
+	return (o.Owner == "" || j.Owner == o.Owner) && strings.Contains(message, o.Reason)
 }
 
 // Redrive puts a failed job back: from failed to pending by compare-and-swap, then a
@@ -122,7 +128,7 @@ func (r *Redriver) judge(ctx context.Context, j *job.Job, opts Options) (Result,
 	switch {
 	case j.Deleted:
 		return NotThere, nil
-	case opts.Owner != "" && j.Owner != opts.Owner, !strings.Contains(seen.Message, opts.Reason):
+	case !opts.asks(j, seen.Message):
 		return NotAsked, nil
 	case j.Unaccepted:
 		return NeverAccepted, nil

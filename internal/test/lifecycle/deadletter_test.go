@@ -95,3 +95,32 @@ func TestRedriveDeadInterrupted(t *testing.T) {
 		t.Errorf("%d dead letters are to be seen, want 10", got)
 	}
 }
+
+// TestRedriveDeadWebhook has a dead letter of the webhook of a job that failed: the webhook is
+// called again, and the job stays failed.
+func TestRedriveDeadWebhook(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	j := s.failed(t, "IMG one")
+	dead := jobtest.NewQueue(t, nil)
+	dead.Wait = time.Millisecond
+	if err := dead.Send(t.Context(), job.Message{JobID: j.ID, Owner: j.Owner, Webhook: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		n, err := s.redriver.RedriveDead(t.Context(), dead, redrive.Options{DryRun: dry}, func(_ job.ID, what redrive.Result, err error) {
+			if what != redrive.SentAgain || err != nil {
+				t.Errorf("it was %q, %v", what, err)
+			}
+		})
+		if err != nil || n != (redrive.DeadCount{Removed: 1}) {
+			t.Errorf("%+v, %v", n, err)
+		}
+	}
+	if now := s.document(t, j.ID); now.Version != j.Version {
+		t.Errorf("the job was changed to %+v", now)
+	}
+	if ds, err := s.queue.Receive(t.Context(), 10, time.Minute); err != nil || len(ds) != 1 || !ds[0].Webhook || ds[0].JobID != j.ID {
+		t.Errorf("the queue has %+v, %v", ds, err)
+	}
+}

@@ -142,7 +142,11 @@ func (t *Telemetry) observeRun(run func(context.Context, job.Delivery) worker.Ou
 			t.metrics.Abandoned(ctx)
 		}
 		if out.Ended {
-			e := telemetry.End{Outcome: string(out.Job.Status), InQueue: out.Job.StartedAt.Sub(out.Job.QueuedAt()), InWork: out.Job.EndedAt.Sub(out.Job.StartedAt)}
+			begun := out.Job.StartedAt
+			if begun.IsZero() { // its Cancel-After was over before a worker claimed it
+				begun = out.Job.EndedAt
+			}
+			e := telemetry.End{Outcome: string(out.Job.Status), InQueue: begun.Sub(out.Job.QueuedAt()), InWork: out.Job.EndedAt.Sub(begun)}
 			if out.Job.Output != nil {
 				e.Bytes = out.Job.Output.SizeBytes
 			}

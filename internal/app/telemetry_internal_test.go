@@ -111,3 +111,26 @@ func TestTimeInQueue(t *testing.T) {
 	}
 	t.Error("it is not measured")
 }
+
+// TestTimesOfAJobThatNeverBegan cancels one by its Cancel-After: it was in the queue until
+// then, and in work for no time.
+func TestTimesOfAJobThatNeverBegan(t *testing.T) {
+	t.Parallel()
+	tel, reader := measured(t)
+	ended := time.Now()
+	j := &job.Job{Status: job.StatusCanceled, CreatedAt: ended.Add(-time.Minute), EndedAt: ended}
+	tel.observeRun(func(context.Context, job.Delivery) worker.Outcome { return worker.Outcome{Job: j, Ended: true} })(t.Context(), job.Delivery{})
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		if h, ok := m.Data.(metricdata.Histogram[float64]); ok {
+			got[m.Name] = h.DataPoints[0].Sum
+		}
+	}
+	if queue, work := got["claimcheck.job.queue.duration"], got["claimcheck.job.work.duration"]; len(got) != 2 || queue != 60 || work != 0 {
+		t.Errorf("%v; want a minute in the queue and no work", got)
+	}
+}

@@ -39,7 +39,7 @@ func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
 	if err != nil || rows == 1 {
 		return j.Revision, err
 	}
-	return s.decide(ctx, j)
+	return s.decide(ctx, "jobs", string(j.ID), j.Revision)
 }
 
 // Swap implements job.Documents: one UPDATE. With the document that ends a job it records
@@ -69,7 +69,7 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 	if err != nil || rows == 1 {
 		return j.Revision, err
 	}
-	return s.decide(ctx, j)
+	return s.decide(ctx, "jobs", string(j.ID), j.Revision)
 }
 
 const (
@@ -96,16 +96,16 @@ const (
 
 // decide finds out whether a write that changed no row had taken effect before, without
 // its answer: then the row has its revision.
-func (s *Store) decide(ctx context.Context, j *job.Job) (string, error) {
+func (s *Store) decide(ctx context.Context, table, id, revision string) (string, error) {
 	var there string
-	err := s.db.row(ctx, "read revision", []any{&there}, `SELECT revision FROM claimcheck.jobs WHERE id = $1`, string(j.ID))
+	err := s.db.row(ctx, "read revision", []any{&there}, `SELECT revision FROM claimcheck.`+table+` WHERE id = $1`, id)
 	switch {
-	case err == nil && there == j.Revision:
+	case err == nil && there == revision:
 		return there, nil
 	case err == nil:
-		return "", job.Wrap(job.Conflict, fmt.Errorf("job %s is at revision %s", j.ID, there), sayConflict)
+		return "", job.Wrap(job.Conflict, fmt.Errorf("row %s of %s is at revision %s", id, table, there), sayConflict)
 	case job.KindOf(err) == job.NotFound:
-		return "", job.Wrap(job.Conflict, fmt.Errorf("job %s is gone", j.ID), sayConflict)
+		return "", job.Wrap(job.Conflict, fmt.Errorf("row %s of %s is gone", id, table), sayConflict)
 	}
 	return "", err
 }

@@ -46,17 +46,7 @@ func (s *Store) SaveEvents(ctx context.Context, id job.ID, l *job.EventLog) (str
 	if err != nil || rows == 1 {
 		return l.Revision, err
 	}
-	var there string
-	err = s.db.row(ctx, "read revision", []any{&there}, `SELECT revision FROM claimcheck.deliveries WHERE id = $1`, string(id))
-	switch {
-	case err == nil && there == l.Revision: // it had taken effect before, without its answer
-		return there, nil
-	case err == nil:
-		return "", job.Wrap(job.Conflict, fmt.Errorf("the deliveries of job %s are at revision %s", id, there), sayConflict)
-	case job.KindOf(err) == job.NotFound:
-		return "", job.Wrap(job.Conflict, fmt.Errorf("the deliveries of job %s are gone", id), sayConflict)
-	}
-	return "", err
+	return s.decide(ctx, "deliveries", string(id), l.Revision)
 }
 
 // EraseEvents implements job.EventLogs: one DELETE.

@@ -40,7 +40,7 @@ func (o *Outbox) CreateAndSend(ctx context.Context, j *job.Job, m job.Message) (
 		return j.Revision, err
 	}
 	if rows == 0 {
-		return o.store.decide(ctx, j)
+		return o.store.decide(ctx, "jobs", string(j.ID), j.Revision)
 	}
 	o.store.db.notifier.notify(o.queue.topic())
 	return j.Revision, nil

@@ -223,8 +223,9 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 	return group.Wait()
 }
 
-// localAllow lets webhooks reach receivers on this machine.
-const localAllow = "localhost,127.0.0.0/8,::1"
+// localAllow lets webhooks reach receivers on this machine. It is written as
+// config.Destinations writes it.
+const localAllow = "localhost,127.0.0.0/8,::1/128"
 
 // expiring are the prefixes whose objects go by JOB_TTL_DAYS. Usage records stay.
 var expiring = []string{"jobs/", "input/", "output/", "lists/", "deliveries/"}

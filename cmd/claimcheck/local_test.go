@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"claimcheck.example/internal/config"
 )
 
 func TestLocalRefusesPorts(t *testing.T) {
@@ -16,6 +18,23 @@ func TestLocalRefusesPorts(t *testing.T) {
 			if want := flag + ": " + port + " is not a port"; r.code != exitUsage || !strings.Contains(r.err, want) {
 				t.Errorf("%s=%s: exit code %d, error %q, want %q", flag, port, r.code, r.err, want)
 			}
+		}
+	}
+}
+
+// TestWelcomeNamesWebhooks checks that the first screen says whether webhooks may call this
+// machine: they may, unless the caller's own OUTBOUND_ALLOW says something else.
+func TestWelcomeNamesWebhooks(t *testing.T) {
+	t.Parallel()
+	for allow, want := range map[string]bool{localAllow: true, "": false, "receiver.internal": false} {
+		c, err := config.Load(config.Server, []string{"S3_BUCKET=b", "SQS_QUEUE_URL=http://q/q", "ALLOW_ANONYMOUS=true", "OUTBOUND_ALLOW=" + allow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		localCmd{Port: 8080}.welcome(&b, c, 0)
+		if strings.Contains(b.String(), "claimcheck listen") != want {
+			t.Errorf("with %q: %s", allow, b.String())
 		}
 	}
 }
@@ -47,9 +66,6 @@ func TestPortTaken(t *testing.T) {
 			u, err := url.Parse(s.URL)
 			if err != nil {
 				t.Fatal(err)
-			}
-			if u.Hostname() != "127.0.0.1" {
-				t.Skip("the local service listens on 127.0.0.1, and this machine has none")
 			}
 			r := claimcheck(t.Context(), nil, "local", "--port", u.Port())
 			if r.code != exitError {

@@ -22,6 +22,7 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/outbound"
+	"claimcheck.example/internal/test/program"
 )
 
 // TestMain names a proxy that nothing answers at: whatever used it would fail.
@@ -362,7 +363,7 @@ func pair(t *testing.T) (victim *atomic.Int32, port int) {
 	for range 100 {
 		fine, err := net.Listen("tcp4", "127.0.0.2:0")
 		if err != nil {
-			t.Skipf("this machine has one loopback address alone: %v", err)
+			program.Lacks(t, "this machine has one loopback address alone: %v", err)
 		}
 		port = fine.Addr().(*net.TCPAddr).Port
 		bad, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))

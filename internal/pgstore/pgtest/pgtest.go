@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"claimcheck.example/internal/test/program"
 )
 
 var shared struct {
@@ -81,10 +82,7 @@ func (s *Server) Restart(tb testing.TB) {
 func find(tb testing.TB) {
 	tb.Helper()
 	if _, err := programs(); err != nil {
-		if os.Getenv("CI") == "true" {
-			tb.Fatal(err)
-		}
-		tb.Skipf("%v; apt-get install postgresql", err)
+		program.Lacks(tb, "%v; .ci/debian postgresql installs it", err)
 	}
 }
 

@@ -398,7 +398,7 @@ until [ -e "$1.held" ]; do sleep 0.01; done`, name)
 	})
 	pipe, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/1", pid), os.O_WRONLY, 0)
 	if err != nil {
-		t.Skipf("the pipe of another process cannot be opened here: %v", err)
+		program.Lacks(t, "the pipe of another process cannot be opened here: %v", err)
 	}
 	defer pipe.Close()
 	if err := os.WriteFile(name+".held", nil, 0o600); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/test/leftover"
+	"claimcheck.example/internal/test/program"
 )
 
 // shared is the program, which all tests of a run share.
@@ -59,10 +60,7 @@ func Build(tb testing.TB) string {
 	tb.Helper()
 	for _, need := range [][]string{{"pkg-config", "--exists", "vips >= 8.14"}, {"gcc", "--version"}} {
 		if err := exec.Command(need[0], need[1:]...).Run(); err != nil {
-			if os.Getenv("CI") == "true" {
-				tb.Fatalf("%s: %v; .ci/debian gcc libc6-dev libvips-dev pkg-config installs what the vips engine is built with", strings.Join(need, " "), err)
-			}
-			tb.Skip("SKIPPED: the vips engine is not tested: libvips 8.14 or newer is not installed (Debian: gcc libc6-dev libvips-dev pkg-config)")
+			program.Lacks(tb, "the vips engine cannot be built (%s: %v); .ci/debian gcc libc6-dev libvips-dev pkg-config installs what it needs", strings.Join(need, " "), err)
 		}
 	}
 	return acquire(tb)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/command"
@@ -116,9 +117,15 @@ func TestRunsAreApart(t *testing.T) {
 // root, and can read what is root's.
 func TestOwnUser(t *testing.T) {
 	t.Parallel()
-	program.Need(t, "sh")
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: only root can give programs a user of their own")
+	shell := program.Need(t, "sh")
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &caps[0]); err != nil || caps[0].Effective&(1<<unix.CAP_DAC_READ_SEARCH) == 0 {
+		t.Skip("SKIPPED: programs get a user of their own from a root that has CAP_DAC_READ_SEARCH, which containers leave out")
+	}
+	other := exec.Command(shell, "-c", ":")
+	other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if err := other.Run(); err != nil {
+		t.Skipf("SKIPPED: only root can give programs a user of their own: %v", err)
 	}
 	p := sh(t, command.Options{}, `grep -E "^(Uid|NoNewPrivs)" /proc/self/status | tr "\n" " "; cat "$1"; touch mine; stat -c %u mine .`, hidden(t))
 	var seen []string

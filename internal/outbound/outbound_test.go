@@ -276,6 +276,7 @@ func TestConnections(t *testing.T) {
 	c := client(t, other, outbound.Allow{Prefixes: []netip.Prefix{loopback}})
 	stranger := outbound.New(outbound.Options{Allow: outbound.Allow{Prefixes: []netip.Prefix{loopback}}})
 	empty := outbound.New(outbound.Options{Allow: outbound.Allow{Hosts: []string{"gone.example"}}, Resolver: (&zone{answers: [][]netip.Addr{nil}}).resolver(t)})
+	misnamed := outbound.New(outbound.Options{Allow: outbound.Allow{Hosts: []string{"other.example"}}, Resolver: (&zone{answers: [][]netip.Addr{{loopback.Addr()}}}).resolver(t)})
 	port := func(s *httptest.Server) string { return s.URL[strings.LastIndexByte(s.URL, ':'):] }
 	for name, tt := range map[string]struct {
 		client        *outbound.Client
@@ -284,7 +285,7 @@ func TestConnections(t *testing.T) {
 		"no such name":    {empty, "https://gone.example/", "the host name does not resolve"},
 		"nothing listens": {c, "https://" + gone, "the server refuses the connection"},
 		"no TLS":          {c, "https://127.0.0.1" + port(plain), "the server does not speak TLS"},
-		"another name":    {outbound.New(outbound.Options{Allow: outbound.Allow{Hosts: []string{"localhost"}}}), "https://localhost" + port(other), "the certificate of the server is not valid for this host"},
+		"another name":    {misnamed, "https://other.example" + port(other), "the certificate of the server is not valid for this host"},
 		"unknown issuer":  {stranger, "https://127.0.0.1" + port(other), "the certificate of the server is not valid for this host"},
 		"it speaks HTTPS": {c, "https://127.0.0.1" + port(other), "the server answers 404 Not Found"},
 		"plain, allowed":  {c, "http://127.0.0.1" + port(plain), "the server answers 404 Not Found"},

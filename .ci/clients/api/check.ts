@@ -41,7 +41,11 @@ const output = await client.GET("/jobs/{job_id}/output", { params: { path: { job
 assert.equal(output.response.headers.get("Content-Type"), "image/png");
 assert.ok((output.data?.byteLength ?? 0) > 100);
 
-const usage = await client.GET("/usage");
+let usage = await client.GET("/usage");
+for (let tries = 0; usage.data?.total.jobs === 0 && tries < 600; tries++) { // a worker records it after the end of the job
+  await new Promise((done) => setTimeout(done, 100));
+  usage = await client.GET("/usage");
+}
 assert.equal(usage.data?.total.jobs, 1);
 assert.deepEqual(usage.data?.total.requests, job.usage?.requests);
 

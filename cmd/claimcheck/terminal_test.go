@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,24 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	forgetSettings()
 	os.Exit(overlap.Run(m))
+}
+
+// forgetSettings takes from the tests, and from the commands that they start, what the shell
+// has set for services and accounts of its own.
+func forgetSettings() {
+	own := append([]string{
+		"PORT", "PUBLIC_URL", "CORS_ORIGINS", "LEASE", "JOB_TTL_DAYS", "QUEUE_RETENTION", "PRICES_FILE", "SQS_MESSAGE_GROUPS",
+	}, storageVariables...)
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "CLAIMCHECK_") || slices.Contains(own, name) {
+			os.Unsetenv(name)
+		}
+	}
+	os.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 }
 
 // screen is a terminal as far as the command needs one: carriage return, erased lines,

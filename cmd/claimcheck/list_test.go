@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"claimcheck.example/internal/app/apptest"
 )
@@ -28,6 +29,7 @@ func TestList(t *testing.T) {
 	}
 	var want []string
 	for range 103 {
+		time.Sleep(time.Millisecond) // jobs of one millisecond come in the order of their identifiers
 		a := apptest.Do(t, "POST", s.URL+"/jobs", strings.NewReader(`{"content_type":"image/png","size_bytes":99}`), "Content-Type", "application/json")
 		want = slices.Insert(want, 0, fmt.Sprint(a.JSON(t)["job_id"]))
 	}

@@ -262,7 +262,7 @@ func findEngine() error {
 func (l localCmd) welcome(b *strings.Builder, c *config.Config, took time.Duration) {
 	base := "http://localhost:" + strconv.Itoa(l.Port)
 	fmt.Fprintf(b, "Claimcheck answers at %s (ready in %.1f s). Ctrl-C stops it.\n\n", base, took.Seconds())
-	fmt.Fprintf(b, "Open it in a browser and drop an image, or leave one from here and take the check (the Location of the answer):\n\n")
+	fmt.Fprintf(b, "Open it in a browser and drop an image, or submit one from here; the answer has the job URL:\n\n")
 	curl := "    curl"
 	if !c.AllowAnonymous {
 		curl += fmt.Sprintf(" -H \"%s: Bearer $TOKEN\"", c.AuthHeader)

@@ -143,7 +143,7 @@ type request struct {
 
 func (a *api) table() []route {
 	return []route{
-		// Clients leave an image and take the check. They ask which jobs they have.
+		// Clients submit an image and get the job URL. They ask which jobs they have.
 		{"/jobs", methods{"GET": a.list, "POST": a.submit}, false},
 		// Clients ask how their job stands, again and again.
 		{"/jobs/{job_id}", methods{"GET": a.status, "DELETE": a.remove}, false},

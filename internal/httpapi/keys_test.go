@@ -51,6 +51,9 @@ func TestIdempotencyKeyNamesOneJob(t *testing.T) {
 			if late.StatusCode != http.StatusAccepted || late.JSON(t)["job_id"] != first.JSON(t)["job_id"] {
 				t.Errorf("after the end: %s: %s", late.Status, late.Bytes)
 			}
+			if after, now := first.Header.Get("Retry-After"), late.Header.Get("Retry-After"); after == "" || now != "" {
+				t.Errorf("Retry-After is %q before the end, %q after it", after, now)
+			}
 			stop() // the bill is written behind the job's end
 			if jobs := apptest.Get(t, s.URL+"/usage").JSON(t)["total"].(map[string]any)["jobs"]; jobs != 1.0 {
 				t.Errorf("%v jobs are billed", jobs)

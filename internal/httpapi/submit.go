@@ -135,7 +135,9 @@ func (a *api) awaitSubmitted(w http.ResponseWriter, r *request, j *job.Job, d ti
 func (a *api) writeReceipt(w http.ResponseWriter, r *request, j *job.Job) {
 	loc := a.statusURL(r.Request, j.ID)
 	w.Header().Set("Location", loc)
-	w.Header().Set("Retry-After", seconds(a.pollHint(j)))
+	if !j.Status.Over() { // a repeat may be late
+		w.Header().Set("Retry-After", seconds(a.pollHint(j)))
+	}
 	writeJSON(w, http.StatusAccepted, "application/json", receipt{j.ID, j.Status, loc, j.CreatedAt, a.viewUpload(r.Request, j.Upload)})
 }
 

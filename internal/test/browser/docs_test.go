@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -20,6 +21,9 @@ func TestDocsAndTheWayBack(t *testing.T) {
 	b.screenshot("docs")
 	b.look(look{width: 360, height: 740, dark: true})
 	b.screenshot("docs-phone")
+	if faint := eval[[]string](b, strings.Replace(contrast, `document.querySelectorAll("body *")`, `document.querySelector("openapi-explorer").shadowRoot.querySelectorAll("code")`, 1)); len(faint) > 0 {
+		t.Errorf("code in the dark is hard to read: %s", strings.Join(faint, "; "))
+	}
 	eval[any](b, `document.querySelector("nav a").click()`)
 	b.until(`document.querySelector("#files")?.checkVisibility()`)
 

@@ -73,7 +73,7 @@ function draw() {
       nodes.push(label);
     }
   });
-  const top = svg("text", { x: left, y: 12 });
+  const top = svg("text", { x: left, y: 17 });
   top.textContent = most > 0 ? `at most ${words(most)} a day` : "nothing in these days";
   nodes.push(top);
   chart.replaceChildren(...nodes);

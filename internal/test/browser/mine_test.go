@@ -67,4 +67,17 @@ func TestMyJobsOnAnotherDevice(t *testing.T) {
 	}
 	b.named()
 	b.screenshot("mine")
+	b.look(look{width: 320, height: 640})
+	if bad := eval[[]string](b, cramped); len(bad) > 0 {
+		t.Errorf("on a telephone the chart's texts are hard to read: %s", strings.Join(bad, "; "))
+	}
+	b.screenshot("usage-phone")
 }
+
+// cramped lists the texts of the chart that are small, cut off or over another one.
+const cramped = `(() => {
+	const chart = document.querySelector("#chart").getBoundingClientRect();
+	const texts = [...document.querySelectorAll("#chart text")].map((e) => [e.textContent, e.getBoundingClientRect()]);
+	return texts.filter(([, r], i) => r.height < 9 || r.left < chart.left || r.right > chart.right || r.top < chart.top || r.bottom > chart.bottom
+		|| texts.some(([, o], k) => k > i && o.left < r.right && r.left < o.right && o.top < r.bottom && r.top < o.bottom)).map(([text]) => text);
+})()`

@@ -28,12 +28,12 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(config.Server, []string{
 		"PORT=http", "MAX_IMAGE_BYTES=lots", "MAX_ATTEMPTS=0", "TRUSTED_PROXIES=-1", "PUBLIC_URL=jobs.example", "LOG_LEVEL=loud",
-		"LOG_FORMAT=xml", "SQS_QUEUE_URL=jobs", "OIDC_ISSUER=https://id.example", "CORS_ORIGINS=app.example",
+		"LOG_FORMAT=xml", "SQS_QUEUE_URL=jobs", "OIDC_ISSUER=https://id.example", "CORS_ORIGINS=app.example", "LINK_KEY=short", "WEBHOOK_KEY=" + strings.Repeat("k", 44),
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"PORT", "MAX_IMAGE_BYTES", "MAX_ATTEMPTS", "TRUSTED_PROXIES", "PUBLIC_URL", "LOG_LEVEL", "LOG_FORMAT", "S3_BUCKET", "SQS_QUEUE_URL", "OIDC_AUDIENCE", "CORS_ORIGINS"} {
+	for _, name := range []string{"PORT", "MAX_IMAGE_BYTES", "MAX_ATTEMPTS", "TRUSTED_PROXIES", "PUBLIC_URL", "LOG_LEVEL", "LOG_FORMAT", "S3_BUCKET", "SQS_QUEUE_URL", "OIDC_AUDIENCE", "CORS_ORIGINS", "LINK_KEY", "WEBHOOK_KEY"} {
 		if !strings.Contains(err.Error(), "- "+name) {
 			t.Errorf("%s is not named in: %s", name, err)
 		}

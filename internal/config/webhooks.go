@@ -1,5 +1,10 @@
 package config
 
+import (
+	"encoding/base64"
+	"strings"
+)
+
 // WebhookQueue is the location of the queue of webhooks, and whether it is the jobs' queue,
 // which they then share. A database has a queue of its own for them.
 func (c *Config) WebhookQueue() (at Location, shared bool) {
@@ -19,4 +24,9 @@ func (c *Config) checkWebhooks(require func(bool, string, ...any)) {
 	require(at == "" || at.Scheme() == "postgres" || at != c.Queue(), "WEBHOOK_QUEUE_URL: it is the queue of the jobs; leave it out, or name a queue of its own")
 	require(c.WebhookConcurrency >= 1 && c.WebhookConcurrency <= 1000, "WEBHOOK_CONCURRENCY: %d is out of range (1 to 1000)", c.WebhookConcurrency)
 	require(len(c.WebhookKeys) <= 2, "WEBHOOK_KEY: there are %d keys; one or two can be valid at a time", len(c.WebhookKeys))
+	for _, k := range c.WebhookKeys { // as webhook.ParseKeys reads them
+		encoded, ok := strings.CutPrefix(strings.TrimSpace(k), "whsk_")
+		key, err := base64.StdEncoding.DecodeString(encoded)
+		require(ok && err == nil && len(key) == 32, "WEBHOOK_KEY: a key is not whsk_ followed by 32 bytes in base64; make one with: echo whsk_$(openssl rand -base64 32)")
+	}
 }

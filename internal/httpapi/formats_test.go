@@ -102,7 +102,7 @@ func TestFilesAreRefusedByName(t *testing.T) {
 		{"pdf", []byte("%PDF-1.7\n1 0 obj"), "the file is a PDF, not an image"},
 		{"svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`), "the file is an SVG drawing, not an image"},
 		{"ico", append([]byte("\x00\x00\x01\x00\x01\x00"), make([]byte, 40)...), "the file is an ICO icon, which this service does not process; send a JPEG"},
-		{"text", []byte("hello"), "the body is not an image by its content; send a JPEG"},
+		{"text", []byte("hello"), "the file is not an image by its content; send a JPEG"},
 	}
 	for _, tt := range tests {
 		a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(tt.data), "Content-Type", "image/png")

@@ -93,7 +93,7 @@ func TestEncodedPartsAreRefusedByName(t *testing.T) {
 		{"base64", image, http.StatusUnsupportedMediaType, `the part "image" is base64-encoded; send the bytes as they are`},
 		{"BASE64 ", image, http.StatusUnsupportedMediaType, "base64-encoded"},
 		{"quoted-printable", image, http.StatusUnsupportedMediaType, `the Content-Transfer-Encoding "quoted-printable"`},
-		{"binary", image, http.StatusUnsupportedMediaType, "the body is an image (PNG) in base64"},
+		{"binary", image, http.StatusUnsupportedMediaType, "the file is an image (PNG) in base64"},
 		{"binary", small(t), http.StatusAccepted, ""},
 		{"8bit", small(t), http.StatusAccepted, ""},
 	}

@@ -114,7 +114,7 @@ func TestSources(t *testing.T) {
 		base + "/wrong-content":            "422 the source cannot be fetched: the server sends other bytes than its digest (sha-256) says",
 		base + "/wrong-repr":               "422 the source cannot be fetched: the server sends other bytes than its digest (sha-256) says",
 		base + "/malformed":                "422 the source cannot be fetched: the server answers with a malformed Repr-Digest",
-		base + "/text":                     "415 ",
+		base + "/text":                     "415 the file is not an image by its content",
 		base + "/empty":                    "400 the image is empty",
 		base + "/large":                    "413 ",
 		base + "/endless":                  "413 ",

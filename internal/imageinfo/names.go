@@ -204,9 +204,9 @@ func Refusal(head []byte, accepts func(contentType string) bool) string {
 		return fmt.Sprintf("the file is %s, not an image: %s", k.name, k.why)
 	}
 	if of := encoded(head); of != "" {
-		return "the body is " + of + " in base64; send the bytes as they are"
+		return "the file is " + of + " in base64; send the bytes as they are"
 	}
-	return "the body is not an image by its content; " + send
+	return "the file is not an image by its content; " + send
 }
 
 // encoded names the image whose base64, alone or in a data URL, a file begins with.

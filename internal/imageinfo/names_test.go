@@ -77,17 +77,17 @@ func TestRefusalsNameTheFile(t *testing.T) {
 		{"eps with a preview", []byte("\xc5\xd0\xd3\xc6\x1e\x00\x00\x00"), "", "the file is a PostScript or EPS file"},
 		{"tga", tga(2, 0, 24), "", "the file is a TGA image, which this service does not process: the format has no signature"},
 		{"tga, compressed, with colours", tga(9, 1, 8), "", "the file is a TGA image"},
-		{"zeros", make([]byte, 100), "", "the body is not an image"},
+		{"zeros", make([]byte, 100), "", "the file is not an image"},
 		{"ppm", []byte("P6\n100 100\n255\n\x00\x00"), "", "the file is a Netpbm image"},
 		{"mp4", ftyp("isom", "isom", "mp41"), "", "the file is an MP4 video, not an image"},
 		{"mov", ftyp("qt  ", "qt  "), "", "the file is a QuickTime video, not an image"},
 		{"zip", []byte("PK\x03\x04\x14\x00\x00\x00\x08\x00"), "", "the file is a ZIP archive, not an image"},
 		{"html", []byte("<!doctype html><p>hello"), "", "the file is an HTML page, not an image"},
-		{"text", []byte("hello"), "", "the body is not an image by its content; " + send},
-		{"base64", []byte("iVBORw0KGgoAAAANSUhEUgAAAGAAAABACAIAAAB"), "", "the body is an image (PNG) in base64; send the bytes as they are"},
-		{"a data URL", []byte("data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD"), "", "the body is an image (JPEG) in base64"},
-		{"a data URL of text", []byte("data:image/png,hello"), "", "the body is not an image"},
-		{"nothing", nil, "", "the body is not an image by its content; " + send},
+		{"text", []byte("hello"), "", "the file is not an image by its content; " + send},
+		{"base64", []byte("iVBORw0KGgoAAAANSUhEUgAAAGAAAABACAIAAAB"), "", "the file is an image (PNG) in base64; send the bytes as they are"},
+		{"a data URL", []byte("data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD"), "", "the file is an image (JPEG) in base64"},
+		{"a data URL of text", []byte("data:image/png,hello"), "", "the file is not an image"},
+		{"nothing", nil, "", "the file is not an image by its content; " + send},
 	}
 	for _, tt := range tests {
 		if got := imageinfo.Detect(tt.head); got != tt.image {
@@ -102,7 +102,7 @@ func TestRefusalsNameTheFile(t *testing.T) {
 		t.Errorf("taken are %q, for a browser %q", names, attribute)
 	}
 	jpeg := func(contentType string) bool { return contentType == imageinfo.JPEG }
-	if got, want := imageinfo.Refusal([]byte("x"), jpeg), "the body is not an image by its content; send a JPEG file"; got != want {
+	if got, want := imageinfo.Refusal([]byte("x"), jpeg), "the file is not an image by its content; send a JPEG file"; got != want {
 		t.Errorf("one format: got %q, want %q", got, want)
 	}
 	none := func(string) bool { return false }

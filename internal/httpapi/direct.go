@@ -99,7 +99,7 @@ func readAnnouncement(from io.Reader) (service.Submission, error) {
 }
 
 func parseAnnouncement(body []byte) (service.Submission, error) {
-	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200} or {"source": {"url": "https://..."}}, with sha256, params and cancel_after if you like`
+	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200} or {"source": {"url": "https://..."}}, with sha256, params, cancel_after and webhook if you like`
 	var in announcement
 	if err := misplacedMembers(body); err != nil {
 		return service.Submission{}, err

@@ -19,7 +19,7 @@ func newAuthenticator(c *config.Config, log *slog.Logger) (httpapi.Authenticator
 		return httpapi.Anonymous{}, nil
 	}
 	return oidcauthn.New(oidcauthn.Options{
-		Issuers: c.Issuers, Audiences: c.Audiences, AuthorizedParties: c.AuthorizedParties, Header: c.AuthHeader, GroupsClaim: c.GroupsClaim, Logger: log,
+		Issuers: c.Issuers, Audiences: c.Audiences, AudienceClaim: c.AudienceClaim, AuthorizedParties: c.AuthorizedParties, Header: c.AuthHeader, GroupsClaim: c.GroupsClaim, Logger: log,
 	})
 }
 
@@ -28,7 +28,7 @@ func login(c *config.Config) httpapi.Login {
 	if c.AllowAnonymous {
 		return httpapi.Login{}
 	}
-	return httpapi.Login{Issuers: c.Issuers, Audiences: c.Audiences, ClientID: c.ClientID, Scopes: c.Scopes}
+	return httpapi.Login{Issuers: c.Issuers, Audiences: c.Audiences, AudienceClaim: c.AudienceClaim, ClientID: c.ClientID, Scopes: c.Scopes}
 }
 
 // newMonitor returns the reference monitor. It logs its decisions, at every log level,

@@ -58,6 +58,8 @@ type Config struct {
 
 	Issuers   []string `env:"OIDC_ISSUER"`
 	Audiences []string `env:"OIDC_AUDIENCE"`
+	// AudienceClaim is aud, or client_id for providers whose access tokens have no aud.
+	AudienceClaim string `env:"AUDIENCE_CLAIM" envDefault:"aud"`
 	// AuthorizedParties are the clients whose tokens are taken; empty for all.
 	AuthorizedParties []string `env:"OIDC_AUTHORIZED_PARTIES"`
 	// ClientID is the public client by which the page signs in at the first issuer.
@@ -292,6 +294,7 @@ func (c *Config) checkAuth(require func(bool, string, ...any)) {
 	}
 	require(len(c.Issuers) > 0, "OIDC_ISSUER is missing: OIDC_AUDIENCE has no effect without it")
 	require(len(c.Audiences) > 0, "OIDC_AUDIENCE is missing: without it the server would accept tokens for other services")
+	require(c.AudienceClaim == "aud" || c.AudienceClaim == "client_id", "AUDIENCE_CLAIM: %q is neither aud nor client_id", c.AudienceClaim)
 	require(c.ClientID == "" || len(c.AuthorizedParties) == 0 || slices.Contains(c.AuthorizedParties, c.ClientID),
 		"OIDC_AUTHORIZED_PARTIES lacks the client of OIDC_CLIENT_ID: the server would refuse the tokens of the page's login")
 }

@@ -65,14 +65,15 @@ func TestServerDoesNotStartOpen(t *testing.T) {
 		env  []string
 		ok   bool
 	}{
-		"server without any":                {config.Server, nil, false},
-		"server, explicitly anonymous":      {config.Server, []string{"ALLOW_ANONYMOUS=true"}, true},
-		"server, anonymous turned off":      {config.Server, []string{"ALLOW_ANONYMOUS=false"}, false},
-		"server with issuer and audience":   {config.Server, []string{"OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=jobs"}, true},
-		"server with issuer alone":          {config.Server, []string{"OIDC_ISSUER=https://id.example"}, false},
-		"server with audience alone":        {config.Server, []string{"OIDC_AUDIENCE=jobs"}, false},
-		"server with issuer, yet anonymous": {config.Server, []string{"OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=jobs", "ALLOW_ANONYMOUS=true"}, false},
-		"a worker serves no callers":        {config.Worker, nil, true},
+		"server without any":                 {config.Server, nil, false},
+		"server, explicitly anonymous":       {config.Server, []string{"ALLOW_ANONYMOUS=true"}, true},
+		"server, anonymous turned off":       {config.Server, []string{"ALLOW_ANONYMOUS=false"}, false},
+		"server with issuer and audience":    {config.Server, []string{"OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=jobs"}, true},
+		"server with issuer alone":           {config.Server, []string{"OIDC_ISSUER=https://id.example"}, false},
+		"server with audience alone":         {config.Server, []string{"OIDC_AUDIENCE=jobs"}, false},
+		"server with another audience claim": {config.Server, []string{"OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=jobs", "AUDIENCE_CLAIM=sub"}, false},
+		"server with issuer, yet anonymous":  {config.Server, []string{"OIDC_ISSUER=https://id.example", "OIDC_AUDIENCE=jobs", "ALLOW_ANONYMOUS=true"}, false},
+		"a worker serves no callers":         {config.Worker, nil, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -27,6 +27,8 @@ type Login struct {
 	Issuers []string `json:"issuers"`
 	// Audiences are those that a token may be for.
 	Audiences []string `json:"audiences"`
+	// AudienceClaim is the claim of a token that holds one of them.
+	AudienceClaim string `json:"audience_claim"`
 	// ClientID is the page's own at the first issuer, a public client with PKCE; empty:
 	// people paste a token.
 	ClientID string `json:"client_id"`

@@ -27,6 +27,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"claimcheck.example/internal/job"
 )
 
@@ -38,14 +40,18 @@ type Options struct {
 	// Audiences are the accepted audiences: a token's aud claim must contain one. At least
 	// one.
 	Audiences []string
+	// AudienceClaim is Audience, or ClientID for providers whose access tokens have no aud:
+	// then client_id must be one of Audiences, and token_use must be "access". Empty for
+	// Audience.
+	AudienceClaim string
 	// AuthorizedParties are the clients whose tokens are accepted, by the azp claim, or by
 	// client_id where there is no azp (RFC 9068); empty accepts any client.
 	AuthorizedParties []string
 	// Header names the request header with the token; empty for Authorization. Any other
 	// header may have the token alone or after "Bearer ".
 	Header string
-	// GroupsClaim names the claim with the group names, a string or a list of strings; empty
-	// for "groups".
+	// GroupsClaim names the claim with the group names, a string or a list of strings, or is
+	// a path to it such as "realm_access.roles"; empty for "groups".
 	GroupsClaim string
 	// Leeway is the accepted difference between clocks; zero for one minute.
 	Leeway time.Duration
@@ -57,8 +63,9 @@ type Options struct {
 	// KeyRetention is the time that keys stay valid while the provider cannot be reached;
 	// zero for one day.
 	KeyRetention time.Duration
-	// RefetchInterval is the minimum time between two fetches from one issuer, whatever
-	// tokens arrive; zero for 15 seconds.
+	// RefetchInterval is the time between two fetches from one issuer, whatever tokens
+	// arrive; zero for 15 seconds. Tokens of unknown keys may cause a few fetches earlier:
+	// three at once, and then one in each interval.
 	RefetchInterval time.Duration
 	// HTTPClient requests keys from providers; nil for a client of its own. Its redirect
 	// policy is replaced.
@@ -69,6 +76,12 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Values of Options.AudienceClaim.
+const (
+	Audience = "aud"
+	ClientID = "client_id" // Amazon Cognito
+)
+
 // iapIssuer is Google's Identity-Aware Proxy, which has keys but no discovery.
 // https://cloud.google.com/iap/docs/signed-headers-howto
 const (
@@ -78,13 +91,14 @@ const (
 
 // Authenticator verifies bearer tokens. Safe for concurrent use.
 type Authenticator struct {
-	keys        map[string]*keySet // by issuer
-	audiences   []string
-	parties     []string
-	header      string
-	groupsClaim string
-	leeway      time.Duration
-	clock       func() time.Time
+	keys          map[string]*keySet // by issuer
+	audiences     []string
+	audienceClaim string
+	parties       []string
+	header        string
+	groupsClaim   string
+	leeway        time.Duration
+	clock         func() time.Time
 }
 
 // New checks o and returns an authenticator. It makes no request: keys are fetched when
@@ -95,13 +109,14 @@ func New(o Options) (*Authenticator, error) {
 		return nil, err
 	}
 	a := &Authenticator{
-		keys:        make(map[string]*keySet, len(o.Issuers)),
-		audiences:   o.Audiences,
-		parties:     o.AuthorizedParties,
-		header:      http.CanonicalHeaderKey(o.Header),
-		groupsClaim: o.GroupsClaim,
-		leeway:      o.Leeway,
-		clock:       o.Clock,
+		keys:          make(map[string]*keySet, len(o.Issuers)),
+		audiences:     o.Audiences,
+		audienceClaim: o.AudienceClaim,
+		parties:       o.AuthorizedParties,
+		header:        http.CanonicalHeaderKey(o.Header),
+		groupsClaim:   o.GroupsClaim,
+		leeway:        o.Leeway,
+		clock:         o.Clock,
 	}
 	for _, issuer := range o.Issuers {
 		a.keys[issuer] = &keySet{
@@ -109,6 +124,7 @@ func New(o Options) (*Authenticator, error) {
 			lifetime:  o.KeyLifetime,
 			retention: o.KeyRetention,
 			interval:  o.RefetchInterval,
+			early:     rate.NewLimiter(rate.Every(o.RefetchInterval), earlyFetches),
 			clock:     o.Clock,
 			log:       o.Logger.With("issuer", issuer),
 		}
@@ -118,6 +134,7 @@ func New(o Options) (*Authenticator, error) {
 
 func (o Options) withDefaults() Options {
 	orDefault(&o.Header, "Authorization")
+	orDefault(&o.AudienceClaim, Audience)
 	orDefault(&o.GroupsClaim, "groups")
 	orDefault(&o.Leeway, time.Minute)
 	orDefault(&o.KeyLifetime, time.Hour)
@@ -165,6 +182,9 @@ func (o Options) check() error {
 		if audience == "" {
 			mistake("an audience is empty")
 		}
+	}
+	if o.AudienceClaim != Audience && o.AudienceClaim != ClientID {
+		mistake("the audience is in aud or client_id, not in %q", o.AudienceClaim)
 	}
 	for _, party := range o.AuthorizedParties {
 		if party == "" {

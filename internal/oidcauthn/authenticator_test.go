@@ -97,14 +97,37 @@ func TestGroupsClaim(t *testing.T) {
 	t.Parallel()
 	k := rsaKey(0, "k")
 	p := newIDP(t, k)
-	a := newAuthenticator(t, oidcauthn.Options{Issuers: []string{p.URL}, GroupsClaim: "https://example.org/roles"})
-	token := k.sign(t, p.claims(map[string]any{"https://example.org/roles": []string{"ops"}, "groups": []string{"no"}}), nil)
-	got, err := a.Authenticate(withToken(t, token))
-	if err != nil {
-		t.Fatal(err)
+	type object = map[string]any
+	ops := []string{"ops"}
+	tests := []struct {
+		name, claim string
+		claims      object
+		want        []string
+		refused     bool
+	}{
+		{"a URL", "https://example.org/roles", object{"https://example.org/roles": ops, "groups": []string{"no"}}, ops, false},
+		{"a path", "realm_access.roles", object{"realm_access": object{"roles": ops}, "roles": []string{"no"}}, ops, false},
+		{"a longer path", "resource_access.jobs.roles", object{"resource_access": object{"jobs": object{"roles": ops}}}, ops, false},
+		{"a name with a dot before a path", "a.b", object{"a.b": ops, "a": object{"b": []string{"no"}}}, ops, false},
+		{"a name with a dot at the end of a path", "a.b.c", object{"a": object{"b.c": ops}}, ops, false},
+		{"one group at the end of a path", "a.b", object{"a": object{"b": "ops"}}, ops, false},
+		{"a path without its end", "realm_access.roles", object{"realm_access": object{}}, nil, false},
+		{"a path without its beginning", "realm_access.roles", nil, nil, false},
+		{"a path through null", "realm_access.roles", object{"realm_access": new(object)}, nil, false},
+		{"a path through a list", "realm_access.roles", object{"realm_access": ops}, nil, true},
+		{"a path through text", "realm_access.roles", object{"realm_access": "roles"}, nil, true},
+		{"a path to an object", "realm_access.roles", object{"realm_access": object{"roles": object{"ops": true}}}, nil, true},
+		{"another case", "Realm_access.roles", object{"realm_access": object{"roles": ops}}, nil, false},
 	}
-	if diff := cmp.Diff([]string{"ops"}, got.Groups); diff != "" {
-		t.Errorf("groups (-want +got):\n%s", diff)
+	for _, tt := range tests {
+		a := newAuthenticator(t, oidcauthn.Options{Issuers: []string{p.URL}, GroupsClaim: tt.claim})
+		got, err := a.Authenticate(withToken(t, k.sign(t, p.claims(tt.claims), nil)))
+		if tt.refused != (job.KindOf(err) == job.Unauthenticated) || !tt.refused && err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if diff := cmp.Diff(tt.want, got.Groups); diff != "" {
+			t.Errorf("%s: groups (-want +got):\n%s", tt.name, diff)
+		}
 	}
 }
 

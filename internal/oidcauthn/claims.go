@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,6 +23,7 @@ type claims struct {
 	jwt.Claims
 	Party         looseText `json:"azp"`
 	Client        looseText `json:"client_id"`
+	Use           looseText `json:"token_use"` // of Amazon Cognito: access or id
 	Email         string    `json:"email"`
 	EmailVerified looseBool `json:"email_verified"`
 }
@@ -55,7 +57,16 @@ func (a *Authenticator) checkClaims(c *claims) error {
 	if _, ok := a.keys[c.Issuer]; !ok {
 		return refuse("the token's issuer %.200q is not allowed", c.Issuer)
 	}
-	err := c.ValidateWithLeeway(jwt.Expected{AnyAudience: a.audiences, Time: a.clock()}, a.leeway)
+	expected := jwt.Expected{AnyAudience: a.audiences, Time: a.clock()}
+	if a.audienceClaim == ClientID {
+		if err := a.checkClient(c); err != nil {
+			return err
+		}
+		if len(c.Audience) == 0 {
+			expected.AnyAudience = nil
+		}
+	}
+	err := c.ValidateWithLeeway(expected, a.leeway)
 	switch {
 	case errors.Is(err, jwt.ErrInvalidAudience):
 		return refuse("the token of %s is for %.200s, not for this service", c.Issuer, fmt.Sprintf("%q", c.Audience))
@@ -71,6 +82,18 @@ func (a *Authenticator) checkClaims(c *claims) error {
 	return checkSubject(c)
 }
 
+// checkClient accepts an access token whose client is one of the audiences, as Amazon
+// Cognito issues them. A token that has an audience all the same is for no other service.
+func (a *Authenticator) checkClient(c *claims) error {
+	switch {
+	case c.Use != "access":
+		return refuse("the token of %s has the token_use %.40q, not access", c.Issuer, c.Use)
+	case !slices.Contains(a.audiences, string(c.Client)):
+		return refuse("the token of %s was issued to the client %.200q, which is not among the audiences", c.Issuer, c.Client)
+	}
+	return nil
+}
+
 // checkSubject accepts a subject that is safe in logs and in the names of stored objects,
 // and that has only one spelling.
 func checkSubject(c *claims) error {
@@ -83,6 +106,24 @@ func checkSubject(c *claims) error {
 		}
 	}
 	return nil
+}
+
+// groupsAt returns the groups in the claim of that name or, if there is none, at the end of
+// a path whose names have dots between them: Keycloak has roles in realm_access.roles.
+func groupsAt(claims map[string]json.RawMessage, name string) ([]string, error) {
+	if text, ok := claims[name]; ok {
+		return parseGroups(text)
+	}
+	outer, inner, isPath := strings.Cut(name, ".")
+	text, ok := claims[outer]
+	if !isPath || !ok {
+		return nil, nil
+	}
+	var nested map[string]json.RawMessage
+	if err := json.Unmarshal(text, &nested); err != nil {
+		return nil, err
+	}
+	return groupsAt(nested, inner)
 }
 
 // parseGroups accepts a list of strings, one string, or nothing.

@@ -8,9 +8,13 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/time/rate"
 
 	"claimcheck.example/internal/job"
 )
+
+// earlyFetches is how many fetches may come before their interval is over, all at once.
+const earlyFetches = 3
 
 // fetchTimeout bounds one fetch of keys, discovery included.
 const fetchTimeout = 5 * time.Second
@@ -24,9 +28,10 @@ type keySource interface {
 //
 // It fetches them when the first token needs them, when they are older than lifetime, and
 // when a token names an unknown key: providers rotate their keys, and a new key shows
-// first in a token. However many tokens arrive, there is one fetch at a time and at most
-// one in an interval. This also bounds a flood of invented key ids, without remembering
-// them.
+// first in a token. However many tokens arrive, there is one fetch at a time and one in an
+// interval. A provider can publish a key just after a fetch, so that a few fetches, by the
+// budget early, need not wait for the interval. This also bounds a flood of invented key
+// ids, without remembering them.
 //
 // While a provider cannot be reached its keys stay valid for retention. An invalid
 // signature of a known key never causes a fetch.
@@ -35,6 +40,7 @@ type keySet struct {
 	lifetime  time.Duration
 	retention time.Duration
 	interval  time.Duration
+	early     *rate.Limiter // of fetches before the interval is over
 	clock     func() time.Time
 	log       *slog.Logger
 
@@ -57,24 +63,22 @@ type keys struct {
 // verify reports whether a key of the issuer made t's signature. Its errors are those of
 // [Authenticator.Authenticate].
 func (s *keySet) verify(ctx context.Context, t *token) error {
-	ks, err := s.get(ctx, nil)
-	if err != nil {
-		return err
+	arrived := s.clock()
+	var last *keys
+	for {
+		ks, err := s.get(ctx, last)
+		switch {
+		case err != nil:
+			return err
+		case ks.signed(t):
+			return nil
+		case ks.knows(t.header.Kid):
+			return refuse("the signature is not that of key %.80q of %s", t.header.Kid, t.claims.Issuer)
+		case ks == last, !ks.fetched.Before(arrived): // there are no newer keys to be had
+			return refuse("the signature is of key %.80q, and %s has no such key that made it", t.header.Kid, t.claims.Issuer)
+		}
+		last = ks
 	}
-	if ks.signed(t) {
-		return nil
-	}
-	if ks.knows(t.header.Kid) {
-		return refuse("the signature is not that of key %.80q of %s", t.header.Kid, t.claims.Issuer)
-	}
-	newer, err := s.get(ctx, ks)
-	if err != nil {
-		return err
-	}
-	if newer.signed(t) {
-		return nil
-	}
-	return refuse("the signature is of key %.80q, and %s has no such key that made it", t.header.Kid, t.claims.Issuer)
 }
 
 // get returns valid keys, other than not if there are any. It returns Unavailable when a
@@ -104,7 +108,7 @@ func (s *keySet) get(ctx context.Context, not *keys) (*keys, error) {
 			case <-ctx.Done():
 				return nil, job.Wrap(job.Canceled, context.Cause(ctx), "")
 			}
-		case due:
+		case due, usable && cached == not && s.failure == nil && s.early.AllowN(now, 1):
 			s.running = make(chan struct{})
 			s.mu.Unlock()
 			s.refresh(ctx)

@@ -120,15 +120,37 @@ func TestUnknownKeyNamesAreBounded(t *testing.T) {
 	kt.clock.advance(time.Minute)
 	for i := range 1000 {
 		evil.kid = fmt.Sprintf("made-up-%d", i)
-		kt.want(kt.send(evil), job.Unauthenticated, 2)
+		kt.want(kt.send(evil), job.Unauthenticated, min(2+int64(i), 5)) // the due fetch, and three early ones
+		kt.clock.advance(time.Millisecond)
 	}
 	// Valid tokens are not affected, and a new key is found after at most one interval.
-	kt.want(kt.send(k), none, 2)
+	kt.want(kt.send(k), none, 5)
 	young := rsaKey(2, "young")
 	kt.publish(k, young)
-	kt.want(kt.send(young), job.Unauthenticated, 2)
+	kt.want(kt.send(young), job.Unauthenticated, 5)
 	kt.clock.advance(15 * time.Second)
-	kt.want(kt.send(young), none, 3)
+	kt.want(kt.send(young), none, 6)
+}
+
+// TestKeysPublishedAfterAFetch rotates the keys within one interval: their tokens are
+// accepted at once.
+func TestKeysPublishedAfterAFetch(t *testing.T) {
+	t.Parallel()
+	k := rsaKey(0, "k")
+	kt := newKeyTest(t, k)
+	kt.want(kt.send(k), none, 1)
+	for i := range int64(3) {
+		kt.clock.advance(time.Second)
+		young := rsaKey(1, fmt.Sprintf("young-%d", i))
+		kt.publish(k, young)
+		kt.want(kt.send(young), none, 2+i)
+	}
+	kt.clock.advance(time.Second)
+	last := rsaKey(2, "last")
+	kt.publish(k, last)
+	kt.want(kt.send(last), job.Unauthenticated, 4) // the budget is spent
+	kt.clock.advance(15 * time.Second)
+	kt.want(kt.send(last), none, 5)
 }
 
 func TestBadSignaturesNeverFetch(t *testing.T) {

@@ -104,7 +104,7 @@ func (a *Authenticator) inspect(raw string) (*token, error) {
 	if err := a.checkClaims(&t.claims); err != nil {
 		return nil, err
 	}
-	if t.groups, err = parseGroups(byName[a.groupsClaim]); err != nil {
+	if t.groups, err = groupsAt(byName, a.groupsClaim); err != nil {
 		return nil, refuse("the token's claim %q is neither a string nor a list of strings", a.groupsClaim)
 	}
 	return t, nil
@@ -141,12 +141,14 @@ type header struct {
 	Alg  jose.SignatureAlgorithm `json:"alg"`
 	Kid  string                  `json:"kid"`
 	Type string                  `json:"typ"`
-	// The presence of any of these refuses the token.
+	// The presence of one of these refuses the token.
 	Crit json.RawMessage `json:"crit"`
 	JWK  json.RawMessage `json:"jwk"`
-	JKU  json.RawMessage `json:"jku"`
-	X5C  json.RawMessage `json:"x5c"`
-	X5U  json.RawMessage `json:"x5u"`
+	// Some providers send these with every token. They are never used, and refuse a token
+	// that does not name its key.
+	JKU json.RawMessage `json:"jku"`
+	X5C json.RawMessage `json:"x5c"`
+	X5U json.RawMessage `json:"x5u"`
 }
 
 // parseHeader decodes and checks the header of a token that has three parts. The decoder,
@@ -172,9 +174,9 @@ func parseHeader(raw string) (header, error) {
 		return header{}, refuse("the token's algorithm %.40q is not allowed", h.Alg)
 	case h.Crit != nil:
 		return header{}, refuse("the token's header has critical extensions (crit), and none is understood")
-	case h.JWK != nil || h.JKU != nil || h.X5C != nil || h.X5U != nil:
-		// No provider needs them; an attacker hopes for a verifier that trusts them.
-		return header{}, refuse("the token brings its own key (jwk, jku, x5c or x5u)")
+	case h.JWK != nil, h.Kid == "" && (h.JKU != nil || h.X5C != nil || h.X5U != nil):
+		// An attacker hopes for a verifier that trusts them.
+		return header{}, refuse("the token brings its own key (jwk, or jku, x5c or x5u without kid)")
 	}
 	return h, nil
 }

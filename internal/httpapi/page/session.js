@@ -3,7 +3,7 @@
 
 const config = JSON.parse($("#config").textContent);
 const authHeader = config.auth_header;
-const { issuers, audiences, client_id: clientID, scopes } = config.login;
+const { issuers, audiences, audience_claim: audienceClaim, client_id: clientID, scopes } = config.login;
 /** Whether this service has a call; there are older ones, and settings. */
 const can = (call) => config.calls.includes(call);
 const needsToken = Boolean(issuers?.length);
@@ -122,8 +122,8 @@ async function redeem(form) {
     const { token_endpoint: url } = await provider();
     const { status, json } = await ask({ url, form });
     if (status !== 200) return `${hostOf(url)} did not issue a token${json?.error ? `: ${json.error_description ?? json.error}` : ""}`;
-    const ours = [json.access_token, json.id_token].find((t) => [claims(t).aud].flat().some((aud) => audiences.includes(aud)));
-    if (!ours) return `${hostOf(url)} issued no token for this service: none has ${audiences.join(" or ")} as its audience`;
+    const ours = [json.access_token, json.id_token].find((t) => [claims(t)[audienceClaim]].flat().some((aud) => audiences.includes(aud)));
+    if (!ours) return `${hostOf(url)} issued no token for this service: none has ${audiences.join(" or ")} in its claim ${audienceClaim}`;
     ofTab.set("claimcheck token", ours);
     if (json.refresh_token) ofTab.set("claimcheck refresh", json.refresh_token);
     return "";

@@ -89,7 +89,7 @@ func (p *Process) API() (*API, error) {
 	}
 	service := service.New(service.Config{
 		Draining: draining, Events: b.documents, Webhooks: taken, LinkKeys: signature.Of(c.LinkKeys),
-		Store: b.store(), Outbox: b.outbox(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
+		Store: b.store(), Outbox: b.outbox(), Changes: b.changes(), Presigner: b.objects, Ledger: b.documents, Lists: lists, Queue: b.queue, Monitor: monitor, Rules: rules,
 		Fetcher:   outboundClient(c),
 		Inspector: inspector{}, Previewer: previewer, Quota: limits, Charges: charges(c), Now: time.Now, Logger: log,
 		Limits: service.Limits{

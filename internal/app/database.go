@@ -69,6 +69,12 @@ func (b *backends) outbox() job.Outbox {
 	return nil
 }
 
+// changes reports changes of documents; nil where documents are in a store that does not.
+func (b *backends) changes() job.Changes {
+	c, _ := b.documents.(job.Changes)
+	return c
+}
+
 // openFolder returns the images in the folder of a file URL.
 func openFolder(at config.Location, uploadKeys []string) (*dirstore.Store, error) {
 	path, err := dirstore.Folder(string(at))

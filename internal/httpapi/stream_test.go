@@ -34,24 +34,32 @@ type streamed struct {
 	handler http.Handler
 }
 
-func newStreamed(t *testing.T) *streamed {
+func newStreamed(t *testing.T) *streamed { return newStreamedWith(t, func(*service.Config) {}) }
+
+// newStreamedWith is newStreamed with a service that is made otherwise.
+func newStreamedWith(t *testing.T, change func(*service.Config)) *streamed {
 	s := &streamed{t: t, store: jobtest.NewStore(t), drain: make(chan struct{})}
 	log := slog.New(slog.DiscardHandler)
-	svc := service.New(service.Config{
+	c := service.Config{
 		Store: s.store, Monitor: allowing{}, Draining: s.drain, Now: time.Now, Logger: log,
 		Limits: service.Limits{Waiters: 2, Retention: 96 * time.Hour},
-	})
+	}
+	change(&c)
+	svc := service.New(c)
 	h, _ := httpapi.New(httpapi.Options{Service: svc, Auth: httpapi.Anonymous{}, Logger: log, Now: time.Now})
 	s.handler = apitest.Handler(t, h)
 	return s
 }
 
 // pending makes a job.
-func (s *streamed) pending() *job.Job {
+func (s *streamed) pending() *job.Job { return s.pendingWith(func(*job.Job) {}) }
+
+func (s *streamed) pendingWith(change func(*job.Job)) *job.Job {
 	j := &job.Job{
 		ID: job.NewID(), Owner: job.Anonymous.Owner(), Status: job.Pending, CreatedAt: time.Now().UTC(),
 		Input: job.Media{ContentType: "image/png", SizeBytes: 3},
 	}
+	change(j)
 	version, err := s.store.Create(s.t.Context(), j.Stamp(time.Now()))
 	if err != nil {
 		s.t.Fatal(err)

@@ -74,3 +74,11 @@ func putRaw(tb testing.TB, url string, id job.ID, raw []byte) {
 		INSERT INTO claimcheck.jobs (id, revision, document) VALUES ($1, 'raw', $2)
 		ON CONFLICT (id) DO UPDATE SET revision = 'raw', document = $2`, string(id), raw)
 }
+
+func TestChangesConform(t *testing.T) {
+	t.Parallel()
+	jobtest.TestChanges(t, func(t *testing.T) jobtest.ChangesFixture {
+		store := pgstore.NewStore(open(t, provisioned(t)))
+		return jobtest.ChangesFixture{Changes: store, Documents: store}
+	})
+}

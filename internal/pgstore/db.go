@@ -13,7 +13,8 @@ import (
 // Options of a DB. The zero value is good for production.
 type Options struct {
 	// MaxConns bounds the connections of this process; 10 by default, or what the URL's
-	// pool_max_conns says. A process that receives messages holds one more, to listen on.
+	// pool_max_conns says. A process that receives messages or follows jobs holds one more,
+	// to listen on.
 	MaxConns int
 	// CallTimeout bounds a statement, its repetitions and the wait for a connection
 	// included; 15 s by default.

@@ -6,7 +6,8 @@
 // usage record is a row of claimcheck.usage. What became of a job's webhook is a row of
 // claimcheck.deliveries, which changes as documents do. Each message is a row of
 // claimcheck.messages; a receiver takes rows with FOR UPDATE SKIP LOCKED. NOTIFY on the
-// channel "claimcheck" wakes receivers that wait.
+// channel "claimcheck" wakes receivers that wait, and on "claimcheck_jobs" those who follow
+// a job.
 //
 // Every statement is a transaction of its own, and every statement may run twice without
 // harm. So the package repeats statements whose connection broke: a database that

@@ -67,6 +67,7 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 	}
 	rows, err := s.db.exec(ctx, "swap job", sql, args...)
 	if err != nil || rows == 1 {
+		s.changed(j.ID)
 		return j.Revision, err
 	}
 	return s.decide(ctx, "jobs", string(j.ID), j.Revision)
@@ -132,6 +133,7 @@ func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
 	rows, err := s.db.exec(ctx, "erase job", `
 		DELETE FROM claimcheck.jobs WHERE id = $1 AND ($2 = '' OR revision = $2)`, string(id), version)
 	if err != nil || rows == 1 {
+		s.changed(id)
 		return err
 	}
 	var there string

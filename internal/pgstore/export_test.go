@@ -12,8 +12,8 @@ func ProvisionMore(ctx context.Context, url string, more ...string) error {
 	return err
 }
 
-// Listening reports whether notifications arrive.
-func (d *DB) Listening() bool { return d.listener.listening() }
+// Listening reports whether notifications of messages arrive.
+func (d *DB) Listening() bool { return d.listener.listening(queueChannel) }
 
 // Translate is for a table of errors.
 func (d *DB) Translate(ctx context.Context, err error) error { return d.translate(ctx, "test", err) }

@@ -8,8 +8,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// channel is the channel of all notifications; the payload is the topic.
-const channel = "claimcheck"
+// Channels of notifications. A process listens to those that it has subscribed to.
+const (
+	queueChannel = "claimcheck"      // of messages; the name of a topic is that of the queue
+	jobChannel   = "claimcheck_jobs" // of documents; the name of a topic is the job's identifier
+)
+
+// topic is what notifications are about.
+type topic struct{ channel, name string }
 
 const (
 	// reconnectPause is the pause before a lost connection is made anew.
@@ -18,55 +24,87 @@ const (
 	listenCheck = 30 * time.Second
 )
 
-// listener shares one connection that listens on the channel. It connects at the first
-// subscription, and again whenever the connection is lost.
+// listener shares one connection that listens. It connects at the first subscription, and
+// again whenever the connection is lost.
 type listener struct {
 	config *pgx.ConnConfig
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
 	run    sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	started bool
-	live    bool // notifications arrive
-	closed  bool
-	topics  map[string]map[chan struct{}]bool
+	mu        sync.Mutex // guards what follows
+	started   bool
+	closed    bool
+	channels  map[string]bool    // that have a subscription or had one; true while their notifications arrive
+	interrupt context.CancelFunc // ends the wait for a notification
+	topics    map[topic]map[*subscription]bool
+}
+
+// subscription follows one topic.
+type subscription struct {
+	listener *listener
+	topic    topic
+	woken    chan struct{}
 }
 
 func newListener(config *pgx.ConnConfig) *listener {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &listener{config: config, ctx: ctx, cancel: cancel, topics: map[string]map[chan struct{}]bool{}}
+	return &listener{
+		config: config, ctx: ctx, cancel: cancel, interrupt: func() {},
+		channels: map[string]bool{}, topics: map[topic]map[*subscription]bool{},
+	}
 }
 
-// subscribe returns a channel that gets a value after each notification of the topic, and
-// whenever notifications may have been missed. The caller calls stop at the end.
-func (l *listener) subscribe(topic string) (woken <-chan struct{}, stop func()) {
-	wake := make(chan struct{}, 1)
+// subscribe follows a topic until Close.
+func (l *listener) subscribe(t topic) *subscription {
+	s := &subscription{l, t, make(chan struct{}, 1)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.topics[topic] == nil {
-		l.topics[topic] = map[chan struct{}]bool{}
+	if l.topics[t] == nil {
+		l.topics[t] = map[*subscription]bool{}
 	}
-	l.topics[topic][wake] = true
+	l.topics[t][s] = true
+	if _, ok := l.channels[t.channel]; !ok {
+		l.channels[t.channel] = false
+		l.interrupt()
+	}
 	if !l.started && !l.closed {
 		l.started = true
 		l.run.Go(l.loop)
 	}
-	return wake, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.topics[topic], wake)
-		if len(l.topics[topic]) == 0 {
-			delete(l.topics, topic)
-		}
+	return s
+}
+
+// Changed implements job.Follower.
+func (s *subscription) Changed() <-chan struct{} { return s.woken }
+
+// Live implements job.Follower.
+func (s *subscription) Live() bool { return s.listener.listening(s.topic.channel) }
+
+// Close implements job.Follower.
+func (s *subscription) Close() {
+	s.listener.mu.Lock()
+	defer s.listener.mu.Unlock()
+	subscribers := s.listener.topics[s.topic]
+	delete(subscribers, s)
+	if len(subscribers) == 0 {
+		delete(s.listener.topics, s.topic)
 	}
 }
 
-// listening reports whether notifications arrive at the moment.
-func (l *listener) listening() bool {
+// wake leaves a value unless there is one to see already.
+func (s *subscription) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
+
+// listening reports whether notifications of a channel arrive at the moment.
+func (l *listener) listening(channel string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.live
+	return l.channels[channel]
 }
 
 // close ends the connection, and waits for that.
@@ -81,7 +119,7 @@ func (l *listener) close() {
 func (l *listener) loop() {
 	for l.ctx.Err() == nil {
 		l.listen()
-		l.setLive(false)
+		l.lost()
 		timer := time.NewTimer(reconnectPause)
 		select {
 		case <-timer.C:
@@ -103,55 +141,90 @@ func (l *listener) listen() {
 		defer cancel()
 		_ = conn.Close(ctx) // it is lost, or of no more use
 	}()
-	if _, err := conn.Exec(l.ctx, "LISTEN "+channel); err != nil {
-		return
-	}
-	l.setLive(true)
 	for {
-		ctx, cancel := context.WithTimeout(l.ctx, listenCheck)
-		n, err := conn.WaitForNotification(ctx)
+		wait, cancel, added := l.next()
+		for _, channel := range added {
+			if err := l.ask(func(ctx context.Context) error { _, err := conn.Exec(ctx, "LISTEN "+channel); return err }); err != nil {
+				cancel()
+				return
+			}
+			l.live(channel)
+		}
+		n, err := conn.WaitForNotification(wait)
+		silent := wait.Err() == context.DeadlineExceeded
 		cancel()
 		switch {
 		case err == nil:
-			l.wake(n.Payload)
+			l.wake(topic{n.Channel, n.Payload})
 		case l.ctx.Err() != nil || conn.IsClosed():
 			return
-		default: // silence: is the server there?
-			ctx, cancel := context.WithTimeout(l.ctx, defaultConnectTimeout)
-			err := conn.Ping(ctx)
-			cancel()
-			if err != nil {
+		case silent: // is the server there?
+			if l.ask(conn.Ping) != nil {
 				return
 			}
 		}
 	}
 }
 
-// setLive notes whether notifications arrive, and wakes everyone at a change: until a
-// connection listens, a notification may have been missed.
-func (l *listener) setLive(live bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.live == live {
-		return
-	}
-	l.live = live
-	for _, subscribers := range l.topics {
-		wakeAll(subscribers)
-	}
+// ask bounds a call to the server.
+func (l *listener) ask(call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(l.ctx, defaultConnectTimeout)
+	defer cancel()
+	return call(ctx)
 }
 
-func (l *listener) wake(topic string) {
+// next returns the context of the next wait for a notification, which a new channel ends,
+// and the channels to listen to from now on.
+func (l *listener) next() (wait context.Context, cancel context.CancelFunc, added []string) {
+	wait, cancel = context.WithTimeout(l.ctx, listenCheck)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	wakeAll(l.topics[topic])
-}
-
-func wakeAll(subscribers map[chan struct{}]bool) {
-	for wake := range subscribers {
-		select {
-		case wake <- struct{}{}:
-		default: // it has one to see already
+	l.interrupt = cancel
+	for channel, live := range l.channels {
+		if !live {
+			added = append(added, channel)
 		}
+	}
+	return wait, cancel, added
+}
+
+// live notes that the notifications of a channel arrive, and wakes its subscribers: until
+// now they may have missed one.
+func (l *listener) live(channel string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.channels[channel] = true
+	l.wakeAll(channel)
+}
+
+// lost notes that no notification arrives any more, and wakes all subscribers, who begin to
+// poll.
+func (l *listener) lost() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for channel, live := range l.channels {
+		if live {
+			l.channels[channel] = false
+			l.wakeAll(channel)
+		}
+	}
+}
+
+// wakeAll wakes the subscribers of a channel; the caller holds mu.
+func (l *listener) wakeAll(channel string) {
+	for t, subscribers := range l.topics {
+		if t.channel == channel {
+			for s := range subscribers {
+				s.wake()
+			}
+		}
+	}
+}
+
+func (l *listener) wake(t topic) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s := range l.topics[t] {
+		s.wake()
 	}
 }

@@ -12,27 +12,27 @@ import (
 const notifyTimeout = 2 * time.Second
 
 // notifier sends notifications, those together that come while others are on their way. It
-// is best effort: a receiver that misses one looks by itself in time. The statement is a
+// is best effort: what misses one looks by itself in time. The statement is a
 // transaction of its own, since one that notifies and writes holds a lock of the whole
 // database while it is made durable.
 type notifier struct {
 	pool *pgxpool.Pool
 	run  sync.WaitGroup
 
-	mu      sync.Mutex          // guards what follows
-	pending map[string]struct{} // topics
+	mu      sync.Mutex // guards what follows
+	pending map[topic]struct{}
 	sending bool
 }
 
 func newNotifier(pool *pgxpool.Pool) *notifier {
-	return &notifier{pool: pool, pending: map[string]struct{}{}}
+	return &notifier{pool: pool, pending: map[topic]struct{}{}}
 }
 
 // notify returns at once.
-func (n *notifier) notify(topic string) {
+func (n *notifier) notify(t topic) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.pending[topic] = struct{}{}
+	n.pending[t] = struct{}{}
 	if !n.sending {
 		n.sending = true
 		n.run.Go(n.send)
@@ -41,26 +41,26 @@ func (n *notifier) notify(topic string) {
 
 func (n *notifier) send() {
 	for {
-		topics := n.take()
-		if len(topics) == 0 {
+		channels, names := n.take()
+		if len(names) == 0 {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
-		_, _ = n.pool.Exec(ctx, `SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS n (topic)`, channel, topics)
+		_, _ = n.pool.Exec(ctx, `SELECT pg_notify(channel, name) FROM unnest($1::text[], $2::text[]) AS n (channel, name)`, channels, names)
 		cancel()
 	}
 }
 
 // take returns what is pending. After nothing, send ends.
-func (n *notifier) take() (topics []string) {
+func (n *notifier) take() (channels, names []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for topic := range n.pending {
-		topics = append(topics, topic)
+	for t := range n.pending {
+		channels, names = append(channels, t.channel), append(names, t.name)
 	}
 	clear(n.pending)
-	n.sending = len(topics) > 0
-	return topics
+	n.sending = len(names) > 0
+	return channels, names
 }
 
 // close waits until nothing is pending.

@@ -69,7 +69,7 @@ func (q *Queue) DeadLetters(context.Context) (*Queue, error) {
 // to be, as happens with any queue. What is sent is durable before Send returns.
 const lazily = `(SELECT set_config('synchronous_commit', 'off', true)) lazily`
 
-func (q *Queue) topic() string { return "queue/" + q.opts.Name }
+func (q *Queue) topic() topic { return topic{queueChannel, q.opts.Name} }
 
 // Send implements job.Queue: one INSERT. The notification follows it.
 func (q *Queue) Send(ctx context.Context, m job.Message) error {
@@ -89,8 +89,8 @@ func (q *Queue) send(ctx context.Context, body string, trace map[string]string) 
 // Receive implements job.Queue. It looks once, and again when a notification comes or a
 // hidden message is due.
 func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]job.Delivery, error) {
-	woken, stop := q.db.listener.subscribe(q.topic())
-	defer stop()
+	subscription := q.db.listener.subscribe(q.topic())
+	defer subscription.Close()
 	deadline := time.Now().Add(q.opts.Wait)
 	for {
 		got, due, err := q.take(ctx, min(max(limit, 1), maxReceive), visibility)
@@ -102,12 +102,12 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 			return nil, nil
 		}
 		pause := min(left, due+overslept)
-		if !q.db.listener.listening() {
+		if !subscription.Live() {
 			pause = min(pause, pollPause)
 		}
 		timer := time.NewTimer(pause)
 		select {
-		case <-woken:
+		case <-subscription.Changed():
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()

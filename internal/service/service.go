@@ -31,11 +31,12 @@ type Limits struct {
 	Settle time.Duration
 }
 
-// Config is what a [Service] is made of. All fields but Outbox, Lists, Fetcher, Webhooks,
+// Config is what a [Service] is made of. All fields but Outbox, Changes, Lists, Fetcher, Webhooks,
 // Previewer, Quota, LinkKeys and Draining are needed.
 type Config struct {
 	Store     job.Store
-	Outbox    job.Outbox // nil where documents and queue are not in one place
+	Outbox    job.Outbox  // nil where documents and queue are not in one place
+	Changes   job.Changes // nil where the store reports no changes of documents
 	Presigner job.Presigner
 	Ledger    job.Ledger
 	Lists     job.Lists // nil: no lists are kept
@@ -64,6 +65,7 @@ type Config struct {
 type Service struct {
 	authz     *authz.Authorizer
 	presigner job.Presigner
+	changes   job.Changes
 	queue     job.Queue
 	rules     job.Rules
 	inspector job.Inspector
@@ -91,13 +93,16 @@ func New(c Config) *Service {
 	if c.Quota == nil {
 		c.Quota = unlimited{}
 	}
+	if c.Changes == nil {
+		c.Changes = unreported{}
+	}
 	listing := c.Lists != nil
 	if !listing {
 		c.Lists = unlisted{}
 	}
 	return &Service{
 		authz:     authz.New(authz.Config{Store: c.Store, Outbox: c.Outbox, Ledger: c.Ledger, Lists: c.Lists, Events: c.Events, Monitor: c.Monitor, Now: c.Now, LinkKeys: c.LinkKeys}),
-		presigner: c.Presigner, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
+		presigner: c.Presigner, changes: c.Changes, queue: c.Queue, rules: c.Rules, inspector: c.Inspector, previewer: c.Previewer, quota: c.Quota,
 		fetcher: c.Fetcher, fetches: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Fetches, Wait: fetchWait, Of: "fetches"}),
 		limits: c.Limits, charges: c.Charges, listing: listing, waiters: limiter.NewPool(limiter.PoolOptions{Places: c.Limits.Waiters, Of: "callers"}), webhooks: c.Webhooks, draining: c.Draining, now: c.Now, log: c.Logger,
 	}
@@ -113,6 +118,14 @@ func (unlimited) Bytes(string, job.Account, int64) error   { return nil }
 func (unlimited) Refund(string, job.Account, int, int64)   {}
 func (unlimited) Reads(string, int) error                  { return nil }
 func (unlimited) Unread(string, int)                       {}
+
+// unreported reports no changes.
+type unreported struct{}
+
+func (unreported) Follow(job.ID) job.Follower { return unreported{} }
+func (unreported) Changed() <-chan struct{}   { return nil }
+func (unreported) Live() bool                 { return false }
+func (unreported) Close()                     {}
 
 type unlisted struct{}
 

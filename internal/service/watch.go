@@ -12,22 +12,26 @@ import (
 // Watch follows the status of one job for one caller. One goroutine uses it, and ends it by
 // Close.
 type Watch struct {
-	s     *Service
-	who   job.Caller
-	id    job.ID
-	last  *job.Job
-	pause time.Duration  // before the next read
-	place *limiter.Lease // nil when there is none for the caller
+	s        *Service
+	who      job.Caller
+	id       job.ID
+	last     *job.Job
+	pause    time.Duration  // before the next read
+	place    *limiter.Lease // nil when there is none for the caller
+	follower job.Follower
+	failed   bool // the last read
 }
 
 // Watch returns the job's status, and what follows it. A watch takes one of Limits.Waiters,
 // unless the job is over or the caller's owner has its share of them: then Follows is false.
 func (s *Service) Watch(ctx context.Context, who job.Caller, id job.ID) (*Watch, *job.Job, error) {
-	j, err := s.Status(ctx, who, id)
+	w := &Watch{s: s, who: who, id: id, pause: firstPause, follower: s.changes.Follow(id)}
+	j, err := s.Status(ctx, who, id) // after Follow, so that no change is missed in between
 	if err != nil {
+		w.Close()
 		return nil, nil, err
 	}
-	w := &Watch{s: s, who: who, id: id, last: j, pause: firstPause}
+	w.last = j
 	if !j.Status.Over() {
 		w.place, _ = s.waiters.TryAcquire(who.Owner())
 	}
@@ -39,25 +43,26 @@ func (w *Watch) Follows() bool { return w.place != nil }
 
 // Close gives the place back.
 func (w *Watch) Close() {
+	w.follower.Close()
 	if w.place != nil {
 		w.place.Release()
 	}
 }
 
 // Next waits up to d for a change of the status and returns the job then. It returns nil when
-// d has passed, when ctx ends and when the service drains. It reads the document at growing
-// intervals, which begin anew with each change from one status to another.
+// d has passed, when ctx ends and when the service drains. It reads the document when the
+// store reports a change. Where the store reports none, it reads at growing intervals, which
+// begin anew with each change from one status to another.
 func (w *Watch) Next(ctx context.Context, d time.Duration) (*job.Job, error) {
 	deadline := time.NewTimer(d)
 	defer deadline.Stop()
 	for {
-		pause := w.pause
-		if w.place != nil { // the more an owner watches, the less often each is read
-			pause = min(pause*time.Duration(1+w.place.Held()/crowd), longestPause)
-		}
-		next := time.NewTimer(pause*3/4 + rand.N(pause/2))
+		next := time.NewTimer(w.untilRead())
 		select {
 		case <-next.C:
+			w.pause = min(w.pause*3/2, longestPause)
+		case <-w.follower.Changed():
+			next.Stop()
 		case <-deadline.C:
 			next.Stop()
 			return nil, nil
@@ -68,8 +73,8 @@ func (w *Watch) Next(ctx context.Context, d time.Duration) (*job.Job, error) {
 			next.Stop()
 			return nil, nil
 		}
-		w.pause = min(w.pause*3/2, longestPause)
 		now, err := w.s.Status(ctx, w.who, w.id)
+		w.failed = err != nil
 		switch was := w.last; {
 		case ctx.Err() != nil:
 			return nil, nil
@@ -83,6 +88,22 @@ func (w *Watch) Next(ctx context.Context, d time.Duration) (*job.Job, error) {
 			return now, nil
 		}
 	}
+}
+
+// untilRead returns the pause before the next read, unless a change is reported sooner.
+func (w *Watch) untilRead() time.Duration {
+	if w.follower.Live() && !w.failed {
+		pause := livePause
+		if at := w.last.CancelAt(); !at.IsZero() { // a job that is canceled by time changes without a write
+			pause = min(pause, max(at.Sub(w.s.now()), firstPause))
+		}
+		return pause
+	}
+	pause := w.pause
+	if w.place != nil { // the more an owner watches, the less often each is read
+		pause = min(pause*time.Duration(1+w.place.Held()/crowd), longestPause)
+	}
+	return pause*3/4 + rand.N(pause/2)
 }
 
 // Draining reports whether the service is about to end.
@@ -105,3 +126,7 @@ const (
 	firstPause   = 15 * time.Millisecond
 	longestPause = 2 * time.Second
 )
+
+// livePause is the interval between reads while the store reports changes. A report may be
+// lost with the process that made the change.
+const livePause = 10 * time.Second

@@ -18,7 +18,7 @@ import (
 //   - a document is written that no job may have, or a step is taken that no job may
 //     take (see CheckStep), or a revision is used for two different writes,
 //   - a job is completed whose output is not there,
-//   - a Staged is never ended, or a Body never closed, by the end of the test.
+//   - a Staged is never ended, or a Body or a Follower never closed, by the end of the test.
 //
 // Its entity tags are the MD5 of the bytes, as S3's are, so that equal bytes have
 // equal tags.
@@ -39,6 +39,8 @@ type Store struct {
 	revisions map[string][]byte // the bytes that each revision was written with
 	staged    int               // not ended yet
 	bodies    int               // not closed yet
+	followers map[*follower]struct{}
+	mute      bool // no changes are reported
 }
 
 type place struct {
@@ -61,6 +63,7 @@ func NewStore(tb testing.TB) *Store {
 		objects:   make(map[place]object),
 		lists:     make(map[listed]struct{}),
 		revisions: make(map[string][]byte),
+		followers: make(map[*follower]struct{}),
 	}
 	tb.Cleanup(func() {
 		s.mu.Lock()
@@ -70,6 +73,9 @@ func NewStore(tb testing.TB) *Store {
 		}
 		if s.bodies != 0 {
 			tb.Errorf("jobtest: %d bodies were not closed", s.bodies)
+		}
+		if len(s.followers) != 0 {
+			tb.Errorf("jobtest: %d followers were not closed", len(s.followers))
 		}
 	})
 	return s
@@ -182,6 +188,7 @@ func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
 			return struct{}{}, job.Errorf(job.Conflict, "job %s was changed by another request", id)
 		}
 		delete(s.docs, id)
+		s.changed(id)
 		return struct{}{}, nil
 	})
 	return err
@@ -227,6 +234,7 @@ func (s *Store) put(j *job.Job, raw []byte) {
 	}
 	s.revisions[j.Revision] = raw
 	s.docs[j.ID] = raw
+	s.changed(j.ID)
 }
 
 func (s *Store) encode(j *job.Job) []byte {

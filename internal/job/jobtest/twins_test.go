@@ -54,3 +54,11 @@ func TestEventLogsConform(t *testing.T) {
 	t.Parallel()
 	jobtest.TestEventLogs(t, func(t *testing.T) job.EventLogs { return jobtest.NewStore(t) })
 }
+
+func TestChangesConform(t *testing.T) {
+	t.Parallel()
+	jobtest.TestChanges(t, func(t *testing.T) jobtest.ChangesFixture {
+		s := jobtest.NewStore(t)
+		return jobtest.ChangesFixture{Changes: s, Documents: s}
+	})
+}

@@ -53,6 +53,8 @@ type queue interface {
 	job.Queue
 	// DeadLetters returns the queue of the messages that this one has given up.
 	DeadLetters(context.Context) (job.DeadLetters, error)
+	// Depth counts the messages.
+	Depth(context.Context) (job.Depth, error)
 }
 
 // backends are where the jobs of a process live. Documents, objects and queue are chosen

@@ -17,6 +17,9 @@ func (p *Process) serveMetrics(ctx context.Context) (stop func(), err error) {
 	if t.scraped == nil {
 		return func() {}, nil
 	}
+	if err := p.observe(); err != nil {
+		return nil, err
+	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(p.Config.MetricsPort)))
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on port %d (set METRICS_PORT to another port): %w", p.Config.MetricsPort, err)

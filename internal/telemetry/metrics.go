@@ -13,6 +13,7 @@ import (
 // concurrent use, takes less than a microsecond and never fails. Attributes come from
 // fixed sets, so that clients cannot create time series.
 type Metrics struct {
+	meter     metric.Meter
 	accepted  metric.Int64Counter
 	refused   metric.Int64Counter
 	ended     metric.Int64Counter
@@ -50,6 +51,7 @@ func NewMetrics(provider metric.MeterProvider) (*Metrics, error) {
 		metric.WithDescription("How long the message received last had been in the queue"))
 	errs = append(errs, err)
 	m := &Metrics{
+		meter:     meter,
 		accepted:  counter("claimcheck.jobs.accepted", "{job}", "Jobs accepted"),
 		refused:   counter("claimcheck.jobs.refused", "{job}", "Submits that were not accepted, by reason"),
 		ended:     counter("claimcheck.jobs.ended", "{job}", "Jobs that ended, by outcome"),

@@ -1,6 +1,8 @@
 package telemetry_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -43,6 +45,12 @@ func TestPageListsEveryMetric(t *testing.T) {
 	m.Abandoned(ctx)
 	m.Received(ctx, time.Second)
 	m.Request(ctx, "GET", "/jobs", 200, time.Second)
+	if err := errors.Join(
+		m.ObserveQueue("jobs", func(context.Context) (map[string]int64, error) { return map[string]int64{"visible": 1}, nil }),
+		m.ObserveEngine(func() int64 { return 1 }),
+	); err != nil {
+		t.Fatal(err)
+	}
 	var all metricdata.ResourceMetrics
 	if err := reader.Collect(ctx, &all); err != nil {
 		t.Fatal(err)
@@ -82,9 +90,13 @@ func TestPageListsEveryMetric(t *testing.T) {
 		t.Errorf("metrics (-instruments +docs/operations.md):\n%s", diff)
 	}
 
-	source, err := os.ReadFile("metrics.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, file := range []string{"metrics.go", "observed.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, text...)
 	}
 	for _, name := range regexp.MustCompile(`(?:counter|seconds|Gauge)\("([^"]+)"`).FindAllSubmatch(source, -1) {
 		if !slices.Contains(names, string(name[1])) {

@@ -52,7 +52,7 @@ func TestSecondHome(t *testing.T) {
 		t.Errorf("output: %s, %d bytes", output.Status, len(output.Bytes))
 	}
 	for name, want := range map[string][]string{
-		"server": {"\nclaimcheck_jobs_accepted_total 1\n", "\nclaimcheck_images_received_bytes_total ", `http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="202",http_route="/jobs"} 1`, "\ntarget_info{", "\ngo_goroutines "},
+		"server": {"\nclaimcheck_jobs_accepted_total 1\n", "\nclaimcheck_images_received_bytes_total ", `http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="202",http_route="/jobs"} 1`, "\nclaimcheck_queue_messages{queue=\"jobs\",state=\"dead\"} 0\n", "\ntarget_info{", "\ngo_goroutines "},
 		"worker": {"\nclaimcheck_jobs_ended_total{outcome=\"completed\"} 1\n", "\nclaimcheck_job_work_duration_seconds_count{outcome=\"completed\"} 1\n", "\nclaimcheck_queue_age_seconds "},
 	} {
 		deadline := time.Now().Add(service.Limit)

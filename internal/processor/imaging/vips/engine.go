@@ -124,6 +124,16 @@ func (e *Engine) Walls() (holds, missing []string) { return e.hello.Walls, e.hel
 // StartTime returns how long the first process took until it was ready.
 func (e *Engine) StartTime() time.Duration { return e.took }
 
+// Memory returns the resident memory of all processes, in bytes.
+func (e *Engine) Memory() (bytes int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for p := range e.all {
+		bytes += p.resident()
+	}
+	return bytes
+}
+
 // start starts a process, which must be ready before ctx ends.
 func (e *Engine) start(ctx context.Context) (*process, error) {
 	p, err := startProcess(ctx, e.opts)

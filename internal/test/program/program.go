@@ -24,9 +24,13 @@ var known = map[string]struct {
 	"curl":          {[]string{"--version"}, "curl ", "curl"},
 	"heif-enc":      {[]string{"--help"}, "heif-enc", "libheif-examples"},
 	"jq":            {[]string{"--version"}, "jq-", "jq"},
+	"node":          {[]string{"--eval", "console.log(typeof fetch, typeof FormData)"}, "function function", "nodejs"},
 	"sh":            {[]string{"-c", "for c in awk cat env grep head mkfifo setsid sleep tr; do command -v $c >/dev/null || exit 1; done; echo a shell $((2 + 3))"}, "a shell 5", "dash coreutils util-linux"},
 	"sleep":         {[]string{"0"}, "", "coreutils"},
 	"vipsthumbnail": {[]string{"--vips-version"}, "libvips", "libvips-tools"},
+	"python3 with requests": {
+		[]string{"-c", "import requests; print('it has', requests.__name__)"}, "it has requests", "python3-requests",
+	},
 	"python3 with boto3 and Pillow": {
 		[]string{"-c", "import sys, boto3, PIL; assert sys.version_info >= (3, 11); print('it has both')"}, "it has both", "python3-boto3 python3-pil",
 	},

@@ -23,15 +23,28 @@ type server struct {
 
 // client returns the client of that API.
 func (s server) client() (*client.Client, error) {
+	token, err := s.token()
+	if err != nil {
+		return nil, err
+	}
+	return s.clientWith(token)
+}
+
+// token returns the bearer token; empty for none.
+func (s server) token() (string, error) {
 	token := os.Getenv("CLAIMCHECK_TOKEN")
 	if s.TokenFile != "" {
 		b, err := os.ReadFile(s.TokenFile)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		token = string(b)
 	}
-	c, err := client.New(s.Server, s.AuthHeader, strings.TrimSpace(token))
+	return strings.TrimSpace(token), nil
+}
+
+func (s server) clientWith(token string) (*client.Client, error) {
+	c, err := client.New(s.Server, s.AuthHeader, token)
 	if err != nil {
 		return nil, &lineError{err}
 	}

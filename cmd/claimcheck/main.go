@@ -32,6 +32,7 @@ type cli struct {
 	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
 	Deliveries deliveriesCmd             `cmd:"" help:"Print what became of a job's webhook, or have it called once more."`
 	Listen     listenCmd                 `cmd:"" help:"Receive webhooks on this machine, verify and print them."`
+	MCP        mcpCmd                    `cmd:"" name:"mcp" help:"Serve the API to an agent, by the Model Context Protocol."`
 	Usage      usageCmd                  `cmd:"" help:"Print the usage per day."`
 	Cost       costCmd                   `cmd:"" help:"Estimate the monthly cost."`
 	Provision  provisionCmd              `cmd:"" help:"Create or check the bucket and queues in AWS, or the database schema."`

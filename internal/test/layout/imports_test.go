@@ -123,7 +123,7 @@ func TestProductionLinksNoEmulatorAndNoTestHelper(t *testing.T) {
 	unwanted := []string{
 		"testing", "net/http/httptest", module + "/internal/awslocal", module + "/internal/job/jobtest", module + "/internal/app/apptest",
 		"github.com/versity/versitygw", "go.etcd.io/bbolt", "google.golang.org/grpc", "github.com/getkin", "github.com/chromedp",
-		"github.com/Shopify/toxiproxy", "pgregory.net/rapid", "github.com/zitadel", "gonum.org", module + "/internal/test",
+		"github.com/Shopify/toxiproxy", "pgregory.net/rapid", "github.com/zitadel", "github.com/modelcontextprotocol", "gonum.org", module + "/internal/test",
 	}
 	mains := []string{"./cmd/server", "./cmd/worker", "./cmd/function", "./cmd/lambda", "."}
 	for _, main := range mains {

@@ -32,6 +32,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		r.Request = hr.WithContext(a.With(context.WithValue(hr.Context(), requestKey{}, r), slog.String("request_id", r.id)))
 		r.body = body.New(hw, r.Request, a.IdleTimeout)
 		defer r.body.Stop()
+		defer r.body.Linger()
 		w := &recorder{ResponseWriter: hw, body: r.body, of: r.Request, idle: a.IdleTimeout}
 		w.Header().Set("X-Request-Id", r.id)
 		defer func() {

@@ -25,6 +25,7 @@ type Reader struct {
 	asked   bool // a read has begun
 	ended   bool // there is nothing more, or no more of any use
 	broken  bool // it ended before its end
+	lingers bool // the client still sends what no handler wants
 }
 
 // New puts a Reader in place of r's body; idle bounds the wait for each next piece.

@@ -45,10 +45,14 @@ type Running struct {
 	URL string
 }
 
-// Run starts a server for a program that is no test. What is written is durable, as in
-// production.
-func Run(ctx context.Context) (*Running, error) {
-	s, err := start("on")
+// Run starts a server for a program that is no test. If durable, writes wait for the disk,
+// as in production.
+func Run(ctx context.Context, durable bool) (*Running, error) {
+	fsync := "off"
+	if durable {
+		fsync = "on"
+	}
+	s, err := start(fsync)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 // harness is where things are measured: built binaries and a backend of their own.
 type harness struct {
 	dir     string
+	durable bool              // writes of the database wait for the disk
 	plain   *process.Binaries // as production has them
 	probed  *process.Binaries // the same with testdata/probe.go beside their mains
 	backend *process.Backend
@@ -31,17 +32,17 @@ const floorCommand = "internal/test/bench/floor"
 
 // newHarness builds server, worker and floor of the module in root, with all that they
 // write under dir.
-func newHarness(ctx context.Context, root, dir string) (*harness, error) {
+func newHarness(ctx context.Context, root, dir string, durable bool) (*harness, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, err
 	}
-	s := &harness{dir: dir}
+	s := &harness{dir: dir, durable: durable}
 	replace := map[string]string{}
 	for _, main := range []string{"cmd/server", "cmd/worker", floorCommand} {
 		replace[filepath.Join(root, main, "bench_probe.go")] = filepath.Join(root, "internal/test/bench/testdata/probe.go")
 	}
-	if s.plain, err = (process.Source{Root: root, Linker: "-s -w"}).Build(ctx, nil, "server", floorCommand); err != nil {
+	if s.plain, err = (process.Source{Root: root}).Build(ctx, nil, "server", floorCommand); err != nil {
 		return nil, err
 	}
 	if s.probed, err = (process.Source{Root: root, Overlay: replace}).Build(ctx, nil, "server", "worker", floorCommand); err != nil {

@@ -23,9 +23,9 @@ type home struct {
 	stop func()
 }
 
-// openHome starts PostgreSQL and makes schema and folder. Writes are durable.
+// openHome starts PostgreSQL and makes schema and folder.
 func (s *harness) openHome(ctx context.Context) error {
-	db, err := pgtest.Run(ctx)
+	db, err := pgtest.Run(ctx, s.durable)
 	if err != nil {
 		return err
 	}

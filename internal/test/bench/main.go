@@ -65,6 +65,7 @@ type options struct {
 	only            *regexp.Regexp
 	profiles, plots string
 	root            string
+	volatile        bool // the database does not wait for the disk; figures mean nothing then
 }
 
 // run measures, tells progress how far it is, and prints the rows to out.
@@ -85,7 +86,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	fmt.Fprintln(progress, "building server, worker and floor")
-	s, err := newHarness(ctx, o.root, dir)
+	s, err := newHarness(ctx, o.root, dir, !o.volatile)
 	if err != nil {
 		return err
 	}

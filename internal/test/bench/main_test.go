@@ -26,7 +26,7 @@ func TestHomes(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "cat")
 	pgtest.Programs(t)
-	o := options{round: 20 * time.Millisecond, rounds: 1, json: true, root: "../../..", only: regexp.MustCompile("^PostgreSQL and a folder, (submit 20 KB, 16|claim|submit to)|^PostgreSQL and a bucket, claim")}
+	o := options{round: 20 * time.Millisecond, rounds: 1, short: true, volatile: true, json: true, root: "../../..", only: regexp.MustCompile("^PostgreSQL and a folder, (submit 20 KB, 16|claim|submit to)|^PostgreSQL and a bucket, claim")}
 	var out bytes.Buffer
 	if err := run(t.Context(), o, &out, t.Output()); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func (d *database) start(ctx context.Context, dir string) error {
 	if d.server != nil {
 		return d.server.Restart()
 	}
-	server, err := pgtest.Run(ctx)
+	server, err := pgtest.Run(ctx, false) // processes are killed, the machine is not
 	if err != nil {
 		return err
 	}

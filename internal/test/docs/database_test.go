@@ -44,7 +44,7 @@ func newMachine(t *testing.T) *machine {
 	dir, unique := t.TempDir(), "page"+fmt.Sprint(port)
 	m := &machine{dir: dir, folder: filepath.Join(dir, "images"), port: port}
 	m.environ = append(goEnviron(t), "PATH="+pgtest.Programs(t)+":"+service.Commands(t).Dir()+":"+os.Getenv("PATH"), "HOME="+dir, "TMPDIR="+dir,
-		"MODULE="+awstest.Module("."), "PGHOST="+u.Query().Get("host"), "PGUSER="+u.Query().Get("user"),
+		"MODULE="+awstest.Module("."), "BUILT="+service.Commands(t).Dir(), "PGHOST="+u.Query().Get("host"), "PGUSER="+u.Query().Get("user"),
 		fmt.Sprint("PORT=", port), "HOST=127.0.0.1", "FOLDER="+m.folder, "BACKUP="+dir, "DATABASE_URL=postgres:///"+unique, "OBJECTS=file://"+m.folder)
 	m.names = strings.NewReplacer("createdb claimcheck", "createdb "+unique, "postgres:///claimcheck", "postgres:///"+unique,
 		"file:///var/lib/claimcheck", "file://"+m.folder, "claimcheck_server", unique+"_server")

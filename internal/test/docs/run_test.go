@@ -77,11 +77,17 @@ func fenced(t *testing.T, page, language string) string {
 
 // prelude makes the first failing line end the script with its name, waits for a job's
 // end as a person would, and makes the go command see this module while files of the
-// lines go elsewhere.
+// lines go elsewhere. Instead of go run, which TestFirstLine proves, it runs what is built.
 const prelude = `set -euo pipefail
 trap 'echo "this line failed: $BASH_COMMAND" >&2' ERR
 await() { until curl -s -o ended "$1" && [ "$(jq -r .status ended)" = completed ]; do sleep 0.1; done; }
-go() (cd "$MODULE" && command go "$@")
+go() (
+  cd "$MODULE"
+  case "$1 $2" in
+  "run ./cmd/"*) exec "$BUILT/${2#./cmd/}" "${@:3}" ;;
+  esac
+  exec go "$@"
+)
 `
 
 // shell runs lines of pages in a folder that has the photograph of the examples.
@@ -102,7 +108,7 @@ func newShell(t *testing.T, path string, l service.Local, issuer apptest.Provide
 		t.Fatal(err)
 	}
 	s := &shell{dir: dir, environ: append(goEnviron(t), "PATH="+path, "HOME="+home, "CURL_HOME="+home, "TMPDIR="+home,
-		"MODULE="+awstest.Module("."), "CLAIMCHECK_SERVER="+l.URL, "AWS_EC2_METADATA_DISABLED=true")}
+		"MODULE="+awstest.Module("."), "BUILT="+service.Commands(t).Dir(), "CLAIMCHECK_SERVER="+l.URL, "AWS_EC2_METADATA_DISABLED=true")}
 	for k, v := range l.Exports() {
 		s.environ = append(s.environ, k+"="+v)
 	}

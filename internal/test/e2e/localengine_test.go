@@ -1,13 +1,14 @@
 package e2e_test
 
 import (
-	"os/exec"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/service"
 )
 
@@ -20,10 +21,15 @@ func TestLocalFindsTheEngineInBin(t *testing.T) {
 		t.Skip("SKIPPED: engines run on Linux only")
 	}
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "imaging"), "./internal/processor/imaging/vips/testdata/stranger")
-	build.Dir = awstest.Module(".")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build an engine: %v: %s", err, out)
+	built, err := process.Source{Root: awstest.Module(".")}.Build(t.Context(), nil, "internal/processor/imaging/vips/testdata/stranger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(built.Dir(), "stranger"), filepath.Join(dir, "bin", "imaging")); err != nil {
+		t.Fatal(err)
 	}
 	empty := t.TempDir() // no other engine is installed
 	l := service.StartLocalIn(t, dir, service.LocalFlags(t), "IMAGING=vips", "PATH="+empty, "LOG_LEVEL=info")

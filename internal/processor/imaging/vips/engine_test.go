@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -16,30 +15,24 @@ import (
 	"testing"
 	"time"
 
+	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/imaging"
 	"claimcheck.example/internal/processor/imaging/vips"
-	"claimcheck.example/internal/test/leftover"
+	"claimcheck.example/internal/test/process"
 )
 
-// stranger builds a program that speaks the protocol and misbehaves on request.
+// stranger is the path of a program that speaks the protocol and misbehaves on request.
 var stranger string
 
 func TestMain(m *testing.M) {
-	dir, remove, err := leftover.Dir("claimcheck-stranger-")
+	const folder = "internal/processor/imaging/vips/testdata/stranger"
+	built, err := process.Source{Root: awstest.Module(".")}.Build(context.Background(), nil, folder)
 	if err != nil {
 		panic(err)
 	}
-	stranger = filepath.Join(dir, "stranger")
-	if out, err := exec.Command("go", "build", "-o", stranger, "./testdata/stranger").CombinedOutput(); err != nil {
-		_ = remove()
-		panic(string(out))
-	}
-	code := m.Run()
-	if err := remove(); err != nil {
-		panic(err)
-	}
-	os.Exit(code)
+	stranger = filepath.Join(built.Dir(), "stranger")
+	os.Exit(m.Run())
 }
 
 func open(t *testing.T, opts vips.Options) *vips.Engine {

@@ -177,7 +177,7 @@ type system struct {
 }
 
 func open(ctx context.Context, root, dir, engine string) (*system, error) {
-	binaries, err := process.Source{Root: root, Tags: "vips", Linker: "-s -w"}.Build(ctx, nil, "server", "worker", "imaging")
+	binaries, err := process.Source{Root: root, Tags: "vips", Cgo: true}.Build(ctx, nil, "server", "worker", "imaging")
 	if err != nil {
 		return nil, err
 	}

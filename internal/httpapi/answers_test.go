@@ -330,6 +330,18 @@ func TestPanicIsA500AndItsValueIsNotLogged(t *testing.T) {
 	}
 }
 
+// TestSubmitIsNeverNotModified answers a submit that waits in full, whatever If-None-Match says:
+// its answer creates a job, and is no copy of one that the client has.
+func TestSubmitIsNeverNotModified(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	s.StartWorker(t)
+	a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(small(t)), "Content-Type", "image/png", "Prefer", "wait=60", "If-None-Match", "*")
+	if a.StatusCode != http.StatusCreated || a.JSON(t)["status"] != "completed" {
+		t.Errorf("submit: %s: %s", a.Status, a.Bytes)
+	}
+}
+
 // TestOutputThatBreaksOffIsNoWholeOne cuts storage off in the middle of an output: the
 // client must notice.
 func TestOutputThatBreaksOffIsNoWholeOne(t *testing.T) {

@@ -136,6 +136,7 @@ type request struct {
 	who    job.Caller
 	id     string       // request id
 	source netip.Addr   // where it came from; may be invalid
+	base   string       // begins every URL that is handed out, without a final slash
 	body   *body.Reader // which Body is, unless there is none
 	// note collects what the request's log line says beside the usual.
 	note []slog.Attr

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"mime/multipart"
 	"net/http"
-	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -30,69 +28,31 @@ const (
 )
 
 // decode finds the image in a request without reading more than what comes before it.
-// max is the most that an image may weigh, in bytes.
-func decode(r *http.Request, max int64) (service.Submission, error) {
+// limit is the most that an image may weigh, in bytes.
+func decode(r *http.Request, h head, limit int64) (service.Submission, error) {
 	if enc := strings.Join(r.Header.Values("Content-Encoding"), ", "); enc != "" && enc != "identity" {
 		return service.Submission{}, job.Errorf(job.Unsupported, "Content-Encoding %.40q is not supported; send the image without a content coding", enc)
 	}
-	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if r.Header.Get("Content-Type") == "" {
-		mediaType, err = "application/octet-stream", nil
-	}
-	if err != nil {
-		return service.Submission{}, job.Wrap(job.Invalid, err, "the Content-Type header is malformed")
-	}
 	switch {
-	case mediaType == "multipart/form-data":
-		if r.ContentLength > max+formOverhead {
-			return service.Submission{}, tooLarge(max)
-		}
-		if err := misplacedQuery(r.URL.Query(), false); err != nil {
-			return service.Submission{}, err
-		}
-		in, err := decodeForm(r.Body, params["boundary"])
+	case h.mediaType == "multipart/form-data":
+		in, err := decodeForm(r.Body, h.boundary)
 		if least := r.ContentLength - formOverhead; least > 0 {
 			in.Announced = least
 		}
 		return in, err
-	case mediaType == "application/octet-stream", len(mediaType) > 6 && mediaType[:6] == "image/":
-		if r.ContentLength > max {
-			return service.Submission{}, tooLarge(max)
+	case h.mediaType == "application/octet-stream", strings.HasPrefix(h.mediaType, "image/"):
+		if r.ContentLength > limit {
+			return service.Submission{}, tooLarge(limit)
 		}
-		return decodeBare(r)
+		size := max(r.ContentLength, 0)
+		return service.Submission{Size: size, Announced: size, Image: r.Body, Rest: h.itsParams, Webhook: h.itsWebhook}, nil
 	}
 	return service.Submission{}, job.Errorf(job.Unsupported,
-		"bodies of type %.80q are not supported; send multipart/form-data with a file field named image, or the bare image with Content-Type image/*", mediaType)
+		"bodies of type %.80q are not supported; send multipart/form-data with a file field named image, or the bare image with Content-Type image/*", h.mediaType)
 }
 
 func tooLarge(max int64) error {
 	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the maximum of this service", max)
-}
-
-// decodeBare takes the body as the image and the query's params.
-func decodeBare(r *http.Request) (service.Submission, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return service.Submission{}, job.Wrap(job.Invalid, err, "the query string is malformed")
-	}
-	if err := misplacedQuery(q, true); err != nil {
-		return service.Submission{}, err
-	}
-	raw := q["params"]
-	if len(raw) > 1 {
-		return service.Submission{}, job.Errorf(job.Invalid, "params is given twice")
-	}
-	if len(q["webhook"]) > 1 {
-		return service.Submission{}, job.Errorf(job.Invalid, "webhook is given twice")
-	}
-	var params json.RawMessage
-	if len(raw) == 1 {
-		if params, err = checkParams([]byte(raw[0])); err != nil {
-			return service.Submission{}, err
-		}
-	}
-	size := max(r.ContentLength, 0)
-	return service.Submission{Size: size, Announced: size, Image: r.Body, Rest: func() (json.RawMessage, error) { return params, nil }, Webhook: func() string { return q.Get("webhook") }}, nil
 }
 
 // form reads one multipart form front to back.

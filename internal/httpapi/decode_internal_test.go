@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service"
 )
 
 // FuzzDecode reads strangers' submits. Whatever they are, they are refused by an error
@@ -27,7 +28,7 @@ func FuzzDecode(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "/jobs", bytes.NewReader(body))
 		r.URL.RawQuery = query
 		r.Header.Set("Content-Type", contentType)
-		in, err := decode(r, 1<<20)
+		in, err := decodeWhole(r, 1<<20)
 		if err != nil {
 			wantWorded(t, err)
 			return
@@ -74,7 +75,7 @@ func TestFormsFrameIsBounded(t *testing.T) {
 			body := &counted{r: io.MultiReader(strings.NewReader(head), endless(tail))}
 			r := httptest.NewRequest(http.MethodPost, "/jobs", body)
 			r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
-			in, err := decode(r, 100<<20)
+			in, err := decodeWhole(r, 100<<20)
 			if err == nil {
 				if n, err := io.Copy(io.Discard, in.Image); err != nil || n != 6<<20 {
 					t.Fatalf("image is %d bytes, %v", n, err)
@@ -89,6 +90,15 @@ func TestFormsFrameIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// decodeWhole decodes a submit with its head.
+func decodeWhole(r *http.Request, limit int64) (service.Submission, error) {
+	h, err := (&api{Options: Options{MaxImageBytes: limit}}).readHead(&request{Request: r})
+	if err != nil {
+		return service.Submission{}, err
+	}
+	return decode(r, h, limit)
 }
 
 // endless repeats itself.

@@ -7,32 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"claimcheck.example/internal/imageinfo"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/service"
 )
-
-// uploadView is a request with which a client puts an image into storage by itself.
-type uploadView struct {
-	Method    string            `json:"method"`
-	URL       string            `json:"url"`
-	Headers   map[string]string `json:"headers"`
-	ExpiresAt time.Time         `json:"expires_at"`
-}
-
-func (a *api) viewUpload(r *http.Request, u *job.Upload) *uploadView {
-	if u == nil {
-		return nil
-	}
-	url := u.URL
-	if strings.HasPrefix(url, "/") {
-		url = a.base(r) + url
-	}
-	return &uploadView{u.Method, url, u.Headers, u.ExpiresAt}
-}
 
 // Uploads takes direct uploads where storage has no address of its own for them.
 type Uploads interface {
@@ -145,24 +124,8 @@ func (a *api) commit(w http.ResponseWriter, r *request) error {
 	}
 	j, err := a.Service.Commit(r.Context(), r.who, id, a.Trace(r.Context()))
 	if err != nil {
-		return a.failing(r, id, err)
+		return failing(id, err)
 	}
 	a.writeReceipt(w, r, j)
 	return nil
-}
-
-// failing adds to an error which job was asked for, unless there is none for the caller.
-func (a *api) failing(r *request, id job.ID, err error) error {
-	if job.KindOf(err) == job.NotFound {
-		return err
-	}
-	return a.aboutJob(r, &job.Job{ID: id}, err)
-}
-
-// aboutJob adds to an error which job it is about, where the client may know of one.
-func (a *api) aboutJob(r *request, j *job.Job, err error) error {
-	if j == nil {
-		return err
-	}
-	return &jobError{err: err, id: j.ID, location: a.statusURL(r.Request, j.ID), upload: a.viewUpload(r.Request, j.Upload)}
 }

@@ -23,6 +23,5 @@ func (a *api) base(r *http.Request) string {
 	return scheme + "://" + r.Host
 }
 
-func (a *api) statusURL(r *http.Request, id job.ID) string {
-	return a.base(r) + "/jobs/" + id.String()
-}
+// jobURL is where a job's status is.
+func (r *request) jobURL(id job.ID) string { return r.base + "/jobs/" + id.String() }

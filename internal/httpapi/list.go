@@ -43,11 +43,11 @@ func (a *api) list(w http.ResponseWriter, r *request) error {
 	}
 	v := listView{Jobs: []statusView{}}
 	for _, j := range page.Jobs {
-		v.Jobs = append(v.Jobs, a.view(r.Request, j))
+		v.Jobs = append(v.Jobs, a.view(r.base, j))
 	}
 	if page.More {
 		query.Set("cursor", encodeCursor(page.Next, r.who.Owner(), q.Owner))
-		v.Next = a.base(r.Request) + "/jobs?" + query.Encode()
+		v.Next = r.base + "/jobs?" + query.Encode()
 		w.Header().Set("Link", "<"+v.Next+`>; rel="next"`)
 	}
 	r.note = append(r.note, slog.Int("jobs", len(v.Jobs)))

@@ -26,7 +26,7 @@ func (a *api) problemPage(w http.ResponseWriter, r *request, p Problem) {
 	style := string(pageFile("problem.css"))
 	detail := strings.ToUpper(p.Detail[:1]) + strings.TrimSuffix(p.Detail[1:], ".") + "."
 	body := strings.NewReplacer("{{style}}", style, "{{title}}", html.EscapeString(p.Title), "{{detail}}", html.EscapeString(detail),
-		"{{home}}", html.EscapeString(a.base(r.Request)+"/"), "{{request}}", html.EscapeString(r.id)).Replace(string(pageFile("problem.html")))
+		"{{home}}", html.EscapeString(r.base+"/"), "{{request}}", html.EscapeString(r.id)).Replace(string(pageFile("problem.html")))
 	h := w.Header()
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+hashSource(style)+"; form-action 'none'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")

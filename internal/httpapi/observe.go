@@ -28,7 +28,7 @@ func requestOf(r *http.Request) *request {
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(hw http.ResponseWriter, hr *http.Request) {
 		start := time.Now()
-		r := &request{id: uuid.NewString(), source: sourceOf(hr, a.Proxies)}
+		r := &request{id: uuid.NewString(), source: sourceOf(hr, a.Proxies), base: a.base(hr)}
 		r.Request = hr.WithContext(a.With(context.WithValue(hr.Context(), requestKey{}, r), slog.String("request_id", r.id)))
 		r.body = body.New(hw, r.Request, a.IdleTimeout)
 		defer r.body.Stop()

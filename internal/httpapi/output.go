@@ -34,7 +34,7 @@ func (a *api) output(w http.ResponseWriter, r *request) error {
 		if j != nil && !j.Status.Over() {
 			w.Header().Set("Retry-After", seconds(a.pollHint(j)))
 		}
-		return a.aboutJob(r, j, err)
+		return &jobError{err, j}
 	}
 	a.writeOutput(w, r, j, c, place, shown{cache: "private, no-cache", pages: "same-origin"})
 	return nil

@@ -20,8 +20,8 @@ type place struct {
 
 // needsPlace reports whether an upload goes through memory: one that gets the offer of a
 // direct upload does not.
-func (a *api) needsPlace(r *request) bool {
-	return a.Limiter != nil && (r.ContentLength <= a.InlineBytes || mediaTypeOf(r.Request) == "multipart/form-data")
+func (a *api) needsPlace(r *request, mediaType string) bool {
+	return a.Limiter != nil && (r.ContentLength <= a.InlineBytes || mediaType == "multipart/form-data")
 }
 
 // acquire waits for a place by the body's announced size. A body of unknown size begins as a

@@ -63,14 +63,20 @@ func (e *statusError) Unwrap() error { return e.err }
 
 // jobError is an error about a job that the caller knows or may know of.
 type jobError struct {
-	err      error
-	id       job.ID
-	location string
-	upload   *uploadView
+	err error
+	job *job.Job // nil for none
 }
 
 func (e *jobError) Error() string { return e.err.Error() }
 func (e *jobError) Unwrap() error { return e.err }
+
+// failing adds to an error which job was asked for, unless there is none for the caller.
+func failing(id job.ID, err error) error {
+	if job.KindOf(err) == job.NotFound {
+		return err
+	}
+	return &jobError{err, &job.Job{ID: id}}
+}
 
 const internalSentence = "something went wrong inside this service; its log has the cause under the request id in the X-Request-Id header"
 
@@ -88,9 +94,9 @@ func (a *api) problem(w http.ResponseWriter, r *request, err error) {
 	if p.Detail == "" {
 		p.Detail = internalSentence
 	}
-	if je, ok := errors.AsType[*jobError](err); ok {
-		p.JobID, p.Location, p.Upload = je.id, je.location, je.upload
-		w.Header().Set("Location", je.location)
+	if je, ok := errors.AsType[*jobError](err); ok && je.job != nil {
+		p.JobID, p.Location, p.Upload = je.job.ID, r.jobURL(je.job.ID), viewUpload(r.base, je.job.Upload)
+		w.Header().Set("Location", p.Location)
 	}
 	if p.Status >= 500 {
 		p.Message = p.Detail

@@ -42,9 +42,9 @@ func (a *api) share(w http.ResponseWriter, r *request) error {
 	}
 	token, expiresAt, err := a.Service.Share(r.Context(), r.who, id, time.Duration(seconds)*time.Second, in.Download)
 	if err != nil {
-		return a.failing(r, id, err)
+		return failing(id, err)
 	}
-	url := a.base(r.Request) + "/links/" + token
+	url := r.base + "/links/" + token
 	w.Header().Set("Location", url)
 	w.Header().Set("Cache-Control", "private, no-store") // it needs no token
 	writeJSON(w, http.StatusCreated, "application/json", linkView{url, expiresAt})

@@ -41,17 +41,30 @@ func viewMedia(m job.Media) mediaView {
 	return mediaView{m.ContentType, m.SizeBytes, m.Width, m.Height, m.SHA256}
 }
 
-func (a *api) view(r *http.Request, j *job.Job) statusView {
-	v := a.viewAt(a.base(r), j)
-	v.Upload = a.viewUpload(r, j.Upload)
-	return v
+// uploadView is a request with which a client puts an image into storage by itself.
+type uploadView struct {
+	Method    string            `json:"method"`
+	URL       string            `json:"url"`
+	Headers   map[string]string `json:"headers"`
+	ExpiresAt time.Time         `json:"expires_at"`
 }
 
-// viewAt is view of a job that awaits no upload; base begins its URLs.
-func (a *api) viewAt(base string, j *job.Job) statusView {
+func viewUpload(base string, u *job.Upload) *uploadView {
+	if u == nil {
+		return nil
+	}
+	url := u.URL
+	if strings.HasPrefix(url, "/") {
+		url = base + url
+	}
+	return &uploadView{u.Method, url, u.Headers, u.ExpiresAt}
+}
+
+// view is a job as clients see it; base begins its URLs.
+func (a *api) view(base string, j *job.Job) statusView {
 	v := statusView{
 		JobID: j.ID, Status: j.Status, Message: j.Message, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
-		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress,
+		Attempts: j.Attempts, Input: viewMedia(j.Input), Params: j.Params, Progress: j.Progress, Upload: viewUpload(base, j.Upload),
 	}
 	v.ExpiresAt, v.Usage = a.expiry(j), a.used(j)
 	if j.Status == job.Completed {
@@ -76,9 +89,9 @@ func (a *api) status(w http.ResponseWriter, r *request) error {
 		return a.stream(w, r, id)
 	}
 	d := preferredWait(r.Header)
-	j, waited, err := a.Service.Wait(r.Context(), r.who, id, d)
+	j, waited, err := a.read(r, id, d)
 	if err != nil {
-		return a.failing(r, id, err)
+		return failing(id, err)
 	}
 	if d > 0 {
 		// A cache that asks again by If-None-Match would add the new header to the old answer.
@@ -87,14 +100,24 @@ func (a *api) status(w http.ResponseWriter, r *request) error {
 	if d > 0 && waited {
 		waitApplied(w.Header(), d)
 	}
-	a.writeStatus(w, r, j)
+	a.writeStatus(w, r.base, j, r.Header.Values("If-None-Match"))
 	return nil
 }
 
+// read returns the job at once, or after up to d.
+func (a *api) read(r *request, id job.ID, d time.Duration) (j *job.Job, waited bool, err error) {
+	if d > 0 {
+		return a.Service.Wait(r.Context(), r.who, id, d)
+	}
+	j, err = a.Service.Status(r.Context(), r.who, id)
+	return j, false, err
+}
+
 // writeStatus answers with the status of a job: 201 with the output's location once it
-// is completed, else 200, a failed job included: the question was about the status.
-func (a *api) writeStatus(w http.ResponseWriter, r *request, j *job.Job) {
-	v := a.view(r.Request, j)
+// is completed, else 200, a failed job included: the question was about the status. The
+// answer to a client that knows this status already, by one of its entity tags, is 304.
+func (a *api) writeStatus(w http.ResponseWriter, base string, j *job.Job, known []string) {
+	v := a.view(base, j)
 	h := w.Header()
 	code := http.StatusOK
 	if j.Status == job.Completed {
@@ -106,7 +129,7 @@ func (a *api) writeStatus(w http.ResponseWriter, r *request, j *job.Job) {
 	}
 	etag := statusTag(v)
 	h.Set("ETag", etag)
-	if matches(r.Header.Values("If-None-Match"), etag) {
+	if matches(known, etag) {
 		if h.Get("Cache-Control") == "" {
 			h.Set("Cache-Control", "private, no-cache")
 		}
@@ -160,7 +183,7 @@ func (a *api) remove(w http.ResponseWriter, r *request) error {
 		may = func(j *job.Job) error { return a.unchanged(r, j, cond) }
 	}
 	if err := a.Service.DeleteIf(r.Context(), r.who, id, may); err != nil {
-		return a.failing(r, id, err)
+		return failing(id, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -168,7 +191,7 @@ func (a *api) remove(w http.ResponseWriter, r *request) error {
 
 // unchanged holds a job's status against If-Match.
 func (a *api) unchanged(r *request, j *job.Job, ifMatch []string) error {
-	etag := statusTag(a.view(r.Request, j))
+	etag := statusTag(a.view(r.base, j))
 	if matchesStrongly(ifMatch, etag) {
 		return nil
 	}

@@ -50,14 +50,14 @@ func wantsEvents(h http.Header) bool {
 func (a *api) stream(w http.ResponseWriter, r *request, id job.ID) error {
 	watch, j, err := a.Service.Watch(r.Context(), r.who, id)
 	if err != nil {
-		return a.failing(r, id, err)
+		return failing(id, err)
 	}
 	defer watch.Close()
 	h := w.Header()
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no") // for nginx
 	e := &events{w: w, control: http.NewResponseController(w), idle: a.IdleTimeout, last: unquoted(r.Header.Get("Last-Event-ID"))}
-	v := a.view(r.Request, j)
+	v := a.view(r.base, j)
 	if j.Status.Over() && e.has(v) {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -81,7 +81,7 @@ func (a *api) stream(w http.ResponseWriter, r *request, id job.ID) error {
 		case r.Context().Err() != nil || ends(err):
 			return nil // the client has left, or learns the reason by its reconnect
 		case now != nil:
-			if e.status(a.view(r.Request, now)); now.Status.Over() {
+			if e.status(a.view(r.base, now)); now.Status.Over() {
 				return nil
 			}
 		case watch.Draining() || a.Now().After(end):

@@ -10,7 +10,7 @@ import (
 // Status returns the status of a job that is over as GET /jobs/{job_id} does, for what tells
 // of it elsewhere. Base begins its URLs, without a final slash.
 func Status(o Options, base string, j *job.Job) []byte {
-	return encodeJSON((&api{Options: o}).viewAt(base, j))
+	return encodeJSON((&api{Options: o}).view(base, j))
 }
 
 // deliveriesView is what became of the webhook of a job.
@@ -47,7 +47,7 @@ func (a *api) deliveries(w http.ResponseWriter, r *request) error {
 	}
 	_, log, err := a.Service.Deliveries(r.Context(), r.who, id)
 	if err != nil {
-		return a.failing(r, id, err)
+		return failing(id, err)
 	}
 	writeJSON(w, http.StatusOK, "application/json", viewDeliveries(log))
 	return nil
@@ -61,7 +61,7 @@ func (a *api) redeliver(w http.ResponseWriter, r *request) error {
 	}
 	_, log, err := a.Service.Redeliver(r.Context(), r.who, id, a.Trace(r.Context()))
 	if err != nil {
-		return a.failing(r, id, err)
+		return failing(id, err)
 	}
 	writeJSON(w, http.StatusAccepted, "application/json", viewDeliveries(log))
 	return nil

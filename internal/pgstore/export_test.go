@@ -12,6 +12,12 @@ func ProvisionMore(ctx context.Context, url string, more ...string) error {
 	return err
 }
 
+// ProvisionOnly is Provision of the release that had only that many versions.
+func ProvisionOnly(ctx context.Context, url string, versions int) error {
+	_, _, err := provision(ctx, url, migrations[:versions], nil)
+	return err
+}
+
 // Listening reports whether notifications of messages arrive.
 func (d *DB) Listening() bool { return d.listener.listening(queueChannel) }
 

@@ -68,11 +68,20 @@ var migrations = []string{
 	);
 	CREATE INDEX deliveries_written_at ON claimcheck.deliveries (written_at);
 	`,
+	// 4: the sweep of old messages reads those alone, however many there are.
+	`
+	CREATE INDEX messages_sent_at ON claimcheck.messages (queue, sent_at);
+	`,
 }
 
-// SchemaVersion is the version of the schema that this release needs. A newer one serves
-// as well.
-const SchemaVersion = 3
+const (
+	// SchemaVersion is the version of the schema that Provision of this release makes. A
+	// newer one serves as well.
+	SchemaVersion = 4
+	// neededVersion is the oldest version with which servers and workers of this release do
+	// their work; what came later makes it faster.
+	neededVersion = 3
+)
 
 // migrationLock keeps two provisions apart: a key of PostgreSQL's advisory locks, the
 // first eight bytes of "claimcheck".
@@ -204,9 +213,9 @@ func (d *DB) version(ctx context.Context) (version int, err error) {
 // ready reports whether the database answers and its schema is new enough.
 func (d *DB) ready(ctx context.Context) error {
 	version, err := d.version(ctx)
-	if err == nil && version < SchemaVersion {
+	if err == nil && version < neededVersion {
 		err = errors.New("old schema")
-		err = fmt.Errorf("postgresql: %w", job.Hint(err, "database %q has version %d of the schema, and this release needs %d; run claimcheck provision", d.name, version, SchemaVersion))
+		err = fmt.Errorf("postgresql: %w", job.Hint(err, "database %q has version %d of the schema, and this release needs at least %d; run claimcheck provision", d.name, version, neededVersion))
 		return job.Wrap(job.Misconfigured, err, sayMisconfigured)
 	}
 	return err

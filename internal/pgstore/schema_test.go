@@ -7,6 +7,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
@@ -130,6 +133,44 @@ func life(ctx context.Context, store *pgstore.Store, queue *pgstore.Queue) error
 	}
 	_, err = store.Load(ctx, j.ID)
 	return err
+}
+
+// TestUpgradeFromTheLastRelease works on the schema of the release before, and upgrades it with
+// jobs and messages in it.
+func TestUpgradeFromTheLastRelease(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Start(t)
+	must(t, pgstore.ProvisionOnly(t.Context(), url, 3))
+	db := open(t, url)
+	store, queue := pgstore.NewStore(db), pgstore.NewQueue(db, pgstore.QueueOptions{})
+	must(t, store.Ready(t.Context()))
+	must(t, life(t.Context(), store, queue))
+	before, after, err := pgstore.Provision(t.Context(), url)
+	if err != nil || before != 3 || after != pgstore.SchemaVersion {
+		t.Fatalf("Provision went from version %d to %d, %v", before, after, err)
+	}
+	must(t, life(t.Context(), store, queue))
+	if n, err := queue.SweepMessages(t.Context(), time.Now().Add(time.Hour)); err != nil || n != 2 {
+		t.Errorf("swept %d messages, %v; want 2", n, err)
+	}
+}
+
+// TestSweepReadsOldMessagesAlone asks the planner how it finds the messages of a sweep among
+// many.
+func TestSweepReadsOldMessagesAlone(t *testing.T) {
+	t.Parallel()
+	url := provisioned(t)
+	pgtest.Exec(t, url, `INSERT INTO claimcheck.messages (queue, body) SELECT 'jobs', 'x' FROM generate_series(1, 5000); ANALYZE claimcheck.messages`)
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer conn.Close(t.Context())
+	rows, err := conn.Query(t.Context(), `EXPLAIN SELECT id FROM claimcheck.messages WHERE sent_at < now() - interval '4 days' AND queue = 'jobs' LIMIT 1000`)
+	must(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	if !strings.Contains(strings.Join(plan, "\n"), "messages_sent_at") {
+		t.Errorf("the sweep reads %q", plan)
+	}
 }
 
 func TestFailedMigrationLeavesNothing(t *testing.T) {

@@ -18,12 +18,12 @@ import (
 
 // report is what the audit found. Broken promises are named.
 type report struct {
-	completed, failed, deleted, unpromised int
-	records, listed                        int
-	orphans, undeleted, uploads            int
-	settled                                time.Duration
-	broken                                 []string
-	stories                                map[string][]string // of the jobs with broken promises
+	completed, canceled, failed, deleted, unpromised int
+	records, listed, webhooks, tries                 int
+	orphans, replaced, undeleted, uploads            int
+	settled                                          time.Duration
+	broken                                           []string
+	stories                                          map[string][]string // of the jobs with broken promises
 }
 
 func (r *report) breaks(format string, args ...any) {
@@ -142,10 +142,17 @@ func (r *report) promise(ctx context.Context, c *clients, id string, p *promise)
 	switch status {
 	case 201:
 		r.completed++
+		if p.cancel == canceled {
+			r.breaks("job %s was canceled, and is completed", id)
+		}
 	case 200:
 		var st struct{ Status, Message string }
 		if err := json.Unmarshal(body, &st); err != nil {
 			return err
+		}
+		if st.Status == "canceled" && (p.cancel == unanswered || p.cancel == canceled) {
+			r.canceled++
+			return nil
 		}
 		r.failed++
 		r.breaks("job %s is %s: %s", id, st.Status, st.Message)
@@ -200,8 +207,13 @@ func (r *report) storage(ctx context.Context, a auditor, s *harness, c *clients)
 	if err := r.agree(ctx, a, c, jobs, objects["usage"]); err != nil {
 		return err
 	}
+	s.receiver.audit(r, jobs)
 	for section, makers := range makers {
 		for id, o := range objects[section] {
+			if section == "input" && c.replaced[id] {
+				r.replaced++ // the upload's; the lifecycle rule's as well
+				continue
+			}
 			if !named[id] {
 				r.orphans++ // of a submit or a deletion that was cut off; the lifecycle rule's
 				if !s.explains(o.made, makers...) {
@@ -256,6 +268,8 @@ func (r *report) document(s *harness, c *clients, j *job.Job, output, billed boo
 		r.breaks("job %s never started and was billed", id)
 	case j.Status == job.Completed && !output && !isDeleted(c, id):
 		r.breaks("job %s completed and has no output", id)
+	case j.Status == job.StatusCanceled && output && !s.explains(j.UpdatedAt, makers["output"]...):
+		r.breaks("job %s is canceled and has an output", id)
 	}
 }
 
@@ -274,6 +288,7 @@ func (r *report) print(out io.Writer, s *harness, c *clients) error {
 	row("repeats beside a request at work", c.overlaps)
 	row("jobs promised", len(c.promised))
 	row("  completed", r.completed)
+	row("  canceled", r.canceled)
 	row("  deleted", r.deleted)
 	row("  lost or failed", r.failed)
 	row("answers that promised nothing", c.refused)
@@ -282,7 +297,11 @@ func (r *report) print(out io.Writer, s *harness, c *clients) error {
 	row("usage records", r.records)
 	row("jobs in the list", r.listed)
 	row("deletions cut off", r.undeleted)
+	row("webhooks delivered", r.webhooks)
+	row("  tries", r.tries)
+	row("  that asked whether the job was over", s.receiver.asked)
 	row("objects without a job", r.orphans)
+	row("uploads of announced jobs that a submit replaced", r.replaced)
 	row("uploads left open", r.uploads)
 	for _, name := range slices.Sorted(maps.Keys(s.kills)) {
 		row("kills of "+name, s.kills[name])

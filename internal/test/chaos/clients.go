@@ -27,8 +27,11 @@ type clients struct {
 	http   *http.Client
 	serial atomic.Int64
 
+	hook string // the URL of the receiver of webhooks; empty for none
+
 	mu       sync.Mutex          // guards what follows, and what orders say of their requests
 	promised map[string]*promise // by job id
+	replaced map[string]bool     // inputs of announced jobs in whose place a plain submit came
 	large    int                 // pictures that go into storage in several parts
 	direct   int                 // pictures that their client uploads into storage by itself
 	unserved int                 // pictures that no job was promised for
@@ -43,22 +46,36 @@ type promise struct {
 	sum     [sha256.Size]byte // of the picture
 	deleted bool              // a DELETE was sent; the job may be gone
 	gone    bool              // and answered; the job is gone
-	order   *order            // which it was made for
+	cancel  cancellation
+	order   *order // which it was made for
 }
 
+// cancellation is what a client knows of its request to cancel a job.
+type cancellation int
+
+const (
+	uncanceled cancellation = iota // never sent
+	unanswered                     // the job may be canceled
+	canceled                       // the job is
+	tooLate                        // the job was over
+)
+
 func newClients(url string) *clients {
-	return &clients{url: url, promised: map[string]*promise{}, http: &http.Client{Timeout: 2 * time.Minute}}
+	return &clients{url: url, promised: map[string]*promise{}, replaced: map[string]bool{}, http: &http.Client{Timeout: 2 * time.Minute}}
 }
 
 // order is one picture, and what became of the requests for it.
 type order struct {
-	image  []byte
-	key    string // empty for none; then nothing is repeated
-	large  bool
-	direct bool
-	id     string   // of the promised job
-	silent bool     // a request had no answer
-	story  []string // its requests
+	image    []byte
+	key      string // empty for none; then nothing is repeated
+	large    bool
+	direct   bool
+	webhook  string   // empty for none
+	id       string   // of the promised job
+	silent   bool     // a request had no answer
+	plain    bool     // a request carried the picture itself
+	uploaded []string // inputs that requests put into storage by themselves
+	story    []string // its requests
 }
 
 // submitUntil submits one picture after the other until ctx ends.
@@ -66,6 +83,9 @@ func (c *clients) submitUntil(ctx context.Context, r *rand.Rand) {
 	for ctx.Err() == nil {
 		n, o := c.serial.Add(1), &order{large: r.IntN(40) == 0}
 		o.image = picture(n, o.large)
+		if r.IntN(2) == 0 {
+			o.webhook = c.hook
+		}
 		if r.IntN(4) > 0 {
 			o.key, o.direct = fmt.Sprint("picture ", n), r.IntN(8) == 0
 		}
@@ -74,6 +94,9 @@ func (c *clients) submitUntil(ctx context.Context, r *rand.Rand) {
 		c.note(func() {
 			c.large += count(o.large)
 			c.direct += count(o.direct)
+			for _, input := range o.uploaded {
+				c.replaced[input] = o.plain
+			}
 			c.unserved += count(o.id == "")
 		})
 		rest(ctx, r, 20*time.Millisecond)
@@ -120,7 +143,11 @@ func (c *clients) submit(ctx context.Context, r *rand.Rand, o *order) {
 	}
 	requests.Wait()
 	// What still runs of a request without an answer may make a deleted job anew.
-	if o.id != "" && !o.silent && r.IntN(30) == 0 {
+	switch {
+	case o.id == "":
+	case r.IntN(12) == 0:
+		c.cancel(ctx, o.id)
+	case !o.silent && r.IntN(30) == 0:
 		c.remove(ctx, o.id)
 	}
 }
@@ -131,8 +158,9 @@ func (c *clients) try(ctx context.Context, o *order, direct, wait bool) {
 	if direct {
 		ask = c.upload
 	}
+	c.note(func() { o.plain = o.plain || !direct })
 	begun := time.Now()
-	id, status, err := ask(ctx, o.image, o.key, wait)
+	id, status, err := ask(ctx, o, wait)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o.story = append(o.story, fmt.Sprintf("%s %d bytes under %q, directly %t: after %s %d %v",
@@ -170,32 +198,42 @@ func (c *clients) note(f func()) {
 }
 
 // post submits once. A 200 is a failed job that was waited for.
-func (c *clients) post(ctx context.Context, image []byte, key string, wait bool) (id string, status int, err error) {
+func (c *clients) post(ctx context.Context, o *order, wait bool) (id string, status int, err error) {
 	header := []string{"Content-Type", "image/bmp"}
-	if key != "" {
-		header = append(header, "Idempotency-Key", key)
+	if o.key != "" {
+		header = append(header, "Idempotency-Key", o.key)
 	}
 	if wait {
 		header = append(header, "Prefer", "wait=2")
 	}
-	id, _, status, err = c.job(ctx, "/jobs", image, header...)
+	path := "/jobs"
+	if o.webhook != "" {
+		path += "?" + url.Values{"webhook": {o.webhook}}.Encode()
+	}
+	id, _, status, err = c.job(ctx, path, o.image, header...)
 	return id, status, err
 }
 
 // upload announces a picture, puts it into storage and commits it. What was done of that
 // by an earlier request is done once more.
-func (c *clients) upload(ctx context.Context, image []byte, key string, _ bool) (id string, status int, err error) {
-	id, to, status, err := c.job(ctx, "/jobs", fmt.Appendf(nil, `{"content_type":"image/bmp","size_bytes":%d}`, len(image)),
-		"Content-Type", "application/json", "Idempotency-Key", key)
+func (c *clients) upload(ctx context.Context, o *order, _ bool) (id string, status int, err error) {
+	announcement, err := json.Marshal(map[string]any{"content_type": "image/bmp", "size_bytes": len(o.image), "webhook": o.webhook})
+	if err != nil {
+		return "", 0, err
+	}
+	id, to, status, err := c.job(ctx, "/jobs", announcement, "Content-Type", "application/json", "Idempotency-Key", o.key)
 	if err != nil || status != http.StatusAccepted {
 		return id, status, err
 	}
 	if to != nil { // else it was committed before
+		if input := jobID.FindString(strings.TrimPrefix(to.URL, c.url)); input != "" {
+			c.note(func() { o.uploaded = append(o.uploaded, input) })
+		}
 		var header []string
 		for name, value := range to.Headers {
 			header = append(header, name, value)
 		}
-		status, _, err := c.do(ctx, to.Method, to.URL, image, header...)
+		status, _, err := c.do(ctx, to.Method, to.URL, o.image, header...)
 		if err != nil {
 			return id, 0, err
 		}
@@ -225,6 +263,22 @@ func (c *clients) job(ctx context.Context, path string, body []byte, header ...s
 	}
 	err = json.Unmarshal(answer, &j)
 	return j.JobID, j.Upload, status, err
+}
+
+func (c *clients) cancel(ctx context.Context, id string) {
+	c.note(func() { c.promised[id].cancel = unanswered })
+	status, body, err := c.do(ctx, http.MethodPost, c.url+"/jobs/"+id+"/cancel", nil)
+	c.note(func() {
+		switch p := c.promised[id]; {
+		case err != nil || status >= 500:
+		case status == http.StatusAccepted:
+			p.cancel = canceled
+		case status == http.StatusConflict:
+			p.cancel = tooLate
+		default:
+			c.wrong = append(c.wrong, fmt.Sprintf("the cancellation of job %s got %d: %s", id, status, body))
+		}
+	})
 }
 
 func (c *clients) remove(ctx context.Context, id string) {

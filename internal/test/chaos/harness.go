@@ -30,6 +30,7 @@ type harness struct {
 	env           []string // of server and workers: S3 and SQS by way of the proxies
 	backendEnv    []string // the same, straight
 	s3, sqs       *toxiproxy.Proxy
+	receiver      *receiver
 	database      *database // in place of S3 and SQS, without proxies; nil for none
 	ends          *ends
 	workers       int
@@ -78,7 +79,7 @@ func newHarness(ctx context.Context, o options, dir string) (*harness, error) {
 		return nil, err
 	}
 	s := &harness{dir: dir, ends: &ends{count: map[string]int{}, said: map[string][]string{}}, workers: o.workers,
-		procs: map[string]proc{}, kills: map[string]int{}, faults: map[string]int{}}
+		procs: map[string]proc{}, kills: map[string]int{}, faults: map[string]int{}, receiver: newReceiver(o.seed)}
 	if s.binaries, err = (process.Source{Root: root}).Build(ctx, nil, "server", "worker"); err != nil {
 		return nil, err
 	}
@@ -99,8 +100,9 @@ func newHarness(ctx context.Context, o options, dir string) (*harness, error) {
 			return nil, err
 		}
 	} else {
-		s.env = s.backendEnv
+		s.env = slices.Clone(s.backendEnv)
 	}
+	s.env = append(s.env, webhookVars...)
 	for _, name := range s.names()[1:] {
 		if err := s.start(ctx, name); err != nil {
 			return nil, err
@@ -300,6 +302,8 @@ func (s *harness) clear() {
 	if s.database != nil {
 		s.database.stop()
 	}
+	s.receiver.server.CloseClientConnections()
+	s.receiver.server.Close()
 	for _, p := range []*toxiproxy.Proxy{s.s3, s.sqs} {
 		if p != nil {
 			p.Stop()

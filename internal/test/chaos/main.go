@@ -1,5 +1,5 @@
-// Command chaos runs the whole service as processes, lets clients submit jobs by the
-// thousand, kills -9 and restarts each process at random, cuts and slows the network to
+// Command chaos runs the whole service as processes, lets clients submit and cancel jobs by
+// the thousand, takes their webhooks, kills -9 and restarts each process at random, cuts and slows the network to
 // S3 and SQS, and then proves from the outside that nothing was lost and nothing was
 // done twice:
 //
@@ -33,6 +33,7 @@ func main() {
 	flag.DurationVar(&o.faultEvery, "fault", 3*time.Second, "how often, on average, the network fails; 0 never")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of what is killed and cut, and when")
 	flag.BoolVar(&o.database, "database", false, "PostgreSQL and a folder in place of S3 and SQS; the database is killed as well, and no network fails")
+	flag.BoolVar(&o.webhooks, "webhooks", true, "half of the jobs have a webhook, which a try that is cut off delays by a minute")
 	flag.StringVar(&o.root, "root", ".", "the module's folder")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -49,7 +50,7 @@ type options struct {
 	clients, workers                int
 	seed                            uint64
 	root                            string
-	database                        bool
+	database, webhooks              bool
 }
 
 // run lets chaos reign, then settles and audits. The error says what was lost.
@@ -66,6 +67,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	defer s.clear()
 	fmt.Fprintf(out, "chaos for %s, seed %d\n", o.duration, o.seed)
 	c := newClients(s.url)
+	if o.webhooks {
+		c.hook, s.receiver.status = s.receiver.server.URL, c.over
+	}
 	s.torment(ctx, c, o)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

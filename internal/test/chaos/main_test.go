@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"flag"
+	"io"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rs/zerolog"
 
+	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/pgstore/pgtest"
 	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/program"
@@ -63,7 +68,8 @@ func TestTheAuditNotices(t *testing.T) {
 	}
 	defer s.clear()
 	start, c := time.Now(), newClients(s.url)
-	id, status, err := c.post(t.Context(), picture(1, false), "key", true)
+	s.receiver.status = c.over
+	id, status, err := c.post(t.Context(), &order{image: picture(1, false), key: "key", webhook: s.receiver.server.URL}, true)
 	if err != nil || status >= 300 {
 		t.Fatalf("submit: %d, %v", status, err)
 	}
@@ -104,6 +110,9 @@ func TestTheAuditNotices(t *testing.T) {
 		if len(r.broken) != tt.want {
 			t.Errorf("with a trouble at %s, a wrong output, a lost job, a job ended twice, one that is not in the list, an unexplained one and leftovers are reported as %q", tt.where, r.broken)
 		}
+		if r.webhooks != 1 {
+			t.Errorf("%d webhooks are delivered, want that of the job", r.webhooks)
+		}
 		if r.print(t.Output(), s, c) == nil {
 			t.Error("the report is content")
 		}
@@ -116,5 +125,52 @@ func TestNoSignatureInAStory(t *testing.T) {
 	_, _, err := c.do(t.Context(), "PUT", "http://127.0.0.1:1/input?X-Amz-Signature=secret", nil)
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v, want an error without the URL", err)
+	}
+}
+
+// TestTheReceiverNotices breaks the promises of webhooks.
+func TestTheReceiverNotices(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(1)
+	defer r.server.Close()
+	r.status = func(_ context.Context, id string) (bool, error) { return id != "early", nil }
+	post := func(event, id, kind, status string) {
+		body := strings.NewReader(`{"type":"` + kind + `","data":{"job_id":"` + id + `","status":"` + status + `"}}`)
+		for range 20 { // some tries fail, and some ask
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.server.URL, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Webhook-Id", event)
+			if resp, err := http.DefaultClient.Do(req); err == nil {
+				resp.Body.Close()
+			}
+			_, _ = body.Seek(0, io.SeekStart)
+		}
+	}
+	post("e1", "one", "job.completed", "completed")
+	jobs := map[string]*job.Job{
+		"one":        {Status: job.Completed, WebhookDue: true},
+		"undue":      {Status: job.Completed},
+		"deleted":    {Status: job.Failed, WebhookDue: true, Deleted: true},
+		"unfinished": {Status: job.Processing},
+	}
+	good := &report{}
+	if r.audit(good, jobs); len(good.broken) != 0 {
+		t.Errorf("kept promises are reported as %q", good.broken)
+	}
+	post("e1", "two", "job.completed", "completed")   // the same event of another job
+	post("e3", "one", "job.completed", "completed")   // another event of the same job
+	post("e4", "four", "job.completed", "canceled")   // what the event says differs from its type
+	post("e5", "early", "job.completed", "completed") // before the job is over
+	post("e6", "six", "job.canceled", "canceled")
+	jobs["six"] = &job.Job{Status: job.Completed, WebhookDue: true} // and the document says otherwise
+	jobs["seven"] = &job.Job{Status: job.StatusCanceled, WebhookDue: true}
+	bad := &report{}
+	r.audit(bad, jobs)
+	for _, want := range []string{"webhook e1 names", "job one has the webhooks", "webhook e4 of job four", "while job early was not over", "webhook e6 says that job six is canceled, and it is completed", "job seven is canceled, and its webhook was not delivered"} {
+		if !slices.ContainsFunc(bad.broken, func(b string) bool { return strings.Contains(b, want) }) {
+			t.Errorf("%q is not in %q", want, bad.broken)
+		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
@@ -35,38 +36,54 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// system is a service whose way to S3 and to SQS can be broken, each on its own.
+// ways are the proxies before the backends, by name.
+type ways map[string]*toxiproxy.Proxy
+
+// system is a service whose ways to its backends can be broken, each on its own.
 type system struct {
-	url     string
-	s3, sqs *toxiproxy.Proxy
+	url  string
+	ways ways
 }
 
-// start starts an API and, a worker, on a bucket and a queue of their own. Short limits
-// keep the tests short.
-func start(t *testing.T) *system {
-	t.Helper()
-	program.Need(t, "cat")
-	env := awstest.Start(t)
+// settings are those of each system. Short limits keep the tests short.
+func settings() []string {
+	return []string{"ALLOW_ANONYMOUS=true", "LEASE=3s", "SHUTDOWN_GRACE=1s", "PROCESSOR=exec:cat"}
+}
+
+// proxies returns what starts a proxy before an address.
+func proxies(t *testing.T) func(name, upstream string) *toxiproxy.Proxy {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	proxy := func(name, upstream string) *toxiproxy.Proxy {
-		p := toxiproxy.NewProxy(server, name, "127.0.0.1:0", strings.TrimPrefix(upstream, "http://"))
+	return func(name, upstream string) *toxiproxy.Proxy {
+		p := toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(p.Stop)
 		return p
 	}
-	s := &system{s3: proxy("s3", env.S3URL), sqs: proxy("sqs", env.SQSURL)}
-	c, err := config.Load(config.Server, []string{
-		"S3_BUCKET=" + env.Bucket, "SQS_QUEUE_URL=" + env.QueueURL, "ALLOW_ANONYMOUS=true",
-		"LEASE=3s", "SHUTDOWN_GRACE=1s", "PROCESSOR=exec:cat",
-	})
+}
+
+// start starts an API and, a worker, on a bucket and a queue of their own.
+func start(t *testing.T) *system {
+	t.Helper()
+	program.Need(t, "cat")
+	env := awstest.Start(t)
+	proxy := proxies(t)
+	s3, sqs := proxy("s3", strings.TrimPrefix(env.S3URL, "http://")), proxy("sqs", strings.TrimPrefix(env.SQSURL, "http://"))
+	c, err := config.Load(config.Server, append(settings(), "S3_BUCKET="+env.Bucket, "SQS_QUEUE_URL="+env.QueueURL))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := env.Servers.Config()
 	// Each service has its endpoint, as AWS_ENDPOINT_URL_S3 and _SQS would set it.
-	cfg.ConfigSources = []any{endpoints{"S3": "http://" + s.s3.Listen, "SQS": "http://" + s.sqs.Listen}}
+	cfg.ConfigSources = []any{endpoints{"S3": "http://" + s3.Listen, "SQS": "http://" + sqs.Listen}}
+	return serve(t, c, cfg, ways{"S3": s3, "SQS": sqs})
+}
+
+// serve starts the API and the worker of a system.
+func serve(t *testing.T, c *config.Config, cfg aws.Config, w ways) *system {
+	t.Helper()
+	s := &system{ways: w}
 	tel := app.Quiet(slog.New(slog.DiscardHandler))
 	p, err := app.New(t.Context(), c, cfg, tel)
 	if err != nil {
@@ -77,19 +94,20 @@ func start(t *testing.T) *system {
 		t.Fatal(err)
 	}
 	front := httptest.NewServer(apitest.Handler(t, api.Handler))
-	w, err := p.Worker()
+	worker, err := p.Worker()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	go func() { done <- w.Serve(ctx) }()
+	go func() { done <- worker.Serve(ctx) }()
 	t.Cleanup(func() {
 		s.mend(t)
 		cancel()
 		<-done
 		front.Close()
 		api.Close()
+		p.Close()
 	})
 	s.url = front.URL
 	return s
@@ -104,7 +122,7 @@ func (e endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (st
 }
 
 func (s *system) mend(t *testing.T) {
-	for _, p := range []*toxiproxy.Proxy{s.s3, s.sqs} {
+	for _, p := range s.ways {
 		p.Toxics.ResetToxics(context.WithoutCancel(t.Context()))
 		if !p.Enabled {
 			if err := p.Start(); err != nil {
@@ -172,7 +190,7 @@ func await(t *testing.T, location string) apptest.Answer {
 // storage with its retries ends within 20 s.
 const longest = 50 * time.Second
 
-// TestEveryCallUnderEveryFault breaks the way to S3, to SQS or to both, by every fault,
+// TestEveryCallUnderEveryFault breaks the way to S3, to SQS or to both, or to PostgreSQL, by every fault,
 // while one job is submitted, one is worked on, and a third one's status and output are
 // read. Answers under the fault are good or an honest 500; what was accepted completes
 // once the fault is over, and so does a job submitted then.
@@ -182,11 +200,15 @@ func TestEveryCallUnderEveryFault(t *testing.T) {
 	var cases sync.WaitGroup
 	defer cases.Wait()
 	for name, fault := range faults {
-		for _, where := range []string{"S3", "SQS", "both"} {
+		for where, broken := range map[string][]string{"S3": {"S3"}, "SQS": {"SQS"}, "both": {"S3", "SQS"}, "PostgreSQL": {"PostgreSQL"}} {
 			if slow(name, where) && !*all {
 				continue
 			}
 			run := func(t *testing.T) {
+				start := start
+				if where == "PostgreSQL" {
+					start = startOnDatabase
+				}
 				s := start(t)
 				img := picture(t)
 				submit := func(wait string) apptest.Answer {
@@ -198,11 +220,8 @@ func TestEveryCallUnderEveryFault(t *testing.T) {
 				}
 				output := ready.Header.Get("Location")
 				worked := submit("wait=0") // on its way to the worker when the fault comes
-				if where != "SQS" {
-					s.breakWith(t, s.s3, fault)
-				}
-				if where != "S3" {
-					s.breakWith(t, s.sqs, fault)
+				for _, way := range broken {
+					s.breakWith(t, s.ways[way], fault)
 				}
 				begin := time.Now()
 				inTime := func(what string) {
@@ -243,9 +262,10 @@ func TestEveryCallUnderEveryFault(t *testing.T) {
 					location := a.Header.Get("Location")
 					if a.StatusCode == http.StatusInternalServerError {
 						// Failed, never stored, or, where storage took the document and could not be
-						// reached to take it back, pending until a message would have expired.
+						// reached to take it back, pending until a message would have expired. A
+						// database takes document and message at once, so that the job may be done.
 						refused := apptest.Get(t, location)
-						if st := refused.JSON(t)["status"]; st == "completed" || st == "processing" {
+						if st := refused.JSON(t)["status"]; (st == "completed" || st == "processing") && where != "PostgreSQL" {
 							t.Errorf("the refused job %s: %s", which, refused.Bytes)
 						}
 						continue

@@ -20,6 +20,7 @@ import (
 // process, and looks at what is stored.
 type database struct {
 	server *pgtest.Running
+	audit  *pgx.Conn // nil until the audit's first question
 	folder string
 	env    []string
 }
@@ -58,6 +59,9 @@ func (d *database) Output() string { return "" }
 
 // stop ends the database for good.
 func (d *database) stop() {
+	if d.audit != nil {
+		d.audit.Close(context.Background())
+	}
 	if d.server != nil {
 		d.server.Stop()
 	}
@@ -65,12 +69,14 @@ func (d *database) stop() {
 
 // query calls each for every row.
 func (d *database) query(ctx context.Context, each func(pgx.Row) error, sql string, args ...any) error {
-	conn, err := pgx.Connect(ctx, d.server.URL)
-	if err != nil {
-		return err
+	if d.audit == nil || d.audit.IsClosed() {
+		conn, err := pgx.Connect(ctx, d.server.URL)
+		if err != nil {
+			return err
+		}
+		d.audit = conn
 	}
-	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, sql, args...)
+	rows, err := d.audit.Query(ctx, sql, args...)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ type backends struct {
 	Database  config.Location `env:"DATABASE_URL" placeholder:"URL" help:"The PostgreSQL database that holds documents and queue, such as postgres://user@host/claimcheck."`
 	Documents config.Location `env:"DOCUMENTS" hidden:""`
 	Messages  config.Location `name:"messages" env:"QUEUE" hidden:""`
-	Objects   config.Location `env:"OBJECTS" placeholder:"URL" help:"The folder that holds images, such as file:///var/lib/claimcheck."`
+	Objects   config.Location `env:"OBJECTS" placeholder:"URL" help:"The folder or bucket that holds images, such as file:///var/lib/claimcheck or s3://pictures."`
 }
 
 // config returns where the jobs are, as servers and workers understand it.

@@ -51,8 +51,10 @@ func (c provisionCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	var plan *provision.Plan
-	if len(steps) == 0 || c.Bucket != "" && c.Queue != "" {
-		if plan, err = c.onAWS(ctx); err != nil {
+	at := c.elsewhere.config(c.Bucket, c.Queue)
+	bucket := c.bucket(at)
+	if len(steps) == 0 || bucket != "" {
+		if plan, err = c.onAWS(ctx, bucket, at); err != nil {
 			return err
 		}
 	}
@@ -83,23 +85,40 @@ func (c provisionCmd) Run(ctx context.Context, s streams) error {
 	return c.outcome(plan)
 }
 
-// onAWS plans bucket and queues.
-func (c provisionCmd) onAWS(ctx context.Context) (*provision.Plan, error) {
-	if c.Bucket == "" || c.Queue == "" {
+// bucket returns the bucket that holds documents or images; empty for none.
+func (c provisionCmd) bucket(at *config.Config) string {
+	if c.Bucket != "" && c.Queue != "" {
+		return c.Bucket
+	}
+	for _, l := range []config.Location{at.Objects(), at.Documents()} {
+		if l.Scheme() == "s3" {
+			return l.Bucket()
+		}
+	}
+	return ""
+}
+
+// onAWS plans bucket and queues. There are no queues where the messages are in a database.
+func (c provisionCmd) onAWS(ctx context.Context, bucket string, at *config.Config) (*provision.Plan, error) {
+	if bucket == "" || c.Queue == "" && at.Queue().Scheme() != "postgres" {
 		return nil, wrongLine("name the bucket and the queue with --bucket and --queue (S3_BUCKET, SQS_QUEUE_URL), or a database with --database (DATABASE_URL)")
 	}
-	queue := path.Base(c.Queue)
-	dead := queue + "-dead"
-	if c.DLQ != "" {
-		dead = path.Base(c.DLQ)
+	var queue, dead string
+	if c.Queue != "" {
+		queue = path.Base(c.Queue)
+		dead = queue + "-dead"
+		if c.DLQ != "" {
+			dead = path.Base(c.DLQ)
+		}
 	}
 	hooks := ""
 	if c.Webhooks != "" && config.Location(c.Webhooks).Scheme() != "postgres" {
 		hooks = path.Base(c.Webhooks)
 	}
 	p, err := app.NewProvisioner(ctx, provision.Wanted{
-		Region: c.Region, Bucket: c.Bucket, Queue: queue, DeadLetter: dead, Webhooks: hooks,
+		Region: c.Region, Bucket: bucket, Queue: queue, DeadLetter: dead, Webhooks: hooks,
 		JobTTLDays: c.TTL, Retention: c.Retention, Visibility: c.Visibility, MaxReceives: c.MaxReceives, Origins: c.Origin, Shorten: c.Shorten, Again: c.Check, NoGroups: !c.Groups,
+		Prove: c.Check || at.Documents().Scheme() != "postgres", // images alone need no promise
 	})
 	if err != nil {
 		return nil, err

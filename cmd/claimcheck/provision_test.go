@@ -4,10 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/pgstore"
+	"claimcheck.example/internal/pgstore/pgtest"
 )
 
 // TestProvision makes a bucket and queues by the command line. The local S3 has no
@@ -75,5 +78,36 @@ func TestProvisionHasTheServersDefaults(t *testing.T) {
 	}
 	if c.JobTTLDays != 7 || c.Lease.Seconds() != 60 {
 		t.Errorf("the server's defaults are %d days and %s", c.JobTTLDays, c.Lease)
+	}
+}
+
+// TestProvisionBucketBesideDatabase makes the bucket of images beside documents and messages in
+// a database: no queue, and no proof.
+func TestProvisionBucketBesideDatabase(t *testing.T) {
+	env, database := awstest.Start(t), pgtest.Start(t)
+	for _, kv := range env.Servers.Env("", "") {
+		k, v, _ := strings.Cut(kv, "=")
+		t.Setenv(k, v)
+	}
+	bucket := env.Bucket + "-images"
+	t.Setenv("DATABASE_URL", database)
+	t.Setenv("OBJECTS", "s3://"+bucket)
+	for _, want := range []string{"2 to create", "nothing to change"} {
+		r := claimcheck(t.Context(), nil, "provision", "--dry-run")
+		if r.code != exitDiffers || !strings.Contains(r.out, want) || !strings.Contains(r.out, "bucket "+bucket) || strings.Contains(r.out, "queue") || strings.Contains(r.out, "promises") {
+			t.Errorf("exit code %d, errors %q, want %q in\n%s", r.code, r.err, want, r.out)
+		}
+		if want == "nothing to change" {
+			break
+		}
+		if r := claimcheck(t.Context(), nil, "provision"); r.code != exitDiffers || !strings.Contains(r.out, "✓ bucket") {
+			t.Errorf("exit code %d, errors %q\n%s", r.code, r.err, r.out)
+		}
+	}
+	if _, err := env.S3.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &bucket}); err != nil {
+		t.Error(err)
+	}
+	if v, err := pgstore.Version(t.Context(), database); err != nil || v != pgstore.SchemaVersion {
+		t.Errorf("the schema has version %d, %v", v, err)
 	}
 }

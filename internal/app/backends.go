@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"sync"
 	"time"
 
@@ -191,12 +190,7 @@ func (o opener) webhooks(c *config.Config, jobs queue) (queue, error) {
 }
 
 func (o opener) store(at config.Location, proof s3store.Proof) (*s3store.Store, error) {
-	return o.aws.store(bucketOf(at), s3store.Options{Memory: o.memory, Proof: proof})
-}
-
-// bucketOf returns the bucket of an S3 location.
-func bucketOf(at config.Location) string {
-	return strings.TrimRight(strings.TrimPrefix(string(at), "s3://"), "/")
+	return o.aws.store(at.Bucket(), s3store.Options{Memory: o.memory, Proof: proof})
 }
 
 // awsClients makes clients of S3 and SQS, one store for each bucket.

@@ -46,7 +46,7 @@ func NewProvisioner(ctx context.Context, w provision.Wanted) (*provision.Provisi
 	if err != nil {
 		return nil, err
 	}
-	w.Region, w.Prove = cfg.Region, true
+	w.Region = cfg.Region
 	return provision.New(s3.NewFromConfig(cfg, s3store.ClientOptions), sqs.NewFromConfig(cfg, sqsqueue.ClientOptions), w)
 }
 

@@ -34,6 +34,11 @@ func (l Location) Scheme() string {
 	return scheme
 }
 
+// Bucket returns the bucket of an S3 location.
+func (l Location) Bucket() string {
+	return strings.TrimRight(strings.TrimPrefix(string(l), "s3://"), "/")
+}
+
 // bucketURL is S3_BUCKET as a location; empty without one.
 func (c *Config) bucketURL() Location {
 	if c.Bucket == "" {

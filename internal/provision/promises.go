@@ -101,7 +101,10 @@ func (p *Provisioner) bare() bool { return proof.Bare(p.s3) }
 
 // check is the command that runs the proof.
 func (p *Provisioner) check() string {
-	words := []string{"claimcheck", "provision", "--check", "--region", p.w.Region, "--bucket", p.w.Bucket, "--queue", p.w.Queue, "--dlq", p.w.DeadLetter}
+	words := []string{"claimcheck", "provision", "--check", "--region", p.w.Region, "--bucket", p.w.Bucket}
+	if !p.w.noQueues() {
+		words = append(words, "--queue", p.w.Queue, "--dlq", p.w.DeadLetter)
+	}
 	for i, w := range words {
 		words[i] = quote(w)
 	}

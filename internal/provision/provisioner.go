@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -40,11 +39,15 @@ func New(s3 *s3.Client, sqs *sqs.Client, w Wanted) (*Provisioner, error) {
 // Plan reads the present state and changes nothing. A setting that it cannot read is a
 // failed step; it reads the rest all the same.
 func (p *Provisioner) Plan(ctx context.Context) *Plan {
-	steps, main := p.queues(ctx)
-	plan := &Plan{Steps: slices.Concat(p.bucket(ctx), steps), queue: main}
+	plan := &Plan{Steps: p.bucket(ctx)}
+	if !p.w.noQueues() {
+		steps, main := p.queues(ctx)
+		plan.Steps, plan.queue = append(plan.Steps, steps...), main
+	}
 	if p.w.Webhooks != "" {
 		other := *p // a pair of queues like the other
 		other.w.Queue, other.w.DeadLetter, other.w.Prove = p.w.Webhooks, p.w.webhookDead(), false
+		var steps []*Step
 		steps, plan.webhooks = other.queues(ctx)
 		plan.Steps = append(plan.Steps, steps...)
 	}

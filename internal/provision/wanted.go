@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Wanted describes the resources. All fields but Webhooks and Shorten are required.
+// Wanted describes the resources. All fields but the queues and Shorten are required.
 type Wanted struct {
 	// Region is the bucket's region, such as eu-central-1.
 	Region string
 	// Bucket is the bucket's name.
 	Bucket string
-	// Queue and DeadLetter are the names of two standard queues.
+	// Queue and DeadLetter are the names of two standard queues; both empty for none.
 	Queue, DeadLetter string
 	// Webhooks is the name of a queue for webhooks, whose dead-letter queue has the same name
 	// with -dead; empty for none.
@@ -42,6 +42,8 @@ type Wanted struct {
 	NoGroups bool
 }
 
+func (w Wanted) noQueues() bool { return w.Queue == "" && w.DeadLetter == "" }
+
 func (w Wanted) webhookDead() string { return w.Webhooks + "-dead" }
 
 const (
@@ -65,7 +67,11 @@ func (w Wanted) Check() error {
 	}
 	want(w.Region != "", "the region is missing: give --region, or set AWS_REGION")
 	want(bucketName().MatchString(w.Bucket), "%q is no name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens", w.Bucket)
-	for _, q := range []string{w.Queue, w.DeadLetter} {
+	var queues []string
+	if !w.noQueues() {
+		queues = []string{w.Queue, w.DeadLetter}
+	}
+	for _, q := range queues {
 		want(!strings.HasSuffix(q, ".fifo"), "%q is a FIFO queue; Claimcheck wants a standard queue, which is a fair one by its message groups", q)
 		want(queueName().MatchString(strings.TrimSuffix(q, ".fifo")), "%q is no name of a queue: up to 80 letters, digits, hyphens and underscores", q)
 	}
@@ -73,7 +79,7 @@ func (w Wanted) Check() error {
 		want(queueName().MatchString(w.Webhooks) && w.Webhooks != w.Queue && w.Webhooks != w.DeadLetter && w.webhookDead() != w.Queue && w.webhookDead() != w.DeadLetter,
 			"%q is no name of a queue of its own for webhooks: up to 80 letters, digits, hyphens and underscores, and no other queue's", w.Webhooks)
 	}
-	want(w.Queue != w.DeadLetter, "queue and dead-letter queue are both called %q; they must be two", w.Queue)
+	want(w.noQueues() || w.Queue != w.DeadLetter, "queue and dead-letter queue are both called %q; they must be two", w.Queue)
 	want(w.JobTTLDays >= 1, "a time to live of %d days is out of range (at least 1)", w.JobTTLDays)
 	want(w.Retention >= time.Minute && w.Retention <= maxRetention, "a retention of %s is out of range (1m to 336h)", w.Retention)
 	want(w.JobTTLDays < 1 || w.JobTTLDays > 14 || time.Duration(w.JobTTLDays)*24*time.Hour >= w.Retention,

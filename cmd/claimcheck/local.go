@@ -21,15 +21,18 @@ import (
 	"claimcheck.example/internal/app"
 	"claimcheck.example/internal/awslocal"
 	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/oidclocal"
 )
 
 // localCmd runs everything on loopback, in one process.
 type localCmd struct {
-	Port    int    `default:"8080" env:"PORT" help:"Port of the API (default PORT of the environment, else 8080)."`
-	S3Port  int    `name:"s3-port" default:"9000" help:"Port of the local S3 (default ${default})."`
-	SQSPort int    `name:"sqs-port" default:"9324" help:"Port of the local SQS (default ${default})."`
-	Data    string `default:".claimcheck" help:"Folder of the data; it stays when the command ends (default ${default})."`
-	Worker  bool   `default:"true" negatable:"" help:"Also run a worker; --no-worker leaves the jobs to one of your own."`
+	Port      int    `default:"8080" env:"PORT" help:"Port of the API (default PORT of the environment, else 8080)."`
+	S3Port    int    `name:"s3-port" default:"9000" help:"Port of the local S3 (default ${default})."`
+	SQSPort   int    `name:"sqs-port" default:"9324" help:"Port of the local SQS (default ${default})."`
+	Data      string `default:".claimcheck" help:"Folder of the data; it stays when the command ends (default ${default})."`
+	Login     bool   `help:"Ask for tokens, and run an OpenID Connect provider for trials, with two users and an administrator."`
+	LoginPort int    `default:"9400" help:"Port of that provider (default ${default})."`
+	Worker    bool   `default:"true" negatable:"" help:"Also run a worker; --no-worker leaves the jobs to one of your own."`
 	// Database is not taken from the environment: the jobs of the shell's database are not those of a trial.
 	Database config.Location `placeholder:"URL" help:"Keep documents and messages in this PostgreSQL database, such as postgres:///claimcheck, and images in a folder, without S3 and SQS."`
 }
@@ -44,9 +47,14 @@ const (
 // opposite order when ctx ends.
 func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 	start := time.Now()
-	for name, port := range map[string]int{"port": l.Port, "s3-port": l.S3Port, "sqs-port": l.SQSPort} {
+	for name, port := range map[string]int{"port": l.Port, "s3-port": l.S3Port, "sqs-port": l.SQSPort, "login-port": l.LoginPort} {
 		if port < 1 || port > 65535 {
 			return wrongLine("--%s: %d is not a port (1 to 65535)", name, port)
+		}
+	}
+	if l.Login {
+		if err := noOtherIssuer(); err != nil {
+			return err
 		}
 	}
 	listener, err := listen(ctx, l.Port)
@@ -92,9 +100,9 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 	welcomed := false
 	err = l.serve(ctx, listener, data, func(ctx context.Context, p *app.Process) {
 		expire(ctx, aws, p.Config.JobTTLDays, p.Telemetry.Log)
-	}, func(c *config.Config) {
+	}, func(c *config.Config, people []signedIn) {
 		var b strings.Builder
-		l.welcome(&b, c, time.Since(start))
+		l.welcome(&b, c, people, time.Since(start))
 		welcomeAWS(&b, c, env, foreign, data)
 		fmt.Fprint(s.out, b.String())
 		welcomed = true
@@ -171,7 +179,7 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 }
 
 // serve runs API, worker and what expires jobs, until ctx ends or one of them fails.
-func (l localCmd) serve(ctx context.Context, listener net.Listener, data string, expire func(context.Context, *app.Process), ready func(*config.Config)) error {
+func (l localCmd) serve(ctx context.Context, listener net.Listener, data string, expire func(context.Context, *app.Process), ready func(*config.Config, []signedIn)) error {
 	// The caller's own settings count, over what suits a machine on which a worker that
 	// was killed is soon started again.
 	linkKey, err := awslocal.Secret(data, "link-key")
@@ -187,10 +195,21 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 		"LEASE=15s", "LOG_LEVEL=warn", "SHUTDOWN_GRACE=5s", "LINK_KEY=" + linkKey,
 		"WEBHOOK_KEY=whsk_" + base64.StdEncoding.EncodeToString(seed[:]), "OUTBOUND_ALLOW=" + localAllow,
 	}
-	if os.Getenv("OIDC_ISSUER") == "" && os.Getenv("OIDC_AUDIENCE") == "" {
+	var login *oidclocal.Provider
+	var people []signedIn
+	switch {
+	case l.Login:
+		if login, people, err = l.startLogin(ctx); err != nil {
+			return err
+		}
+		defer login.Close()
+	case os.Getenv("OIDC_ISSUER") == "" && os.Getenv("OIDC_AUDIENCE") == "":
 		environ = append(environ, "ALLOW_ANONYMOUS=true")
 	}
 	environ = append(environ, os.Environ()...)
+	if l.Login {
+		environ = append(environ, loginSettings(login)...)
+	}
 	c, err := config.Load(config.Server, environ)
 	if err != nil {
 		return err
@@ -207,6 +226,9 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 	defer api.Close()
 	api.Handler = withData(data, api.Handler)
 	group, ctx := errgroup.WithContext(ctx)
+	if l.Login {
+		group.Go(func() error { return login.Serve(ctx) })
+	}
 	group.Go(func() error { return app.ServeAPI(ctx, listener, api, c) })
 	if l.Worker {
 		w, err := p.Worker()
@@ -219,7 +241,7 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 		expire(ctx, p)
 		return nil
 	})
-	ready(c)
+	ready(c, people)
 	return group.Wait()
 }
 
@@ -259,9 +281,10 @@ func findEngine() error {
 }
 
 // welcome is the one screen that a newcomer acts on.
-func (l localCmd) welcome(b *strings.Builder, c *config.Config, took time.Duration) {
+func (l localCmd) welcome(b *strings.Builder, c *config.Config, people []signedIn, took time.Duration) {
 	base := "http://localhost:" + strconv.Itoa(l.Port)
 	fmt.Fprintf(b, "Claimcheck answers at %s (ready in %.1f s). Ctrl-C stops it.\n\n", base, took.Seconds())
+	welcomePeople(b, people)
 	fmt.Fprintf(b, "Open it in a browser and drop an image, or submit one from here; the answer has the job URL:\n\n")
 	curl := "    curl"
 	if !c.AllowAnonymous {
@@ -273,7 +296,7 @@ func (l localCmd) welcome(b *strings.Builder, c *config.Config, took time.Durati
 	if c.OutboundAllow.String() == localAllow {
 		fmt.Fprintf(b, "Webhooks may call this machine (OUTBOUND_ALLOW=%s): claimcheck listen receives them.\n\n", localAllow)
 	}
-	if !c.AllowAnonymous {
+	if !c.AllowAnonymous && !l.Login {
 		fmt.Fprintf(b, "TOKEN is a token of %s for %s.\n\n", strings.Join(c.Issuers, " or "), strings.Join(c.Audiences, " or "))
 	}
 	if !l.Worker {

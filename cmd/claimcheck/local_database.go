@@ -53,9 +53,9 @@ func (l localCmd) onDatabase(ctx context.Context, s streams, listener net.Listen
 		return err
 	}
 	welcomed := false
-	err = l.serve(ctx, listener, data, func(ctx context.Context, p *app.Process) { p.Sweep(ctx) }, func(c *config.Config) {
+	err = l.serve(ctx, listener, data, func(ctx context.Context, p *app.Process) { p.Sweep(ctx) }, func(c *config.Config, people []signedIn) {
 		var b strings.Builder
-		l.welcome(&b, c, time.Since(start))
+		l.welcome(&b, c, people, time.Since(start))
 		fmt.Fprintf(&b, "A worker of your own needs DATABASE_URL, as --database has it, and:\n\n    export OBJECTS=%s\n", images.String())
 		fmt.Fprintf(&b, "\nJobs go after %d days (JOB_TTL_DAYS).\n", c.JobTTLDays)
 		fmt.Fprintf(&b, "\nData is kept in %s and in the database\n", data)

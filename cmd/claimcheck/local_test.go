@@ -12,7 +12,7 @@ import (
 
 func TestLocalRefusesPorts(t *testing.T) {
 	t.Parallel()
-	for _, flag := range []string{"--port", "--s3-port", "--sqs-port"} {
+	for _, flag := range []string{"--port", "--s3-port", "--sqs-port", "--login-port"} {
 		for _, port := range []string{"0", "65536"} {
 			r := claimcheck(t.Context(), nil, "local", flag, port)
 			if want := flag + ": " + port + " is not a port"; r.code != exitUsage || !strings.Contains(r.err, want) {
@@ -32,10 +32,19 @@ func TestWelcomeNamesWebhooks(t *testing.T) {
 			t.Fatal(err)
 		}
 		var b strings.Builder
-		localCmd{Port: 8080}.welcome(&b, c, 0)
+		localCmd{Port: 8080}.welcome(&b, c, nil, 0)
 		if strings.Contains(b.String(), "claimcheck listen") != want {
 			t.Errorf("with %q: %s", allow, b.String())
 		}
+	}
+}
+
+// TestLoginHasItsOwnProvider has the environment name another one.
+func TestLoginHasItsOwnProvider(t *testing.T) {
+	t.Setenv("OIDC_ISSUER", "https://id.example")
+	r := claimcheck(t.Context(), nil, "local", "--login")
+	if want := "OIDC_ISSUER is set too"; r.code != exitUsage || !strings.Contains(r.err, want) {
+		t.Errorf("exit code %d, error %q, want %q", r.code, r.err, want)
 	}
 }
 

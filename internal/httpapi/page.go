@@ -91,7 +91,7 @@ func (a *api) newFolder() map[string]document {
 }
 
 // scripts are the parts of the page's program, in order.
-var scripts = []string{"client-zip.js", "talk.js", "session.js", "params.js", "copy.js", "card.js", "live.js", "jobs.js", "usage.js", "page.js"}
+var scripts = []string{"client-zip.js", "talk.js", "session.js", "params.js", "copy.js", "card.js", "deliveries.js", "live.js", "jobs.js", "usage.js", "page.js"}
 
 // newPage returns the page with its style and program within: one request fetches it, and
 // hashes allow just these two to take effect. By 'self' any output of a job would be
@@ -112,7 +112,8 @@ func (a *api) newPage() document {
 		Login      Login           `json:"login"`
 		Schema     json.RawMessage `json:"schema"`
 		Calls      []string        `json:"calls"`
-	}{a.AuthHeader, a.Login, a.ParamsSchema, a.calls()})
+		Webhooks   bool            `json:"webhooks"`
+	}{a.AuthHeader, a.Login, a.ParamsSchema, a.calls(), a.sendsWebhooks()})
 	if err != nil {
 		panic(err) // the types are ours, and the schema has been read
 	}
@@ -130,6 +131,12 @@ func (a *api) newPage() document {
 		"frame-ancestors 'none'",
 	}, "; ")
 	return newDocument("text/html; charset=utf-8", policy, []byte(body))
+}
+
+// sendsWebhooks reports whether there is anything to show of webhooks.
+func (a *api) sendsWebhooks() bool {
+	_, err := a.Service.WebhookKeys()
+	return err == nil
 }
 
 // calls lists the calls that there are, so that the page offers no other.

@@ -54,6 +54,7 @@ class Card {
     this.$("h3").title = name;
     for (const [what, does] of Object.entries({
       again: () => this.again(), cancel: () => this.cancel(), delete: () => this.remove(), undo: () => this.undo(), link: () => this.link(),
+      hook: () => this.deliveries(), replay: () => this.deliveries("POST"), dismiss: () => this.dismiss(),
       curl: () => this.copy("curl"), fetch: () => this.copy("fetch"), python: () => this.copy("python"),
       "before .picture": () => enlarge(this, ".before"), "after .picture": () => enlarge(this, ".after"),
     })) this.$(`.${what}`).onclick = does;
@@ -64,6 +65,7 @@ class Card {
       b.append(about);
     }
     this.$(".command").setAttribute("aria-label", `Commands for ${name}`);
+    this.$(".tries").setAttribute("aria-label", `Deliveries of the webhook of ${name}`);
     cards.add(this);
     this.state("waiting");
   }
@@ -93,6 +95,7 @@ class Card {
     this.id = id;
     this.$("code").textContent = id;
     this.$(".menu").hidden = false;
+    this.$(".hook").hidden = !config.webhooks;
   }
 
   /** From wherever the job stands to its end. */

@@ -100,10 +100,10 @@ type proc struct {
 	probe string // of testdata/probe.go; empty when it is not linked
 }
 
-// start runs a server or a floor with the production's defaults, and waits until it
-// listens.
-func (s *harness) start(ctx context.Context, f *process.Binaries, which side) (*proc, error) {
-	a, err := s.exec(f, which)
+// start runs a server or a floor with the production's defaults and perhaps more settings,
+// and waits until it listens.
+func (s *harness) start(ctx context.Context, f *process.Binaries, which side, more ...string) (*proc, error) {
+	a, err := s.exec(f, which, more...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,13 +125,13 @@ func (s *harness) start(ctx context.Context, f *process.Binaries, which side) (*
 }
 
 // exec is start without the wait.
-func (s *harness) exec(f *process.Binaries, which side) (*proc, error) {
+func (s *harness) exec(f *process.Binaries, which side, more ...string) (*proc, error) {
 	port, err := process.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	a := &proc{url: "http://127.0.0.1:" + strconv.Itoa(port)}
-	env := s.env(which)
+	env := append(more, s.env(which)...)
 	if f == s.probed {
 		if env, err = a.addProbe(env); err != nil {
 			return nil, err

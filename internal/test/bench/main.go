@@ -174,6 +174,8 @@ func (b *bench) measure(ctx context.Context) error {
 	steps = append(steps,
 		step{"submit to completed", func(ctx context.Context, name string) error { return b.beyond(ctx, name, short) }},
 		step{"claim to complete", func(ctx context.Context, name string) error { return b.work(ctx, name, short) }},
+		step{"1,000 dead receivers, S3 and SQS", func(ctx context.Context, name string) error { return b.deadReceivers(ctx, server, name, short) }},
+		step{"1,000 dead receivers, PostgreSQL", func(ctx context.Context, name string) error { return b.deadReceivers(ctx, database, name, short) }},
 		step{"exec to first answer", func(ctx context.Context, name string) error { return b.cold(ctx, name, short) }},
 		step{"1 upload of 1 GiB", func(ctx context.Context, name string) error { return b.memory(ctx, name, 1, 1<<30, long, 128) }},
 		step{"64 uploads of 20 MB", func(ctx context.Context, name string) error { return b.memory(ctx, name, 64, 20_000_000, long, 256) }},

@@ -124,26 +124,32 @@ func (b *bench) queued() int { return int(b.round.Seconds()*float64(b.rounds)*30
 
 // submit puts n jobs into the queue.
 func (b *bench) submit(ctx context.Context, which side, image []byte, n int) error {
-	s, err := b.harness.start(ctx, b.harness.probed, which)
+	return b.submitLoad(ctx, which, load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}, n)
+}
+
+// submitLoad is submit of jobs in another form, to a server with more settings.
+func (b *bench) submitLoad(ctx context.Context, which side, l load, n int, env ...string) error {
+	s, err := b.harness.start(ctx, b.harness.probed, which, env...)
 	if err != nil {
 		return err
 	}
 	defer s.Kill()
-	_, err = load{method: "POST", path: "/jobs", body: image, want: http.StatusAccepted}.drive(ctx, clients(16), s, 16, until{requests: n})
+	_, err = l.drive(ctx, clients(16), s, 16, until{requests: n})
 	return err
 }
 
 // drain has a worker do n jobs that wait in the queue. The clock begins when the first jobs
 // have ended: a worker lives for days, and its start has a row of its own for the server. A
-// round's latencies are the times from one job's end to the next.
-func (b *bench) drain(ctx context.Context, which side, name string, n int) (round, error) {
+// round's latencies are the times from one job's end to the next. The worker may have more
+// settings.
+func (b *bench) drain(ctx context.Context, which side, name string, n int, env ...string) (round, error) {
 	e, err := newEcho()
 	if err != nil {
 		return round{}, err
 	}
 	defer e.srv.Close()
 	ends := newEnds(min(32, n/2), n)
-	w, err := b.harness.startWorker(which, ends, "PROCESSOR="+e.url, "CONCURRENCY=16")
+	w, err := b.harness.startWorker(which, ends, append(env, "PROCESSOR="+e.url, "CONCURRENCY=16")...)
 	if err != nil {
 		return round{}, err
 	}

@@ -17,7 +17,7 @@ func (p *Process) serveMetrics(ctx context.Context) (stop func(), err error) {
 	if t.scraped == nil {
 		return func() {}, nil
 	}
-	if err := p.observe(); err != nil {
+	if err := p.observe(ctx); err != nil {
 		return nil, err
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(p.Config.MetricsPort)))

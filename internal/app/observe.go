@@ -12,13 +12,19 @@ import (
 )
 
 // observe has scrapes read the depth of the queues, and a worker's the memory of its
-// engine.
-func (p *Process) observe() error {
+// engine. It begins the counters that alerts watch.
+func (p *Process) observe(ctx context.Context) error {
 	m, b, log := p.Telemetry.metrics, p.backends, p.Telemetry.Log
-	errs := []error{m.ObserveQueue("jobs", (&depth{read: b.queue.Depth, log: log}).last)}
-	if b.webhooks != b.queue {
-		errs = append(errs, m.ObserveQueue("webhooks", (&depth{read: b.webhooks.Depth, log: log}).last))
+	if p.role == RoleWorker {
+		m.ZeroWorker(ctx, string(job.Completed), string(job.Failed), string(job.StatusCanceled))
+	} else {
+		m.ZeroServer(ctx, job.Exhausted.String(), job.Unavailable.String(), job.Misconfigured.String(), job.Unknown.String(), job.Corrupt.String())
 	}
+	queues := map[string]func(context.Context) (map[string]int64, error){"jobs": (&depth{read: b.queue.Depth, log: log}).last}
+	if b.webhooks != b.queue {
+		queues["webhooks"] = (&depth{read: b.webhooks.Depth, log: log}).last
+	}
+	errs := []error{m.ObserveQueues(queues)}
 	if p.role == RoleWorker && p.Config.Processor == "image" {
 		e, err := p.engine()
 		if v, ok := e.(*vips.Engine); ok {

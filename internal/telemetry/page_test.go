@@ -46,7 +46,9 @@ func TestPageListsEveryMetric(t *testing.T) {
 	m.Received(ctx, time.Second)
 	m.Request(ctx, "GET", "/jobs", 200, time.Second)
 	if err := errors.Join(
-		m.ObserveQueue("jobs", func(context.Context) (map[string]int64, error) { return map[string]int64{"visible": 1}, nil }),
+		m.ObserveQueues(map[string]func(context.Context) (map[string]int64, error){
+			"jobs": func(context.Context) (map[string]int64, error) { return map[string]int64{"visible": 1}, nil },
+		}),
 		m.ObserveEngine(func() int64 { return 1 }),
 	); err != nil {
 		t.Fatal(err)

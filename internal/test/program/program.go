@@ -25,6 +25,8 @@ var known = map[string]struct {
 	"heif-enc":      {[]string{"--help"}, "heif-enc", "libheif-examples"},
 	"jq":            {[]string{"--version"}, "jq-", "jq"},
 	"node":          {[]string{"--eval", "console.log(typeof fetch, typeof FormData)"}, "function function", "nodejs"},
+	"prometheus":    {[]string{"--version"}, "prometheus, version", "prometheus"},
+	"promtool":      {[]string{"--version"}, "promtool, version", "prometheus"},
 	"sh":            {[]string{"-c", "for c in awk cat env grep head mkfifo setsid sleep tr; do command -v $c >/dev/null || exit 1; done; echo a shell $((2 + 3))"}, "a shell 5", "dash coreutils util-linux"},
 	"sleep":         {[]string{"0"}, "", "coreutils"},
 	"vipsthumbnail": {[]string{"--vips-version"}, "libvips", "libvips-tools"},

@@ -14,6 +14,8 @@ import (
 
 // costCmd tells what a month costs, before the clouds do.
 type costCmd struct {
+	Home        string        `enum:"lambda,machine,cloud-run,cloud-run-job" default:"cloud-run" help:"Where the service runs: lambda, machine, cloud-run or cloud-run-job (default ${default})."`
+	Schedule    time.Duration `default:"10m" help:"Time between two starts of a worker, with --home=cloud-run-job (default ${default})."`
 	Jobs        float64       `default:"1e6" help:"Jobs per month (default ${default})."`
 	Size        byteSize      `default:"2MB" help:"Size of an image (default ${default})."`
 	OutputSize  *byteSize     `placeholder:"SIZE" help:"Size of a result (default: that of the image)."`
@@ -32,7 +34,17 @@ type costCmd struct {
 
 // Help is what --help says beside the flags.
 func (costCmd) Help() string {
-	return `The estimate counts the requests that docs/costs.md lists. It assumes that server and workers run on Cloud Run with the instances of cloudbuild.yaml (a server of 1 vCPU and 512 MiB, workers of 1 vCPU and 2 GiB) and that bucket and queue are at AWS, so each image crosses from one cloud to the other. It assumes a month in which as many jobs expire as arrive, and counts the storage of that month.`
+	return `The estimate counts the requests that docs/costs.md lists. It assumes a server of 1 vCPU and 512 MiB, and workers of 1 vCPU and 2 GiB. The homes are:
+
+lambda: server and worker are functions of AWS Lambda (512 MB and 2 GB, arm64), bucket and queue are at AWS.
+
+machine: one m7g.large of EC2 (2 vCPU, 8 GiB) with server, workers, PostgreSQL and the folder of images.
+
+cloud-run: server and workers run on Cloud Run with the instances of cloudbuild.yaml, and bucket and queue are at AWS, so each image crosses from one cloud to the other.
+
+cloud-run-job: the same, but a schedule starts the workers, which end when no job has come for 60 s.
+
+It assumes a month in which as many jobs expire as arrive, and counts the storage of that month.`
 }
 
 // Run prints the bill.
@@ -55,11 +67,16 @@ func (c costCmd) Run(s streams) error {
 	if c.OutputSize != nil {
 		output = *c.OutputSize
 	}
-	b, err := cost.NewBill(cost.Workload{
+	w := cost.Workload{
+		Home: cost.Home(c.Home),
 		Jobs: c.Jobs, Size: int64(c.Size), OutputSize: int64(output), Polls: c.Polls, Outputs: c.Outputs, Direct: c.Direct,
 		Work: c.Work, Workers: c.Workers, Answer: c.Answer, Lease: c.Lease, Days: c.Days,
 		ServerCPU: 1, ServerGiB: 0.5, WorkerCPU: 1, WorkerGiB: 2,
-	}, prices)
+	}
+	if w.Home == cost.CloudRunJob {
+		w.Schedule = c.Schedule
+	}
+	b, err := cost.NewBill(w, prices)
 	if err != nil {
 		return &lineError{err}
 	}

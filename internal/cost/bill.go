@@ -11,21 +11,22 @@ import (
 	"time"
 )
 
-// Workload describes the jobs of a month. Server and workers run on Cloud Run as
-// cloudbuild.yaml deploys them.
+// Workload describes the jobs of a month, and where they are done.
 type Workload struct {
-	Jobs       float64       `json:"jobs"`         // a month
-	Size       int64         `json:"size"`         // of an image, bytes
-	OutputSize int64         `json:"output_size"`  // bytes
-	Polls      float64       `json:"polls"`        // reads of a job's status
-	Outputs    float64       `json:"outputs"`      // downloads of a job's output
-	Direct     bool          `json:"direct"`       // images go to S3 by direct upload
-	Work       time.Duration `json:"work_ns"`      // of a worker for one job
-	Workers    int           `json:"workers"`      // always running; zero for as many as the work needs
-	Answer     time.Duration `json:"answer_ns"`    // of the server for one request
-	Lease      time.Duration `json:"lease_ns"`     // as LEASE
-	Days       float64       `json:"days"`         // days that jobs are kept
-	ServerCPU  float64       `json:"server_vcpus"` // of an instance
+	Home       Home          `json:"home,omitempty"`        // CloudRun by default
+	Schedule   time.Duration `json:"schedule_ns,omitempty"` // of CloudRunJob: time between two starts
+	Jobs       float64       `json:"jobs"`                  // a month
+	Size       int64         `json:"size"`                  // of an image, bytes
+	OutputSize int64         `json:"output_size"`           // bytes
+	Polls      float64       `json:"polls"`                 // reads of a job's status
+	Outputs    float64       `json:"outputs"`               // downloads of a job's output
+	Direct     bool          `json:"direct"`                // images go to S3 by direct upload
+	Work       time.Duration `json:"work_ns"`               // of a worker for one job
+	Workers    int           `json:"workers"`               // always running; zero for as many as the work needs
+	Answer     time.Duration `json:"answer_ns"`             // of the server for one request
+	Lease      time.Duration `json:"lease_ns"`              // as LEASE
+	Days       float64       `json:"days"`                  // days that jobs are kept
+	ServerCPU  float64       `json:"server_vcpus"`          // of an instance
 	ServerGiB  float64       `json:"server_gib"`
 	WorkerCPU  float64       `json:"worker_vcpus"`
 	WorkerGiB  float64       `json:"worker_gib"`
@@ -79,6 +80,9 @@ func NewBill(w Workload, p *Prices) (*Bill, error) {
 	if w.Lease <= 0 {
 		return nil, errors.New("the lease is not more than zero")
 	}
+	if w.Home == CloudRunJob && w.Schedule <= 0 {
+		return nil, errors.New("the schedule is not more than zero")
+	}
 	need := int(math.Ceil(w.Jobs * w.Work.Seconds() / month.Seconds()))
 	switch {
 	case w.Workers == 0:
@@ -87,12 +91,24 @@ func NewBill(w Workload, p *Prices) (*Bill, error) {
 		return nil, fmt.Errorf("%d workers cannot do so many jobs of %s each in a month; it takes at least %d", w.Workers, w.Work, need)
 	}
 	b := &Bill{Workload: w, Place: p.Place, Currency: p.Currency, AsOf: p.AsOf}
-	quantities := w.quantities()
+	quantities, err := w.quantities()
+	if err != nil {
+		return nil, err
+	}
 	without := w
 	without.Jobs = 0
-	idle := without.quantities()
+	idle, err := without.quantities()
+	if err != nil {
+		return nil, err
+	}
 	for _, n := range names {
-		price := p.Items[n.item]
+		if _, ok := quantities[n.item]; !ok {
+			continue // another home's
+		}
+		price, ok := p.Items[n.item]
+		if !ok {
+			return nil, fmt.Errorf("the prices have no %s, which the bill of %s needs", n.item, w.Home)
+		}
 		l := Line{Item: n.item, Name: n.name, Quantity: quantities[n.item], Unit: price.Unit, Amount: price.of(quantities[n.item]),
 			Idle: price.of(idle[n.item]), price: price}
 		if w.Jobs > 0 {
@@ -128,7 +144,7 @@ func (w Workload) life() (all []string) {
 }
 
 // quantities returns the number of units of each item in a month.
-func (w Workload) quantities() map[Item]float64 {
+func (w Workload) quantities() (map[Item]float64, error) {
 	renewals := math.Floor(w.Work.Seconds() / (w.Lease / 3).Seconds())
 	job := count(w.life()).
 		plus(count(Status.Requests).times(w.Polls)).
@@ -147,8 +163,7 @@ func (w Workload) quantities() map[Item]float64 {
 	const gib = 1 << 30
 	in, out, document := float64(w.Size), float64(w.OutputSize), float64(DocumentBytes)
 	serving := w.Jobs * answers * max(math.Ceil(float64(w.Answer)/float64(billedTime)), 1) * billedTime.Seconds()
-	running := month.Seconds() * float64(w.Workers)
-	return map[Item]float64{
+	q := map[Item]float64{
 		S3Writes:    w.Jobs * job.writes,
 		S3Reads:     w.Jobs * job.reads,
 		SQSRequests: w.Jobs*job.messages + polls.messages,
@@ -156,14 +171,13 @@ func (w Workload) quantities() map[Item]float64 {
 		RunRequests: w.Jobs * answers,
 		RunCPU:      serving * w.ServerCPU,
 		RunMemory:   serving * w.ServerGiB,
-		PoolCPU:     running * w.WorkerCPU,
-		PoolMemory:  running * w.WorkerGiB,
 		S3Storage:   w.Jobs * (in + out + document) / gib * w.Days * 24 / month.Hours(),
 		AWSEgress:   w.Jobs * (in + out*w.Outputs + document*documents) / gib,
 		// The image and the result on their way into S3, and the answers and results for
 		// clients.
 		GoogleEgress: w.Jobs * (throughServer + out + out*w.Outputs + document*answers) / gib,
 	}
+	return q, w.Home.at(q, w, polls)
 }
 
 // Write writes the bill for people.
@@ -175,8 +189,16 @@ func (b *Bill) Write(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "A month of %s: images of %s%s, outputs of %s, each job's status read %s\n",
 		of(w.Jobs, "job"), size(w.Size), way, size(w.OutputSize), of(w.Polls, "time"))
-	fmt.Fprintf(out, "and its output %s, %s of work each by %s, kept for %s.\n",
-		of(w.Outputs, "time"), w.Work, of(float64(w.Workers), "worker"), of(w.Days, "day"))
+	workers := of(float64(w.Workers), "worker")
+	switch w.Home {
+	case Lambda:
+		workers = "Lambda"
+	case Machine:
+		workers += " on one machine"
+	case CloudRunJob:
+		workers = fmt.Sprintf("workers that start every %s", strings.TrimSuffix(w.Schedule.String(), "0s"))
+	}
+	fmt.Fprintf(out, "and its output %s, %s of work each by %s, kept for %s.\n", of(w.Outputs, "time"), w.Work, workers, of(w.Days, "day"))
 	fmt.Fprintf(out, "List prices of %s, %s, without taxes and discounts.\n\n", b.Place, b.AsOf)
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	const name = "%-16s\t" // to the left of its column

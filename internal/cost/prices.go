@@ -54,6 +54,13 @@ const (
 	S3Storage    Item = "s3_storage"
 	AWSEgress    Item = "aws_egress"
 	GoogleEgress Item = "google_egress"
+
+	JobCPU         Item = "job_cpu"
+	JobMemory      Item = "job_memory"
+	LambdaRequests Item = "lambda_requests"
+	LambdaTime     Item = "lambda_time"
+	MachineHours   Item = "machine_hours"
+	Disk           Item = "disk"
 )
 
 // names are the names of items, in the order of a bill.
@@ -67,10 +74,20 @@ var names = []named{
 	{RunMemory, "server: memory"},
 	{PoolCPU, "workers: CPU"},
 	{PoolMemory, "workers: memory"},
+	{JobCPU, "workers: CPU"},
+	{JobMemory, "workers: memory"},
+	{LambdaRequests, "Lambda: requests"},
+	{LambdaTime, "Lambda: time"},
+	{MachineHours, "machine"},
+	{Disk, "disk"},
 	{S3Storage, "S3 storage"},
 	{AWSEgress, "out of AWS"},
 	{GoogleEgress, "out of Google"},
 }
+
+// extra are the items of other homes than Cloud Run. A file of an earlier release has no
+// prices for them, and is good without.
+var extra = []Item{JobCPU, JobMemory, LambdaRequests, LambdaTime, MachineHours, Disk}
 
 type named struct {
 	item Item
@@ -137,6 +154,7 @@ func ReadPrices(r io.Reader) (*Prices, error) {
 	for _, n := range names {
 		price, ok := p.Items[n.item]
 		switch {
+		case !ok && slices.Contains(extra, n.item):
 		case !ok:
 			wrong = append(wrong, fmt.Sprintf("%s is missing", n.item))
 		case price.Per <= 0 || price.Unit == "":

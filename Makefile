@@ -45,6 +45,14 @@ bench: ## benchmarks; BENCH=regexp BENCHTIME=2s, by default each once
 imaging: ## bin/imaging, the vips engine; it needs gcc, pkg-config and libvips-dev
 	CGO_ENABLED=1 go build -trimpath -tags vips -o bin/imaging ./cmd/imaging
 
+.PHONY: release
+release: ## binaries, SBOM and checksums in dist/; VERSION=v1.2.3, by default from git
+	.ci/release
+
+.PHONY: manifests
+manifests: ## the Kubernetes manifests against the types of Kubernetes, in a module of its own
+	cd internal/test/kubernetes && go vet ./... && go test ./...
+
 .PHONY: chaos
 chaos: ## kill processes and break the network under load; FOR=10m, by default 1m
 	go run ./internal/test/chaos -for $(FOR)

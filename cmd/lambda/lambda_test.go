@@ -20,7 +20,10 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/s3store"
+	"claimcheck.example/internal/test/overlap"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 const (
 	domain = "https://abcdefghijklmnopqrstuvwxyz.lambda-url.eu-central-1.on.aws"

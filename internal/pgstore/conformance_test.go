@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -8,7 +9,10 @@ import (
 	"claimcheck.example/internal/job/jobtest"
 	"claimcheck.example/internal/pgstore"
 	"claimcheck.example/internal/pgstore/pgtest"
+	"claimcheck.example/internal/test/overlap"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 // provisioned returns the URL of a database with the schema.
 func provisioned(tb testing.TB) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,10 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/proof"
 	"claimcheck.example/internal/s3store"
+	"claimcheck.example/internal/test/overlap"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 func s3Client(env *awstest.Env, endpoint string) *s3.Client {
 	return s3.NewFromConfig(env.Servers.Config(), func(o *s3.Options) { o.BaseEndpoint = &endpoint }, s3store.ClientOptions)

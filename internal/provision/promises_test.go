@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,10 @@ import (
 	"claimcheck.example/internal/proof"
 	"claimcheck.example/internal/provision"
 	"claimcheck.example/internal/s3store"
+	"claimcheck.example/internal/test/overlap"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 // promises plans the proof of the local S3 and SQS, and returns its two steps.
 func promises(t *testing.T, env *awstest.Env, again bool, options ...func(*s3.Options)) (*provision.Plan, []*provision.Step) {

@@ -3,6 +3,7 @@ package s3store_test
 import (
 	"bytes"
 	"net/http"
+	"os"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,7 +14,10 @@ import (
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
 	"claimcheck.example/internal/s3store"
+	"claimcheck.example/internal/test/overlap"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 // newClient returns a client of the environment's S3 as production has it; more is
 // applied last.

@@ -18,6 +18,7 @@ import (
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/pgstore/pgtest"
+	"claimcheck.example/internal/test/overlap"
 	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/program"
 )
@@ -27,8 +28,7 @@ var duration = flag.Duration("chaos.for", 7*time.Second, "how long the chaos las
 func TestMain(m *testing.M) {
 	process.RunBackend()
 	zerolog.SetGlobalLevel(zerolog.Disabled)
-	flag.Parse()
-	os.Exit(m.Run())
+	os.Exit(overlap.Run(m))
 }
 
 func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {

@@ -5,6 +5,7 @@ package stores_test
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -16,7 +17,10 @@ import (
 	"claimcheck.example/internal/pgstore"
 	"claimcheck.example/internal/pgstore/pgtest"
 	"claimcheck.example/internal/s3store"
+	"claimcheck.example/internal/test/overlap"
 )
+
+func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 // pair is a job.Store of two backends.
 type pair struct {

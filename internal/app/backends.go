@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"claimcheck.example/internal/awsclient"
 	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/limiter"
@@ -93,13 +94,15 @@ func newOutputs(c *config.Config) *limiter.Pool {
 
 // openBackends chooses the backends by the locations in c. It dials no backend, and loads the AWS
 // settings only for what lives on AWS.
-func openBackends(c *config.Config, tel *Telemetry, load func() (aws.Config, error)) (*backends, error) {
+func openBackends(c *config.Config, tel *Telemetry, role Role, load func() (aws.Config, error)) (*backends, error) {
 	b := &backends{databases: databases{}}
 	memory := s3store.NewMemory(s3store.MemoryOptions{
 		Small: c.MaxUploads, Large: largeUploads, SmallBytes: smallUpload, Spare: func() (func(), bool) { return b.limiter.TryAcquire() },
 	})
 	b.limiter = newLimiter(c, memory.PartBytes())
-	o := opener{aws: newAWSClients(tel, load), databases: b.databases, with: c.Documents(), memory: memory, uploadKeys: c.UploadKeys, wait: c.ExitWhenIdle, noGroups: !c.MessageGroups}
+	clients := newAWSClients(tel, load)
+	clients.passesOn = role != RoleWorker
+	o := opener{aws: clients, databases: b.databases, with: c.Documents(), memory: memory, uploadKeys: c.UploadKeys, wait: c.ExitWhenIdle, noGroups: !c.MessageGroups}
 	var err error
 	if b.documents, err = o.documents(c.Documents()); err == nil {
 		b.objects, err = o.objects(c.Objects())
@@ -198,6 +201,8 @@ type awsClients struct {
 	load   func() (aws.Config, error)
 	tel    *Telemetry
 	stores map[string]*s3store.Store
+	// passesOn says that this process passes outputs on to clients, which may be slow.
+	passesOn bool
 }
 
 func newAWSClients(tel *Telemetry, load func() (aws.Config, error)) *awsClients {
@@ -213,9 +218,19 @@ func (a *awsClients) store(bucket string, o s3store.Options) (*s3store.Store, er
 		return nil, err
 	}
 	traced := a.tel.providers.AWS()
-	s := s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions, func(o *s3.Options) { o.TracerProvider = traced }), bucket, o)
+	s := s3store.New(s3.NewFromConfig(cfg, s3store.ClientOptions, func(o *s3.Options) {
+		o.TracerProvider, o.HTTPClient = traced, a.http(o.HTTPClient)
+	}), bucket, o)
 	a.stores[bucket] = s
 	return s, nil
+}
+
+// http returns the HTTP client of S3.
+func (a *awsClients) http(given aws.HTTPClient) aws.HTTPClient {
+	if a.passesOn {
+		return awsclient.HTTP(given, boundUnread)
+	}
+	return given
 }
 
 func (a *awsClients) queue(url string, o sqsqueue.Options) (queue, error) {

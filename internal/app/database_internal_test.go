@@ -17,7 +17,7 @@ func TestChanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := openBackends(c, Quiet(slog.New(slog.DiscardHandler)), func() (aws.Config, error) { return aws.Config{}, nil })
+		b, err := openBackends(c, Quiet(slog.New(slog.DiscardHandler)), RoleServer, func() (aws.Config, error) { return aws.Config{}, nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,7 +55,7 @@ func New(ctx context.Context, c *config.Config, cfg aws.Config, tel *Telemetry) 
 }
 
 func open(ctx context.Context, c *config.Config, tel *Telemetry, role Role, load func() (aws.Config, error)) (*Process, error) {
-	b, err := openBackends(c, tel, load)
+	b, err := openBackends(c, tel, role, load)
 	if err != nil {
 		return nil, err
 	}

@@ -189,6 +189,11 @@ func listen(ctx context.Context, service, addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// writeBytes is how much of an answer the kernel takes before its client reads it. By
+// default it takes megabytes, and this process spends its time to read objects that no
+// client fetches to their end.
+const writeBytes = 256 << 10
+
 // serve answers on l; until then connections wait in l's queue.
 func serve(l net.Listener, h http.Handler, unused *sync.Map, logger *slog.Logger) (_ *http.Server, url string) {
 	server := &http.Server{
@@ -199,6 +204,9 @@ func serve(l net.Listener, h http.Handler, unused *sync.Map, logger *slog.Logger
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if state == http.StateNew {
 				unused.Store(c, nil)
+				if tcp, ok := c.(*net.TCPConn); ok {
+					_ = tcp.SetWriteBuffer(writeBytes) // the connection works without it as well
+				}
 			} else {
 				unused.Delete(c)
 			}

@@ -28,6 +28,7 @@ func main() {
 	var o options
 	flag.DurationVar(&o.duration, "for", 20*time.Second, "how long each attack lasts")
 	flag.IntVar(&o.strength, "strength", 140, "how many connections or streams an attack has")
+	flag.StringVar(&o.only, "only", "", "the one attack to try")
 	flag.StringVar(&o.root, "root", ".", "the module's folder")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -42,6 +43,7 @@ func main() {
 type options struct {
 	duration time.Duration
 	strength int
+	only     string
 	root     string
 }
 
@@ -65,6 +67,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	for _, a := range attacks {
+		if o.only != "" && o.only != a.name {
+			continue
+		}
 		seen, err := s.measure(ctx, a, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.name, err)

@@ -29,16 +29,17 @@ import (
 // public API alone.
 type submitCmd struct {
 	server
-	Files   []string          `arg:"" name:"file" predictor:"file" help:"The images: files, https URLs that the server fetches, or - for standard input."`
-	Param   map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; repeatable."`
-	Params  string            `placeholder:"JSON" help:"All parameters as one JSON object."`
-	Webhook string            `placeholder:"URL" help:"Have the service post the end of each job to this URL."`
-	Wait    bool              `help:"Wait until each job ends."`
-	Output  string            `short:"o" type:"path" placeholder:"DIR" help:"Write the results into this folder, and create it if it does not exist. Results are named after the images, and equal names are numbered. Implies --wait."`
-	Force   bool              `help:"Overwrite existing files."`
-	Jobs    int               `short:"j" default:"4" help:"Number of images in progress at once (default ${default})."`
-	Key     string            `placeholder:"NAME" help:"Name this batch: a repeated command with the same name creates no second job for the same image, as long as the service keeps the first."`
-	JSON    bool              `name:"json" help:"Print the outcome of each image as a JSON object, one per line."`
+	Files       []string          `arg:"" name:"file" predictor:"file" help:"The images: files, https URLs that the server fetches, or - for standard input."`
+	Param       map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; repeatable."`
+	Params      string            `placeholder:"JSON" help:"All parameters as one JSON object."`
+	Webhook     string            `placeholder:"URL" help:"Have the service post the end of each job to this URL."`
+	CancelAfter time.Duration     `placeholder:"DURATION" help:"Cancel each job that is not over after this time, such as 10m, in whole seconds."`
+	Wait        bool              `help:"Wait until each job ends."`
+	Output      string            `short:"o" type:"path" placeholder:"DIR" help:"Write the results into this folder, and create it if it does not exist. Results are named after the images, and equal names are numbered. Implies --wait."`
+	Force       bool              `help:"Overwrite existing files."`
+	Jobs        int               `short:"j" default:"4" help:"Number of images in progress at once (default ${default})."`
+	Key         string            `placeholder:"NAME" help:"Name this batch: a repeated command with the same name creates no second job for the same image, as long as the service keeps the first."`
+	JSON        bool              `name:"json" help:"Print the outcome of each image as a JSON object, one per line."`
 }
 
 // outcome is what became of one image.
@@ -94,6 +95,8 @@ func (c submitCmd) check() error {
 	switch stdin := slices.Index(c.Files, "-"); {
 	case c.Jobs < 1:
 		return wrongLine("--jobs must be at least 1")
+	case c.CancelAfter < 0 || c.CancelAfter%time.Second != 0:
+		return wrongLine("--cancel-after must be whole seconds, such as 90s or 10m")
 	case stdin >= 0 && slices.Contains(c.Files[stdin+1:], "-"):
 		return wrongLine("standard input is one image; name it only once")
 	case filepath.Base(c.Output) == "-":
@@ -385,7 +388,7 @@ type source struct {
 // open makes an image ready to be read as often as it takes.
 func (b *batch) open(ctx context.Context, file string) (source, error) {
 	if isURL(file) {
-		src := source{Image: client.Image{Source: file, Params: b.params, Webhook: b.Webhook, Key: uuid.NewString()}, close: func() {}}
+		src := source{Image: client.Image{Source: file, Params: b.params, Webhook: b.Webhook, CancelAfter: b.CancelAfter, Key: uuid.NewString()}, close: func() {}}
 		var err error
 		if b.Key != "" {
 			src.Key, err = b.keyOf(strings.NewReader(file), int64(len(file)))
@@ -399,7 +402,7 @@ func (b *batch) open(ctx context.Context, file string) (source, error) {
 	src := source{close: func() { f.Close() }}
 	info, err := f.Stat()
 	if err == nil {
-		src.Image = client.Image{Content: f, Size: info.Size(), Params: b.params, Webhook: b.Webhook, Key: uuid.NewString()}
+		src.Image = client.Image{Content: f, Size: info.Size(), Params: b.params, Webhook: b.Webhook, CancelAfter: b.CancelAfter, Key: uuid.NewString()}
 		src.ContentType, err = contentType(f, info.Size())
 	}
 	if err == nil && b.Key != "" {

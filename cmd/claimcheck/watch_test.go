@@ -57,3 +57,19 @@ func TestCancelAndWatch(t *testing.T) {
 		t.Errorf("cancel of a completed job: exit code %d, %q", r.code, r.err)
 	}
 }
+
+// TestSubmitCancelAfter submits a job that no worker takes in time.
+func TestSubmitCancelAfter(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	r := claimcheck(t.Context(), nil, "submit", "--cancel-after", "1s", "--wait", "--server", s.URL, photo(t))
+	if r.code != 1 || !strings.Contains(r.err, "the job is canceled: its Cancel-After of 1 s was over") {
+		t.Errorf("exit code %d, %q, %q", r.code, r.out, r.err)
+	}
+	for _, wrong := range []string{"1500ms", "-1s", "600"} {
+		r := claimcheck(t.Context(), nil, "submit", "--cancel-after="+wrong, "--server", s.URL, photo(t))
+		if r.code != 2 || !strings.Contains(r.err, "--cancel-after") {
+			t.Errorf("%s: exit code %d, %q", wrong, r.code, r.err)
+		}
+	}
+}

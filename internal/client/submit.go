@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -23,6 +24,9 @@ type Image struct {
 	Params string
 	// Webhook is the URL that the end of the job is posted to; empty for none.
 	Webhook string
+	// CancelAfter is the time after which the job is canceled unless it is over, in whole
+	// seconds; zero for none.
+	CancelAfter time.Duration
 	// Key is the idempotency key, 1 to 255 characters: the same key of the same caller names
 	// the same job as long as the job is kept.
 	Key string
@@ -60,6 +64,9 @@ func (c *Client) Submit(ctx context.Context, img Image) (Check, error) {
 	header := map[string]string{"Idempotency-Key": img.Key}
 	if img.Source == "" {
 		header["Content-Type"] = img.ContentType
+	}
+	if img.CancelAfter != 0 {
+		header["Cancel-After"] = strconv.FormatInt(int64(img.CancelAfter/time.Second), 10)
 	}
 	u := c.server + "/jobs"
 	q := url.Values{}

@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	api, batches := app.NewFunction(os.Environ, os.Exit), app.NewBatches(os.Environ)
+	api, batches := app.NewFunction(os.Environ, os.Exit), app.NewBatches(os.Environ, os.Exit)
 	f := &awslambda.Function{API: api, Flush: api.Flush, Carry: batches.Carry, Delivery: delivery}
 	lambda.StartHandlerFunc(func(ctx context.Context, e *awslambda.Event) (any, error) { return f.Handle(ctx, e) })
 }

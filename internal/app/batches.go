@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"claimcheck.example/internal/config"
@@ -12,6 +13,7 @@ import (
 // Lambda: it is built from the environment when the first batch comes.
 type Batches struct {
 	build func() (*batchWorker, error)
+	exit  func(code int)
 }
 
 type batchWorker struct {
@@ -19,9 +21,13 @@ type batchWorker struct {
 	process *Process
 }
 
-// NewBatches returns a worker that will be built from environ.
-func NewBatches(environ func() []string) *Batches {
-	return &Batches{build: sync.OnceValues(func() (*batchWorker, error) {
+// errSpent refuses a batch.
+var errSpent = errors.New("too many processors do not return: the worker takes no more jobs, and the process ends")
+
+// NewBatches returns a worker that will be built from environ. When too many of its
+// processors do not return, it ends the process by exit, so that the host starts a new one.
+func NewBatches(environ func() []string, exit func(code int)) *Batches {
+	return &Batches{exit: exit, build: sync.OnceValues(func() (*batchWorker, error) {
 		w, err := newBatchWorker(environ())
 		if err != nil {
 			firstLogger(environ()).Error("the worker cannot start", "error", err)
@@ -51,11 +57,17 @@ func newBatchWorker(environ []string) (*batchWorker, error) {
 
 // Carry carries out deliveries and returns those that are to be delivered again, as
 // worker.Worker.Carry does. Telemetry is sent before it returns. An error says that the
-// worker cannot be built.
+// worker cannot be built, or that too many processors of earlier batches do not return.
 func (b *Batches) Carry(ctx context.Context, deliveries []job.Delivery) ([]job.Delivery, error) {
 	w, err := b.build()
 	if err != nil {
 		return nil, err
+	}
+	if w.Spent() {
+		w.process.Telemetry.Log.Error(errSpent.Error())
+		w.process.Telemetry.Flush()
+		b.exit(1) // the host delivers the batch again, to another process
+		return nil, errSpent
 	}
 	again := w.Workers.Carry(ctx, deliveries)
 	w.process.Telemetry.Flush()

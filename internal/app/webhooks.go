@@ -104,6 +104,9 @@ func (w *Workers) Serve(ctx context.Context) error {
 	return group.Wait()
 }
 
+// Spent reports whether the worker can carry out no more jobs, as worker.Worker.Spent does.
+func (w *Workers) Spent() bool { return w.jobs.Spent() }
+
 // Carry carries out deliveries that the host has received, from whichever of the two queues,
 // as worker.Worker.Carry does. Those for webhooks have their back-off set in their own queue,
 // whose receipts the other one does not know.

@@ -17,6 +17,9 @@ const handBack = 15 * time.Second
 // what still runs. A job that had all of the time has failed an attempt, since one that
 // needs more than there ever is would come back for days; one that began later is handed
 // back without an attempt.
+//
+// A host that reuses the process asks [Worker.Spent] before it has the next batch carried
+// out.
 func (w *Worker) Carry(ctx context.Context, deliveries []job.Delivery) (again []job.Delivery) {
 	early, endEarly := context.WithCancelCause(context.WithoutCancel(ctx))
 	late, endLate := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -46,6 +49,9 @@ func (w *Worker) Carry(ctx context.Context, deliveries []job.Delivery) (again []
 				}
 				if work.Err() == nil {
 					out = w.run(work, d)
+				}
+				if out.Abandoned {
+					w.abandon(out)
 				}
 				<-slots
 			case <-late.Done(): // it has not begun

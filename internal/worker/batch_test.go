@@ -86,3 +86,26 @@ func TestBatchOutOfTime(t *testing.T) {
 		})
 	}
 }
+
+// TestBatchesOfAbandoned has processors of batches that do not return, until there are two
+// for each slot, and then return after all.
+func TestBatchesOfAbandoned(t *testing.T) {
+	t.Parallel()
+	q, ds := received(t, 4)
+	returned := make(chan struct{})
+	w := batchWorker(q, 2, func(context.Context, job.Delivery) worker.Outcome {
+		return worker.Outcome{Verdict: worker.Done, Abandoned: true, Returned: returned}
+	})
+	w.Carry(t.Context(), ds[:3])
+	if w.Spent() {
+		t.Error("three do not return, and it takes no more jobs")
+	}
+	w.Carry(t.Context(), ds[3:])
+	if !w.Spent() {
+		t.Error("four do not return, and it takes more jobs")
+	}
+	close(returned)
+	if w.Spent() {
+		t.Error("all have returned, and it takes no more jobs")
+	}
+}

@@ -133,12 +133,20 @@ func (w *Worker) Serve(ctx context.Context) error {
 	return nil
 }
 
-// abandon notes a processor, forgets those that have returned meanwhile, and reports
-// whether there are too many.
+// abandon notes a processor, and reports whether too many do not return.
 func (w *Worker) abandon(out Outcome) (tooMany bool) {
 	w.mu.Lock()
+	w.abandoned = append(w.abandoned, out.Returned)
+	w.mu.Unlock()
+	return w.Spent()
+}
+
+// Spent reports whether too many abandoned processors do not return. It forgets those that
+// have returned meanwhile.
+func (w *Worker) Spent() bool {
+	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.abandoned = slices.DeleteFunc(append(w.abandoned, out.Returned), func(returned <-chan struct{}) bool {
+	w.abandoned = slices.DeleteFunc(w.abandoned, func(returned <-chan struct{}) bool {
 		select {
 		case <-returned:
 			return true

@@ -16,15 +16,29 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// TestCancelEndsTheWholeFamily cancels jobs whose command has started a daemon: by their owner,
-// and by Cancel-After. No process of theirs is left, and the worker goes on.
+// TestCancelEndsTheWholeFamily cancels jobs whose command has started a daemon, on both pairs
+// of stores: by their owner, and by Cancel-After. No process of theirs is left, and the
+// worker goes on.
 func TestCancelEndsTheWholeFamily(t *testing.T) {
 	t.Parallel()
-	env := awstest.Start(t)
-	server := service.Open(t, env, "server")
+	t.Run("S3 and SQS", func(t *testing.T) {
+		t.Parallel()
+		env := awstest.Start(t)
+		cancelFamilies(t, func(name string, vars ...string) service.Service { return service.Open(t, env, name, vars...) })
+	})
+	t.Run("PostgreSQL and a folder", func(t *testing.T) {
+		t.Parallel()
+		home := service.NewHome(t)
+		home.Provision(t)
+		cancelFamilies(t, func(name string, vars ...string) service.Service { return home.Launch(t, name, vars...) })
+	})
+}
+
+func cancelFamilies(t *testing.T, launch func(name string, vars ...string) service.Service) {
+	server := launch("server")
 	mark := fmt.Sprintf("36000.%09d", rand.IntN(1e9)) // seconds of sleep, which no other process has
 	command := fmt.Sprintf("PROCESSOR=exec:sh -c '(setsid sleep %s &) ; sleep %s ; cat'", mark, mark)
-	worker := service.Open(t, env, "worker", command, "LEASE=15s", "CONCURRENCY=2")
+	worker := launch("worker", command, "LEASE=15s", "CONCURRENCY=2")
 	submit := func(header ...string) (location string) {
 		ct, body := apptest.Form(t, apptest.Photograph(t))
 		a := apptest.Do(t, http.MethodPost, server.URL+"/jobs", bytes.NewReader(body), append(header, "Content-Type", ct)...)

@@ -70,6 +70,7 @@ func Supervise(cmd *exec.Cmd, l Limits, s *Scratch) (*Run, error) {
 	if r.leader, err = strconv.Atoi(strings.TrimSpace(pid)); !started || err != nil {
 		r.close()
 		_ = cmd.Wait()
+		s.killStrays() // of a supervisor that was killed before it said so
 		return nil, fmt.Errorf("supervisor: %s", line)
 	}
 	return r, nil

@@ -79,6 +79,9 @@ func start(o *Order, args []string) (pid int, err error) {
 		return 0, err
 	}
 	// Signals wait while the fork is made: it has this process's handlers and cannot run them.
+	// The mask is the thread's, and so is the death of which the kernel tells the program.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var all, before unix.Sigset_t
 	for i := range all.Val {
 		all.Val[i] = ^all.Val[i]
@@ -88,12 +91,31 @@ func start(o *Order, args []string) (pid int, err error) {
 	}
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
 	unblocked := before
-	const sigsetSize = 8
+	// It has none of them when its signals come.
+	steps = append(steps, dropHandlers()...)
 	steps = append(steps,
 		step{"unblock signals", unix.SYS_RT_SIGPROCMASK, [5]arg{num(unix.SIG_SETMASK), ptr(&unblocked), {}, num(sigsetSize)}},
 		step{"execute " + o.Path, unix.SYS_EXECVE, [5]arg{ptr(path), ptr(&argv[0]), ptr(&envv[0])}},
 	)
 	return fork(steps)
+}
+
+// sigsetSize is the size of a set of signals for the kernel, in bytes.
+const sigsetSize = 8
+
+// dropHandlers sets the signals that this process handles to their default. What it ignores
+// stays ignored.
+func dropHandlers() (steps []step) {
+	type action struct{ handler, flags, restorer, mask uintptr }
+	const ignore = 1
+	for sig := 1; sig <= 64; sig++ {
+		now := new(action)
+		_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), 0, uintptr(unsafe.Pointer(now)), sigsetSize, 0, 0)
+		if errno == 0 && now.handler > ignore {
+			steps = append(steps, step{"drop a signal handler", unix.SYS_RT_SIGACTION, [5]arg{num(sig), ptr(new(action)), {}, num(sigsetSize)}})
+		}
+	}
+	return steps
 }
 
 // becomeUser gives the process a user and a group of its own. It keeps root's way with the
@@ -146,6 +168,7 @@ func fork(steps []step) (pid int, err error) {
 // rawFork returns in the parent only.
 //
 //go:norace
+//go:noinline
 func rawFork(steps []step, report int, failed *[2]uint32) (pid int, errno syscall.Errno) {
 	r, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno != 0 || r != 0 {

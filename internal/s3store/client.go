@@ -14,17 +14,17 @@ import (
 	"claimcheck.example/internal/awsclient"
 )
 
-// ClientOptions sets a client up for this package: s3.NewFromConfig(cfg, ClientOptions).
+// ClientOptions configures a client for this package: s3.NewFromConfig(cfg, ClientOptions).
 //
-//   - Up to four tries of a call, at most 2 s apart, also of those refused with 409
-//     because of a concurrent write.
+//   - Up to four attempts per call, at most 2 s apart. A 409 because of a concurrent write
+//     is retried too.
 //   - Timeouts where the SDK has none: 2 s to connect, 10 s for the header of an answer,
 //     counted from the end of the request's body.
 //   - Checksums both ways, unless the config says when_required.
 //   - Path-style addresses with a custom endpoint, which has no names for buckets.
 //   - Accept-Encoding outside of the signature: gateways rewrite it.
 //
-// An HTTP client of the config's own, other than the SDK's, stays as it is.
+// A custom HTTP client in the config is left unchanged.
 func ClientOptions(o *s3.Options) {
 	o.Retryer = awsclient.Retryer("ConditionalRequestConflict", "OperationAborted",
 		"ExistingObjectIsDirectory") // versitygw, while the folder's last object is deleted
@@ -39,8 +39,8 @@ func ClientOptions(o *s3.Options) {
 	o.HTTPClient = awsclient.HTTP(o.HTTPClient, func(t *http.Transport) { t.ResponseHeaderTimeout = 10 * time.Second })
 }
 
-// leaveAcceptEncodingUnsigned takes the header out of the request while it is signed.
-// Google Cloud Storage rewrites it on the way, and refuses the signature over it.
+// leaveAcceptEncodingUnsigned removes the header from the request during signing. Google
+// Cloud Storage rewrites it in transit and then rejects a signature that covers it.
 func leaveAcceptEncodingUnsigned(stack *middleware.Stack) error {
 	const header = "Accept-Encoding"
 	type saved struct{}

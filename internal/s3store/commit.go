@@ -16,12 +16,12 @@ import (
 	"claimcheck.example/internal/proof"
 )
 
-// tokenMeta is the metadata key (x-amz-meta-upload) under which an object says by
-// which upload it was written.
+// tokenMeta is the metadata key (x-amz-meta-upload) that records which upload wrote an
+// object.
 const tokenMeta = "upload"
 
-// unsignedPayload in place of a payload's hash leaves the payload out of the signature.
-// The payload's CRC-32 is a signed header. It is the SDK's own default over TLS.
+// unsignedPayload replaces the payload's hash and leaves the payload out of the signature.
+// The payload's CRC-32 is a signed header. This is the SDK's default over TLS.
 const unsignedPayload = "UNSIGNED-PAYLOAD"
 
 var errEnded = errors.New("s3store: commit of an upload that was discarded")
@@ -70,13 +70,13 @@ func (u *upload) Discard() {
 	}
 	ctx, cancel := context.WithTimeout(u.base, u.store.opts.AbortTimeout)
 	defer cancel()
-	// Whatever this leaves is the bucket's lifecycle rule to remove.
+	// The bucket's lifecycle rule removes what remains after a failure.
 	_, _ = u.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &u.store.bucket, Key: &u.key, UploadId: &u.id,
 	})
 }
 
-// release gives the buffer back.
+// release returns the buffer.
 func (u *upload) release() {
 	if u.buf != nil {
 		u.memory.give(u.buf)
@@ -84,8 +84,8 @@ func (u *upload) release() {
 	}
 }
 
-// put sends the whole object. SHA-256 and CRC-32 are handed over, so that the SDK
-// does not read the body for them.
+// put sends the whole object. It passes SHA-256 and CRC-32, so that the SDK does not read
+// the body to compute them.
 func (u *upload) put(ctx context.Context, c job.Condition) (string, error) {
 	if err := u.store.Proved(ctx); err != nil {
 		return "", err
@@ -109,12 +109,12 @@ func (u *upload) put(ctx context.Context, c job.Condition) (string, error) {
 	return unquoted(out.ETag), nil
 }
 
-// begin opens the multipart upload.
+// begin creates the multipart upload.
 func (u *upload) begin(ctx context.Context) error {
 	if err := u.store.Proved(ctx); err != nil {
 		return err
 	}
-	// Not canceled with ctx: an upload that S3 began all the same would have no known name.
+	// It ignores the end of ctx: S3 might create the upload anyway, and its name would be unknown.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.store.opts.CallTimeout)
 	defer cancel()
 	in := &s3.CreateMultipartUploadInput{
@@ -138,9 +138,9 @@ func (u *upload) begin(ctx context.Context) error {
 	return nil
 }
 
-// sendPart sends one part. It may run while the next one is read. When ctx is canceled,
-// it goes on for up to AbortTimeout: a part that arrives after the upload was aborted
-// stays in S3. A caller that stops, or whose time is over, does not wait for that.
+// sendPart sends one part. It may run while the next one is read. After ctx is canceled it
+// continues for up to AbortTimeout, because a part that arrives after the abort stays in S3.
+// The caller does not wait for that.
 func (u *upload) sendPart(ctx context.Context, number int32, data []byte, crc uint32) (types.CompletedPart, error) {
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.store.opts.PartTimeout)
 	defer cancel()
@@ -177,7 +177,7 @@ func (u *upload) sendPart(ctx context.Context, number int32, data []byte, crc ui
 	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: in.ChecksumCRC32}, nil
 }
 
-// complete sends the last part, once, and makes the parts an object.
+// complete sends the last part, once, and assembles the parts into an object.
 func (u *upload) complete(ctx context.Context, c job.Condition) (string, error) {
 	if u.buf != nil {
 		part, err := u.sendPart(ctx, int32(len(u.parts)+1), u.buf[:u.n], u.crc)
@@ -206,8 +206,8 @@ func (u *upload) complete(ctx context.Context, c job.Condition) (string, error) 
 	return unquoted(out.ETag), nil
 }
 
-// decide finds out what became of a commit that ended with doubt: an object that
-// carries this upload's token is its work.
+// decide determines the outcome of a commit whose answer is ambiguous: an object with this
+// upload's token means success.
 func (u *upload) decide(ctx context.Context, c job.Condition, doubt error) (string, error) {
 	there, token, err := u.store.head(ctx, u.key)
 	switch {
@@ -216,7 +216,7 @@ func (u *upload) decide(ctx context.Context, c job.Condition, doubt error) (stri
 	case err == nil && c.Absent, err == nil && c.Tag != "" && there.Tag != c.Tag:
 		return "", job.Wrap(job.Conflict, doubt, sayConflict)
 	case job.KindOf(err) == job.NotFound && c.Absent && job.KindOf(doubt) == job.Conflict:
-		// A conflict with a write that did not last; nothing stands in the way now.
+		// The conflicting write did not last; a retry can succeed.
 		return "", job.Wrap(job.Unavailable, doubt, sayUnavailable)
 	}
 	return "", doubt
@@ -233,8 +233,8 @@ func headers(c job.Condition) (ifNoneMatch, ifMatch *string) {
 	return ifNoneMatch, ifMatch
 }
 
-// withPayloadHash signs a request with this hash of its payload, instead of reading
-// the payload to compute it.
+// withPayloadHash signs a request with this hash of its payload, so that the SDK does not
+// read the payload to compute it.
 func withPayloadHash(hash string) func(*s3.Options) {
 	set := middleware.InitializeMiddlewareFunc("claimcheck:PayloadHash",
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {

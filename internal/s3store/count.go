@@ -10,8 +10,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// countRequests counts each try of a call for the job whose meter is in the context, as S3
-// charges for it: deletes are free, what only reads is cheap.
+// countRequests counts each attempt of a call for the job whose meter is in the context, by
+// S3's price classes: deletes are free, reads are cheap.
 func countRequests(stack *middleware.Stack) error {
 	if _, signs := stack.Finalize.Get("Signing"); !signs { // a presigned URL, whose request another makes
 		return nil

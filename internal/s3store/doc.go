@@ -10,22 +10,23 @@
 //	lists/{owner}/{time}-{job_id}              a job's place in its owner's list, empty
 //	deliveries/{id}                            what became of a job's webhook, application/json
 //
-// The id is the job_id or, of a job under an idempotency key, its document's uid; that of an
-// output is the document's output_id, if it has one.
+// The id is the job_id or, for a job under an idempotency key, the uid in its document. For an
+// output it is the document's output_id, if there is one.
 //
 // Rights needed (IAM actions): s3:PutObject, s3:GetObject, s3:DeleteObject and
-// s3:AbortMultipartUpload on the objects, and s3:ListBucket on the bucket: for
-// [Store.Ready], [Store.SumUsage] and [Store.List], and because S3 answers 403 instead of 404 for what
-// does not exist when the asker may not list.
+// s3:AbortMultipartUpload on the objects, and s3:ListBucket on the bucket. [Store.Ready],
+// [Store.SumUsage] and [Store.List] need it, and without it S3 answers 403 instead of 404 for
+// a missing object.
 //
 // Documents change by compare-and-swap on their entity tag. The SDK repeats a write whose
-// answer was lost, and the repetition of a write that took effect loses against itself;
-// so each write carries a token (a document its revision, an object the metadata
-// x-amz-meta-upload), and a loser reads the stored token before it accepts the conflict.
+// answer is lost, and the repetition of a write that took effect conflicts with itself.
+// Therefore each write carries a token (the revision of a document, the metadata
+// x-amz-meta-upload of an object), and a write that gets a conflict compares the stored token
+// before it reports the conflict.
 //
-// Uploads are streamed through buffers of one [Memory] that all stores of a process
-// share: an upload holds one large buffer, whatever its size, and a second one while
-// there is room. How many uploads there are at once is bounded before they begin.
-// Unfinished multipart uploads are aborted; those of a process that died are left to the
-// bucket's AbortIncompleteMultipartUpload lifecycle rule.
+// Uploads stream through the buffers of one [Memory], which all stores of a process share. An
+// upload of any size holds one large buffer, and a second one while the memory allows it. The
+// caller bounds the number of concurrent uploads. The store aborts unfinished multipart
+// uploads; the bucket's AbortIncompleteMultipartUpload lifecycle rule removes those of a
+// process that died.
 package s3store

@@ -33,9 +33,9 @@ func (s *Store) write(ctx context.Context, j *job.Job, ifMatch *string) (string,
 	})
 }
 
-// putIf stores a small JSON object while the one that is there has a tag, or while there is
-// none where ifMatch is nil, and returns the new tag. When the outcome is in doubt it reads
-// what is there: the write's own revision means that the write took effect.
+// putIf stores a small JSON object if the stored one has the given tag, or if there is none and
+// ifMatch is nil. It returns the new tag. After an ambiguous answer it reads the stored object:
+// the write's own revision means that the write took effect.
 func (s *Store) putIf(ctx context.Context, key string, v any, ifMatch *string, revision string, read func(context.Context) (tag, revision string, err error)) (string, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -67,15 +67,15 @@ func (s *Store) putIf(ctx context.Context, key string, v any, ifMatch *string, r
 	case rerr == nil && theirs == revision:
 		return tag, nil
 	case rerr == nil && tag != unquoted(ifMatch):
-		// Another write won: ours did not and will not take effect, or was overwritten already.
+		// Another write won: this one never takes effect, or is overwritten already.
 		return "", job.Wrap(job.Conflict, err, sayConflict)
 	}
 	return "", err
 }
 
-// jsonObject is a PutObject of a small JSON object. Its checksum is given, so that it goes
-// out plain with its length: without one the SDK sends it over TLS in chunks with a
-// trailer, which several stores refuse.
+// jsonObject is a PutObject of a small JSON object. It has a checksum, so that the SDK sends a
+// plain body with its length. Without one the SDK sends chunks with a trailer over TLS, which
+// several stores reject.
 func (s *Store) jsonObject(key string, body []byte) *s3.PutObjectInput {
 	return &s3.PutObjectInput{
 		Bucket:        &s.bucket,
@@ -101,7 +101,7 @@ func (s *Store) Load(ctx context.Context, id job.ID) (*job.Job, error) {
 	return j, nil
 }
 
-// get reads a small object, up to one byte more than a document may have.
+// get reads a small object, up to one byte more than the maximum of a document.
 func (s *Store) get(ctx context.Context, key string) (raw []byte, tag string, err error) {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
@@ -115,13 +115,13 @@ func (s *Store) get(ctx context.Context, key string) (raw []byte, tag string, er
 	return raw, unquoted(out.ETag), s.translate(caller, "GetObject "+key, err)
 }
 
-// Erase implements job.Documents: DeleteObject with If-Match. An empty version erases
-// whatever is there, for documents that cannot be loaded.
+// Erase implements job.Documents: DeleteObject with If-Match. An empty version erases any
+// document, for those that Load cannot read.
 func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
 	return s.remove(ctx, documentKey(id), version)
 }
 
-// remove deletes an object, with a tag only while it still has it.
+// remove deletes an object. A tag makes the deletion conditional.
 func (s *Store) remove(ctx context.Context, key, tag string) error {
 	if err := s.Proved(ctx); err != nil {
 		return err
@@ -139,8 +139,8 @@ func (s *Store) remove(ctx context.Context, key, tag string) error {
 	case job.NotFound:
 		return nil
 	case job.Conflict:
-		// Servers differ on If-Match for what is gone, and a repetition may have met
-		// the work of the first try.
+		// Servers differ on If-Match for a missing object, and a retry may follow a first
+		// attempt that succeeded.
 		_, herr := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
 		if job.KindOf(s.translate(caller, "HeadObject "+key, herr)) == job.NotFound {
 			return nil

@@ -12,7 +12,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Sentences for clients; the cause goes to the operator's log.
+// Sentences for clients. The log has the cause, for the operator.
 const (
 	sayUnavailable   = "storage does not answer now; try again shortly"
 	sayMisconfigured = "storage is misconfigured; the operator must fix it"
@@ -23,12 +23,11 @@ const (
 	sayTooLarge      = "the object exceeds the maximum size of storage"
 )
 
-// translate turns an error of the SDK into one of the domain's, whose cause names the
-// operation and tells the operator what to do. An error that is one already, and nil,
-// stay as they are. It is the only place that knows S3's error codes.
+// translate turns an error of the SDK into a job.Error, whose cause names the operation and
+// says what the operator can do. It returns nil and errors of the domain unchanged. No other
+// function knows S3's error codes.
 //
-// A request that was canceled is Canceled; one that ran out of time is Unavailable,
-// since it is storage that took the time.
+// A canceled request is Canceled. A timeout is Unavailable, because storage took the time.
 func (s *Store) translate(ctx context.Context, operation string, err error) error {
 	if err == nil {
 		return nil
@@ -75,14 +74,14 @@ func (s *Store) translate(ctx context.Context, operation string, err error) erro
 		return job.Wrap(job.Misconfigured, cause(fmt.Sprintf(
 			"access to bucket %q is denied; grant s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects and s3:ListBucket on it", s.bucket)), sayMisconfigured)
 	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests, status == 0:
-		// Zero: no answer came at all, because of the network, the time, the retry
-		// quota, or credentials that could not be fetched.
+		// Zero means no answer: because of the network, a timeout, the retry quota, or
+		// missing credentials.
 		return job.Wrap(job.Unavailable, cause(""), sayUnavailable)
 	}
 	return cause("")
 }
 
-// translateBucket is translate for HeadBucket, whose answers have no body and so no
+// translateBucket is translate for HeadBucket, whose answers have no body and therefore no
 // error code.
 func (s *Store) translateBucket(ctx context.Context, err error) error {
 	hint := ""
@@ -99,7 +98,7 @@ func (s *Store) translateBucket(ctx context.Context, err error) error {
 	return job.Wrap(job.Misconfigured, fmt.Errorf("s3 HeadBucket: %w", job.Hint(err, hint, s.bucket)), sayMisconfigured)
 }
 
-// codeOf returns the API's error code and HTTP status, "" and 0 when there was no answer.
+// codeOf returns the API's error code and HTTP status, or "" and 0 without an answer.
 func codeOf(err error) (code string, status int) {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		code = e.ErrorCode()
@@ -110,9 +109,9 @@ func codeOf(err error) (code string, status int) {
 	return code, status
 }
 
-// undecided reports whether a write that ended with err may have taken effect: an
-// answer that says no may be the answer to the SDK's own repetition of it, and no
-// answer says nothing.
+// undecided reports whether a write that ended with err may have taken effect. A refusal may
+// be the answer to the SDK's retry of a write that succeeded, and without an answer nothing
+// is known.
 func undecided(err error) bool {
 	switch job.KindOf(err) {
 	case job.Conflict, job.Unavailable, job.NotFound:

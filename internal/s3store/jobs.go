@@ -15,8 +15,8 @@ import (
 var _ job.Index = (*Store)(nil)
 
 // Jobs implements job.Index: one ListObjectsV2 for each 1000 documents, which needs
-// s3:ListBucket. The time of a document's last write is S3's Last-Modified, which counts
-// whole seconds; a bound within that second includes it.
+// s3:ListBucket. The time of a document's last write is S3's Last-Modified, in whole seconds;
+// a bound within that second includes the document.
 func (s *Store) Jobs(ctx context.Context, from, to time.Time) iter.Seq2[job.ID, error] {
 	return func(yield func(job.ID, error) bool) {
 		prefix := documentKey("")

@@ -18,14 +18,14 @@ import (
 
 var _ job.Lists = (*Store)(nil)
 
-// listReaders is how many documents of a page are read at once.
+// listReaders is the number of documents of a page that are read at once.
 const listReaders = 16
 
-// lastMillisecond is what the times in the keys of a list are subtracted from, so that the
+// lastMillisecond is the time from which the keys of a list count backwards, so that the
 // newest job sorts first. It has 13 digits and is in the year 2286.
 const lastMillisecond = 9_999_999_999_999
 
-// Enlist implements job.Lists: PutObject of an empty object whose key says everything.
+// Enlist implements job.Lists: PutObject of an empty object whose key has all the data.
 func (s *Store) Enlist(ctx context.Context, j *job.Job) error {
 	if err := s.Proved(ctx); err != nil {
 		return err
@@ -51,7 +51,7 @@ func (s *Store) Delist(ctx context.Context, j *job.Job) error {
 }
 
 // List implements job.Lists: one ListObjectsV2, which needs s3:ListBucket, and one GetObject
-// for each job. It lists no more than it looks at, so the size of the bucket does not matter.
+// for each job. It lists only what it reads, so the size of the bucket does not matter.
 func (s *Store) List(ctx context.Context, owner string, w job.Window) (*job.Page, error) {
 	prefix := listPrefix(owner)
 	caller := ctx
@@ -121,19 +121,19 @@ func (s *Store) loadListed(ctx context.Context, owner string, places []job.Place
 	return nil
 }
 
-// listPrefix returns what the keys of an owner's list begin with.
+// listPrefix returns the prefix of the keys of an owner's list.
 func listPrefix(owner string) string { return "lists/" + escapeOwner(owner) + "/" }
 
 func listKey(j *job.Job) string {
 	return listPrefix(j.Owner) + listTime(j.CreatedAt) + "-" + string(j.ID)
 }
 
-// listTime returns a time as 13 digits that are smaller the later it is.
+// listTime returns a time as 13 digits, smaller for a later time.
 func listTime(t time.Time) string {
 	return fmt.Sprintf("%013d", min(max(lastMillisecond-t.UnixMilli(), 0), lastMillisecond))
 }
 
-// startOfList returns what comes right before the window in an owner's list.
+// startOfList returns the key right before the window in an owner's list.
 func startOfList(w job.Window) (start string) {
 	if !w.Until.IsZero() {
 		start = listTime(w.Until)
@@ -144,7 +144,7 @@ func startOfList(w job.Window) (start string) {
 	return start
 }
 
-// parseListed returns the place that a key below an owner's prefix names.
+// parseListed returns the place that a key under an owner's prefix names.
 func parseListed(name string) (job.Place, bool) {
 	digits, id, _ := strings.Cut(name, "-")
 	n, err := strconv.ParseInt(digits, 10, 64)

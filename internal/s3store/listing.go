@@ -13,13 +13,13 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// maxListing bounds the body of one page: 1000 keys of 1 KiB, escaped, with what is
-// beside them.
+// maxListing bounds the body of one page: 1000 keys of 1 KiB, escaped, with their other
+// elements.
 const maxListing = 16 << 20
 
-// listKeys returns the keys of the next page. It takes them out of the body before the
-// SDK reads it: the SDK's parser takes three quarters of the processor time of a listing,
-// and a year of usage has hundreds of pages.
+// listKeys returns the keys of the next page. It removes them from the body before the SDK
+// reads it: the SDK's parser takes three quarters of the processor time of a listing, and a
+// year of usage has hundreds of pages.
 func (s *Store) listKeys(ctx context.Context, pages *s3.ListObjectsV2Paginator) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
 	defer cancel()
@@ -45,8 +45,8 @@ func (s *Store) listKeys(ctx context.Context, pages *s3.ListObjectsV2Paginator) 
 	return keys, nil
 }
 
-// takeKeys takes the objects out of a page's body and returns their keys. It leaves a body
-// that it does not understand as it is.
+// takeKeys removes the objects from a page's body and returns their keys. It does not change
+// a body that it cannot parse.
 func takeKeys(r *smithyhttp.Response) (keys []string, err error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxListing+1))
 	if cerr := r.Body.Close(); err == nil {

@@ -2,36 +2,37 @@ package s3store
 
 import "sync"
 
-// minPart is the least size of a multipart upload's parts but the last, in bytes; S3's
-// rule, and the reason why large buffers have at least this size.
+// minPart is S3's minimum size of all parts of a multipart upload but the last, in bytes.
+// Large buffers have at least this size.
 const minPart = 5 << 20
 
 // MemoryOptions size a Memory. Zero values stand for the defaults.
 type MemoryOptions struct {
-	// Small and Large are how many buffers of each size are kept for later uploads; 128
-	// and 12 by default.
+	// Small and Large are the numbers of buffers of each size that are kept for later
+	// uploads; 128 and 12 by default.
 	Small, Large int
 	// SmallBytes is the size of a small buffer; 256 KiB by default.
 	SmallBytes int
 	// PartBytes is the size of a large buffer and of the parts of multipart uploads; 5 MiB
-	// by default and at least. An object has at most 10,000 parts: 48.8 GiB by default.
+	// by default, which is also the minimum. An object has at most 10,000 parts: 48.8 GiB by
+	// default.
 	PartBytes int
-	// Spare asks for room for one large buffer more than an upload needs, in which the next
-	// part is read while one is sent. Nil: there is room while fewer than Large are in use.
+	// Spare asks for permission to use one more large buffer than an upload needs, for the
+	// next part while one is sent. Nil permits it while fewer than Large are in use.
 	Spare func() (release func(), ok bool)
 }
 
-// Memory is what uploads are buffered in. An upload begins in a small buffer and moves to a
-// large one when that is full. Nothing here waits or refuses: the caller bounds how many
-// uploads there are at once.
+// Memory has the buffers of uploads. An upload begins in a small buffer and moves to a large
+// one when the small one is full. Memory neither waits nor refuses: the caller bounds the
+// number of concurrent uploads.
 //
-// Buffers are made when they are first needed, and kept.
+// Buffers are allocated on first use, and kept.
 type Memory struct {
 	small, large *buffers
 	options      MemoryOptions
 }
 
-// NewMemory returns a Memory that nothing has been taken from yet.
+// NewMemory returns a Memory without a buffer in use.
 func NewMemory(o MemoryOptions) *Memory {
 	if o.Small <= 0 {
 		o.Small = 128
@@ -47,11 +48,11 @@ func NewMemory(o MemoryOptions) *Memory {
 	return &Memory{small: &buffers{size: o.SmallBytes, keep: o.Small}, large: &buffers{size: o.PartBytes, keep: o.Large}, options: o}
 }
 
-// PartBytes is the size of a part: what is larger becomes a multipart upload.
+// PartBytes is the size of a part. A larger object becomes a multipart upload.
 func (m *Memory) PartBytes() int { return m.large.size }
 
-// spare returns a large buffer that an upload can do without, if there is room for one. Done
-// gives the room back, when the upload has one buffer less.
+// spare returns an optional large buffer of an upload, if one is permitted. The upload calls
+// done when it has one buffer less.
 func (m *Memory) spare() (b []byte, done func(), ok bool) {
 	if m.options.Spare == nil {
 		b, ok = m.large.takeWithin(m.options.Large)
@@ -64,7 +65,7 @@ func (m *Memory) spare() (b []byte, done func(), ok bool) {
 	return m.large.take(), done, true
 }
 
-// give returns a buffer of either size.
+// give takes back a buffer of either size.
 func (m *Memory) give(b []byte) {
 	if len(b) == m.large.size {
 		m.large.give(b)
@@ -73,8 +74,8 @@ func (m *Memory) give(b []byte) {
 	m.small.give(b)
 }
 
-// buffers are all buffers of one size. Those given back last are taken first, so that no
-// more are ever made than were once in use together.
+// buffers are all buffers of one size. The last one returned is the first one reused, so that
+// there are never more buffers than were once in use together.
 type buffers struct {
 	size, keep int
 

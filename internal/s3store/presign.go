@@ -15,8 +15,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// PresignInput implements job.Presigner. The URL dies with the session of the credentials
-// that signed it; without a known end of the session, the end of the URL is unknown.
+// PresignInput implements job.Presigner. The URL expires at the latest with the session of the
+// credentials that signed it. Without a known end of the session, the expiry is unknown.
 func (s *Store) PresignInput(ctx context.Context, id job.ID, image job.Media, ttl time.Duration) (*job.Upload, error) {
 	if err := s.Proved(ctx); err != nil {
 		return nil, err
@@ -42,8 +42,8 @@ func (s *Store) PresignInput(ctx context.Context, id job.ID, image job.Media, tt
 	})}
 	if sum, err := hex.DecodeString(image.SHA256); err == nil && len(sum) > 0 {
 		put.ChecksumSHA256 = aws.String(base64.StdEncoding.EncodeToString(sum))
-		// A header, which every store checks against the signature. In the query, where the
-		// SDK moves it by default, not every store reads it.
+		// Every store checks a header against the signature. The SDK moves it to the query by
+		// default, where not every store reads it.
 		options = append(options, func(o *s3.PresignOptions) {
 			o.Presigner = v4.NewSigner(func(o *v4.SignerOptions) { o.DisableHeaderHoisting, o.DisableURIPathEscaping = true, true })
 		})
@@ -61,8 +61,8 @@ func (s *Store) PresignInput(ctx context.Context, id job.ID, image job.Media, tt
 	return &job.Upload{Method: req.Method, URL: req.URL, Headers: headers, ExpiresAt: expires}, nil
 }
 
-// UploadedDigest implements job.Presigner. S3 keeps the checksum that a presigned upload
-// had to bring; a store that ignored it has none.
+// UploadedDigest implements job.Presigner. S3 keeps the checksum that a presigned upload must
+// have; a store that ignores it has none.
 func (s *Store) UploadedDigest(ctx context.Context, id job.ID) (sha256, tag string, err error) {
 	key := objectKey(job.Input, id)
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})

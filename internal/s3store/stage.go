@@ -15,21 +15,20 @@ import (
 	"claimcheck.example/internal/proof"
 )
 
-// maxParts is how many parts a multipart upload may have; S3's rule.
+// maxParts is S3's maximum number of parts of a multipart upload.
 const maxParts = 10_000
 
-// readBytes bounds one read, in bytes, so that the bytes are still in the processor's
-// cache when they are hashed.
+// readBytes bounds one read, in bytes, so that the bytes are still in the processor's cache
+// when they are hashed.
 const readBytes = 256 << 10
 
 // Stage implements job.Objects.
 //
-// Each byte is read once, into the buffer from which it is sent, and is hashed there
-// while it is still in the processor's cache: SHA-256 over the whole, which serves the
-// domain and signs the payload of a small object, and CRC-32, by which S3 checks what
-// it got. An object that fits one part is kept until Commit. Of a larger one each part
-// is sent when it is full, while the next is read if a second buffer can be had; the
-// last is kept until Commit.
+// Each byte is read once, into the buffer from which it is sent, and hashed there while it is
+// still in the processor's cache: SHA-256 over the whole, for the domain and for the signature
+// of a small object, and CRC-32, by which S3 verifies the body. Stage keeps an object that
+// fits in one part until Commit. It sends each full part of a larger object, reads the next
+// meanwhile if it can get a second buffer, and keeps the last until Commit.
 func (s *Store) Stage(ctx context.Context, section job.Section, id job.ID, contentType string, r io.Reader) (job.Staged, error) {
 	u := &upload{
 		store:       s,
@@ -86,7 +85,7 @@ type upload struct {
 	done bool   // committed or discarded
 }
 
-// flown is the end of sending a part.
+// flown is the outcome of sending a part.
 type flown struct {
 	part types.CompletedPart
 	err  error
@@ -109,8 +108,8 @@ func (u *upload) readAll(ctx context.Context, r io.Reader) error {
 	}
 }
 
-// fill reads until the buffer is full, and one byte further: only that tells whether
-// the buffer holds the last bytes. It reports whether there is such a byte, in u.peek.
+// fill reads until the buffer is full, and one byte more, which shows whether the buffer has
+// the last bytes. It reports whether u.peek has such a byte.
 func (u *upload) fill(r io.Reader) (more bool, err error) {
 	for idle := 0; idle < 100; {
 		dst := u.buf[u.n:min(u.n+readBytes, len(u.buf))]
@@ -139,7 +138,7 @@ func (u *upload) fill(r io.Reader) (more bool, err error) {
 	return false, io.ErrNoProgress
 }
 
-// take accounts for n bytes that were put behind the filled part of the buffer.
+// take accounts for n bytes that were read behind the filled part of the buffer.
 func (u *upload) take(n int) {
 	b := u.buf[u.n : u.n+n]
 	u.n += n
@@ -151,7 +150,7 @@ func (u *upload) take(n int) {
 	}
 }
 
-// grow moves what was read so far from a small buffer into a large one.
+// grow moves the bytes read so far from a small buffer to a large one.
 func (u *upload) grow() {
 	large := u.memory.large.take()
 	copy(large, u.buf[:u.n])

@@ -15,23 +15,21 @@ import (
 
 // Options of a Store. The zero value is good for production.
 type Options struct {
-	// Memory is what uploads are buffered in; nil for one of the store's own, of
-	// default size.
+	// Memory has the buffers of uploads; nil for a private one of default size.
 	Memory *Memory
-	// CallTimeout bounds a call that carries no image, its retries included; 20 s by
-	// default.
+	// CallTimeout bounds a call without an image, including its retries; 20 s by default.
 	CallTimeout time.Duration
 	// IdleTimeout is how long one read of an object's body may take; 30 s by default.
-	// A body has no limit in total, since its reader's pace is not S3's.
+	// The whole body has no limit, because its reader sets the pace.
 	IdleTimeout time.Duration
 	// PartTimeout bounds the sending of one part or of a small object, retries
 	// included; 60 s by default.
 	PartTimeout time.Duration
-	// AbortTimeout bounds the clearing away of an upload that is given up, and before
-	// it the sending of a part that is on its way; 10 s by default.
+	// AbortTimeout bounds the abort of an upload, and before it the sending of a part that
+	// is in flight; 10 s by default.
 	AbortTimeout time.Duration
-	// Proof is what a store under a custom endpoint must have shown before it is written
-	// to; the zero value asks for nothing. AWS itself needs no proof.
+	// Proof is the proof that a store under a custom endpoint must have before the first
+	// write; the zero value requires none. AWS needs no proof.
 	Proof Proof
 }
 
@@ -48,7 +46,7 @@ type Store struct {
 
 var _ job.Store = (*Store)(nil)
 
-// New returns a store on bucket. The client should be made with [ClientOptions].
+// New returns a store on bucket. Create the client with [ClientOptions].
 func New(client *s3.Client, bucket string, opts Options) *Store {
 	if opts.Memory == nil {
 		opts.Memory = NewMemory(MemoryOptions{})
@@ -73,8 +71,8 @@ func orDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
-// Ready asks for the bucket itself: one HEAD, which needs s3:ListBucket. Where a proof is
-// wanted and not yet found, it reads that too.
+// Ready requests the bucket: one HEAD, which needs s3:ListBucket. If a proof is required and
+// not yet found, it reads the proof too.
 func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.CallTimeout)
 	defer cancel()
@@ -89,7 +87,7 @@ func documentKey(id job.ID) string { return "jobs/" + string(id) }
 
 func objectKey(section job.Section, id job.ID) string { return string(section) + "/" + string(id) }
 
-// quoted returns a tag as the If-Match header wants it.
+// quoted returns a tag in the form of the If-Match header.
 func quoted(tag string) *string { return aws.String(`"` + tag + `"`) }
 
 // newToken returns a random name for one write.

@@ -16,16 +16,15 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// sumsSection is where an owner's sums are, below the owner's usage records. It sorts
-// behind every day.
+// sumsSection is the folder of an owner's sums, among the owner's usage records. It sorts
+// after every day.
 const sumsSection = "sums/"
 
-// keptSum is the sum of one day, and of which records: those with these identifiers, and
-// no others.
+// keptSum is the sum of one day over exactly the records with these identifiers.
 type keptSum struct {
 	job.UsageDay
 	Records string `json:"records"` // as dayListing.records
-	// Counts says that the sum has requests; those that an earlier release kept have none.
+	// Counts says that the sum has requests; sums of an earlier release have none.
 	Counts bool `json:"counts"`
 }
 
@@ -36,11 +35,10 @@ type keptMonth struct {
 
 // SumUsage implements job.Ledger.
 //
-// It lists the records of the days and reads none that is in a kept sum. A kept sum holds
-// only for exactly the records that the listing finds, so a record that arrives late, from
-// whichever writer, has its day summed up anew. What it has summed up of days that are over
-// it keeps, a month in one object; the next question reads 1 object for each month, and
-// lists 1000 records with each call.
+// It lists the records of the days and reads only records that no kept sum covers. A kept sum
+// is valid for exactly the records that the listing finds, so a late record from any writer
+// makes its day be summed up again. It keeps the sums of past days, one object per month. The
+// next call reads one object for each month, and lists 1000 records per request.
 func (s *Store) SumUsage(ctx context.Context, owner string, from, to time.Time) ([]job.UsageDay, error) {
 	listed, err := s.listDays(ctx, usagePrefix(owner), from, to)
 	if err != nil {
@@ -62,8 +60,8 @@ func (s *Store) SumUsage(ctx context.Context, owner string, from, to time.Time) 
 	return days, nil
 }
 
-// sumMonth returns the sums of days of one month. It keeps what it had to sum up, also when
-// it fails on the way.
+// sumMonth returns the sums of days of one month. It keeps every new sum, also when it fails
+// later.
 func (s *Store) sumMonth(ctx context.Context, prefix, month string, listed []*dayListing) (days []job.UsageDay, err error) {
 	today := time.Now().UTC().Format(time.DateOnly)
 	key := prefix + sumsSection + month
@@ -95,7 +93,7 @@ func (s *Store) sumMonth(ctx context.Context, prefix, month string, listed []*da
 	return days, nil
 }
 
-// readSums reads kept sums; none when there are none, or when they cannot be understood.
+// readSums reads kept sums. It returns none for a missing or malformed object.
 func (s *Store) readSums(ctx context.Context, key string) (kept keptMonth, tag string, err error) {
 	raw, tag, err := s.get(ctx, key)
 	if err == nil && json.Unmarshal(raw, &kept) != nil {
@@ -110,8 +108,8 @@ func (s *Store) readSums(ctx context.Context, key string) (kept keptMonth, tag s
 	return kept, tag, err
 }
 
-// keepSums writes sums, unless another question has done so meanwhile. The answer does not
-// depend on it: what is not kept is summed up again by the next question.
+// keepSums writes sums, unless another call has done so meanwhile. The result does not depend
+// on it: the next call sums up again what is not kept.
 func (s *Store) keepSums(ctx context.Context, key, tag string, kept keptMonth) {
 	raw, err := json.Marshal(kept)
 	if err != nil || s.Proved(ctx) != nil {
@@ -128,8 +126,8 @@ func (s *Store) keepSums(ctx context.Context, key, tag string, kept keptMonth) {
 	_, _ = s.client.PutObject(ctx, in)
 }
 
-// sumDay reads the records of a day and sums them up. What is written meanwhile may be in
-// the sum or not; its fingerprint says which.
+// sumDay reads the records of a day and sums them up. The sum may include records that are
+// written meanwhile; its fingerprint says which.
 func (s *Store) sumDay(ctx context.Context, prefix string, d *dayListing) (keptSum, error) {
 	sum := keptSum{UsageDay: job.UsageDay{Day: d.day}, Counts: true}
 	read := newDayListing(d.day)
@@ -167,7 +165,7 @@ func (s *Store) sumDay(ctx context.Context, prefix string, d *dayListing) (keptS
 	return sum, nil
 }
 
-// dayListing is what a listing finds of the records of one day.
+// dayListing is the result of listing the records of one day.
 type dayListing struct {
 	day  string
 	sum  hash.Hash // of the identifiers, in their order
@@ -184,18 +182,18 @@ func (d *dayListing) month() string { return d.day[:len("2006-01")] }
 // records is a fingerprint of the day's records, which never change.
 func (d *dayListing) records() string { return hex.EncodeToString(d.sum.Sum(nil)[:16]) }
 
-// usageListers is into how many spans a range is cut, which are listed side by side.
+// usageListers is the number of spans of a range that are listed concurrently.
 const usageListers = 12
 
 // listDays lists the records of the days from..to, and returns the days that have any, in
-// order. When one page does not hold them it lists spans of the rest side by side.
+// order. If they do not fit in one page it lists spans of the rest concurrently.
 func (s *Store) listDays(ctx context.Context, prefix string, from, to time.Time) ([]*dayListing, error) {
 	first, last := from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly)
 	head, more, err := s.listSpan(ctx, prefix, first, last, 1)
 	if err != nil || !more {
 		return head, err
 	}
-	// The page ends within a day, which is listed anew from its beginning.
+	// The page ends within a day, which is listed again from its beginning.
 	if len(head) > 0 {
 		first = head[len(head)-1].day
 		head = head[:len(head)-1]
@@ -227,8 +225,8 @@ func (s *Store) listDays(ctx context.Context, prefix string, from, to time.Time)
 	return append(head, slices.Concat(spans...)...), err
 }
 
-// listSpan lists the records of the days from..to. With pages over zero it lists so many at
-// most, holds the identifiers, and reports whether it left any records out.
+// listSpan lists the records of the days from..to. With pages over zero it lists at most that
+// number of pages, keeps the identifiers, and reports whether any records are left.
 func (s *Store) listSpan(ctx context.Context, prefix, from, to string, pages int) (days []*dayListing, more bool, err error) {
 	for page, err := range s.usagePages(ctx, prefix, from, to) {
 		if err != nil {

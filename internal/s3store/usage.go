@@ -17,12 +17,12 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// usageReaders is how many usage records are read at once.
+// usageReaders is the number of usage records that are read at once.
 const usageReaders = 16
 
-// RecordUsage writes a job's usage record under the day of at (UTC), once: when there is
-// one already it stays, and that is no error. So the bill is right however often the end
-// of a job is recorded, as long as at is always the same.
+// RecordUsage writes a job's usage record under the day of at (UTC), once. An existing record
+// stays, without an error, so the bill is right even when the end of a job is recorded
+// several times, as long as at is always the same.
 func (s *Store) RecordUsage(ctx context.Context, owner string, at time.Time, id job.ID, record []byte) error {
 	if err := s.Proved(ctx); err != nil {
 		return err
@@ -41,13 +41,13 @@ func (s *Store) RecordUsage(ctx context.Context, owner string, at time.Time, id 
 	return err
 }
 
-// ReadUsage yields owner's records of the days from..to, day by day. A page of up to 1000 records is listed, then read,
-// before the first of it is yielded.
+// ReadUsage yields owner's records of the days from..to, day by day. It lists and reads a page
+// of up to 1000 records before it yields the first of them.
 func (s *Store) ReadUsage(ctx context.Context, owner string, from, to time.Time) iter.Seq2[[]byte, error] {
 	return s.readUsage(ctx, usagePrefix(owner), from, to)
 }
 
-// ReadUsageOfAll is ReadUsage for one owner after the other, in the order of their keys.
+// ReadUsageOfAll is ReadUsage for all owners, in the order of their keys.
 func (s *Store) ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		owners := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
@@ -70,7 +70,7 @@ func (s *Store) ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq
 	}
 }
 
-// readUsage reads what is under the prefix of one owner.
+// readUsage reads the records under the prefix of one owner.
 func (s *Store) readUsage(ctx context.Context, prefix string, from, to time.Time) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for page, err := range s.usagePages(ctx, prefix, from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly)) {
@@ -97,13 +97,13 @@ type usagePage struct {
 	more bool     // whether the listing goes on
 }
 
-// usagePages lists what is under the prefix of one owner, from a day to another.
+// usagePages lists the records under the prefix of one owner, from one day to another.
 func (s *Store) usagePages(ctx context.Context, prefix, from, to string) iter.Seq2[usagePage, error] {
 	return func(yield func(usagePage, error) bool) {
 		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
 			Bucket: &s.bucket,
 			Prefix: &prefix,
-			// Before every key of the first day: a day's keys go on with a slash.
+			// This sorts before every key of the first day, whose keys continue with a slash.
 			StartAfter: aws.String(prefix + from),
 		})
 		for more := true; more; {
@@ -141,20 +141,19 @@ func (s *Store) readRecords(ctx context.Context, keys []string) ([][]byte, error
 	return records, group.Wait()
 }
 
-// usageSection is what the keys of all usage records begin with.
+// usageSection is the prefix of the keys of all usage records.
 const usageSection = "usage/"
 
-// usagePrefix returns what the keys of an owner's usage records begin with.
+// usagePrefix returns the prefix of the keys of an owner's usage records.
 func usagePrefix(owner string) string { return usageSection + escapeOwner(owner) + "/" }
 
-// maxSegment bounds the escaped owner, in bytes. Between slashes a key may have 255
-// bytes where keys are paths of a file system.
+// maxSegment bounds the escaped owner, in bytes. Stores whose keys are paths of a file system
+// permit 255 bytes between slashes.
 const maxSegment = 200
 
-// escapeOwner returns owner as one segment of a key: letters, digits and -_.@ as they
-// are (the first character no dot), other bytes as =XX in hexadecimal. An owner that
-// would be too long, and the empty one, becomes ~ and its SHA-256. No two owners share
-// a segment: = and ~ are never left as they are.
+// escapeOwner returns owner as one segment of a key: letters, digits and -_.@ unchanged (but
+// no dot at the start), other bytes as =XX in hexadecimal. A too long or empty owner becomes ~
+// and its SHA-256. No two owners share a segment, because = and ~ are always escaped.
 func escapeOwner(owner string) string {
 	var b strings.Builder
 	for i := range len(owner) {

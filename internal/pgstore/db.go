@@ -12,12 +12,11 @@ import (
 
 // Options of a DB. The zero value is good for production.
 type Options struct {
-	// MaxConns bounds the connections of this process; 10 by default, or what the URL's
-	// pool_max_conns says. A process that receives messages or follows jobs holds one more,
-	// to listen on.
+	// MaxConns bounds the connections of this process; by default pool_max_conns of the URL,
+	// else 10. A process that receives messages or follows jobs has one more, to listen on.
 	MaxConns int
-	// CallTimeout bounds a statement, its repetitions and the wait for a connection
-	// included; 15 s by default.
+	// CallTimeout bounds a statement, including its retries and the wait for a connection;
+	// 15 s by default.
 	CallTimeout time.Duration
 	// ConnectTimeout bounds one attempt to connect; 5 s by default.
 	ConnectTimeout time.Duration
@@ -39,7 +38,7 @@ type DB struct {
 }
 
 // Open returns the database of a URL or of a keyword/value connection string. It does not
-// connect. A URL that names several hosts connects to the one that accepts writes. The
+// connect. If the URL names several hosts, connections go to the one that accepts writes. The
 // error never shows the password.
 func Open(url string, opts Options) (*DB, error) {
 	c, err := pgxpool.ParseConfig(url)
@@ -70,7 +69,7 @@ func Open(url string, opts Options) (*DB, error) {
 	}, nil
 }
 
-// prepare sets what a connection of this package needs and the URL leaves open.
+// prepare sets the parameters of a connection that the URL does not set.
 func prepare(c *pgx.ConnConfig, timeout time.Duration) {
 	if timeout > 0 {
 		c.ConnectTimeout = timeout
@@ -85,7 +84,7 @@ func prepare(c *pgx.ConnConfig, timeout time.Duration) {
 	}
 }
 
-// Close closes all connections. No call may be under way.
+// Close closes all connections. No call may be in progress.
 func (d *DB) Close() {
 	d.listener.close()
 	d.notifier.close()
@@ -93,15 +92,15 @@ func (d *DB) Close() {
 }
 
 const (
-	// attempts is how often a statement runs at most.
+	// attempts is the maximum number of runs of a statement.
 	attempts = 4
-	// firstPause is the pause after the first failure; each further pause is four times
-	// as long.
+	// firstPause is the pause after the first failure; each further pause is four times as
+	// long.
 	firstPause = 30 * time.Millisecond
 )
 
-// do runs a statement, again when its connection broke or the database could not take it.
-// The statement must do no harm when it runs twice. The error has a kind.
+// do runs a statement. It repeats the statement after a broken connection or while the
+// database cannot accept it, so the statement must be idempotent. The error has a kind.
 func (d *DB) do(ctx context.Context, operation string, statement func(context.Context) error) error {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, d.opts.CallTimeout)
@@ -129,7 +128,7 @@ func (d *DB) do(ctx context.Context, operation string, statement func(context.Co
 	}
 }
 
-// exec runs a statement without rows, and returns how many rows it affected.
+// exec runs a statement without rows, and returns the number of affected rows.
 func (d *DB) exec(ctx context.Context, operation, sql string, args ...any) (rows int64, err error) {
 	err = d.do(ctx, operation, func(ctx context.Context) error {
 		tag, err := d.pool.Exec(ctx, sql, args...)
@@ -139,7 +138,7 @@ func (d *DB) exec(ctx context.Context, operation, sql string, args ...any) (rows
 	return rows, err
 }
 
-// row reads the one row of a query. NotFound when there is none.
+// row reads the one row of a query. Without a row the error is NotFound.
 func (d *DB) row(ctx context.Context, operation string, into []any, sql string, args ...any) error {
 	return d.do(ctx, operation, func(ctx context.Context) error {
 		return d.pool.QueryRow(ctx, sql, args...).Scan(into...)

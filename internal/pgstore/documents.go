@@ -42,8 +42,8 @@ func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
 	return s.decide(ctx, "jobs", string(j.ID), j.Revision)
 }
 
-// Swap implements job.Documents: one UPDATE. With the document that ends a job it records
-// the usage too, so that the two are made durable at once; the ledger then finds the record.
+// Swap implements job.Documents: one UPDATE. With the document that ends a job it also records
+// the usage, so that both become durable at once; the ledger then finds the record.
 func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 	raw, err := encode(j)
 	if err != nil {
@@ -87,16 +87,16 @@ const (
 			ON CONFLICT DO NOTHING
 		)
 		SELECT FROM swapped`
-	// swapLazily is for claims, leases and progress, of which no client has a promise. When
-	// a crash undoes one, its worker finds that it has lost the lease, as if it had been slow;
-	// whatever that worker has made durable since has made the claim durable as well.
+	// swapLazily is for claims, leases and progress, which no client depends on. If a crash
+	// undoes one, its worker finds that it has lost the lease, as after a delay. A later durable
+	// write of that worker makes the claim durable too.
 	swapLazily = `
 		UPDATE claimcheck.jobs SET revision = $3, document = $4, written_at = now()
 		FROM ` + lazily + ` WHERE id = $1 AND revision = $2`
 )
 
-// decide finds out whether a write that changed no row had taken effect before, without
-// its answer: then the row has its revision.
+// decide determines whether a write that changed no row had taken effect in an earlier attempt
+// without an answer: then the row has its revision.
 func (s *Store) decide(ctx context.Context, table, id, revision string) (string, error) {
 	var there string
 	err := s.db.row(ctx, "read revision", []any{&there}, `SELECT revision FROM claimcheck.`+table+` WHERE id = $1`, id)
@@ -127,8 +127,8 @@ func (s *Store) Load(ctx context.Context, id job.ID) (*job.Job, error) {
 	return j, nil
 }
 
-// Erase implements job.Documents: one DELETE. An empty version erases any document, also
-// one that cannot be loaded.
+// Erase implements job.Documents: one DELETE. An empty version erases any document, including
+// one that Load cannot read.
 func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
 	rows, err := s.db.exec(ctx, "erase job", `
 		DELETE FROM claimcheck.jobs WHERE id = $1 AND ($2 = '' OR revision = $2)`, string(id), version)
@@ -147,7 +147,7 @@ func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
 	return job.Wrap(job.Conflict, fmt.Errorf("job %s is at revision %s", id, there), sayConflict)
 }
 
-// pageRows is how many rows one query of a long list returns.
+// pageRows is the number of rows that one query of a long list returns.
 const pageRows = 1000
 
 // Jobs implements job.Index: one SELECT for each 1000 jobs, in the order of their

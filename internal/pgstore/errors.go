@@ -12,7 +12,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// What clients read; the cause is for the operator's log.
+// Sentences for clients. The log has the cause, for the operator.
 const (
 	sayUnavailable   = "the database does not answer at the moment; try again shortly"
 	sayMisconfigured = "the database is misconfigured; the operator must fix it"
@@ -43,12 +43,12 @@ const (
 	classSystem          = "58"    // I/O error
 )
 
-// translate turns an error of the driver into one of the domain's, whose cause names the
-// operation and what the operator can do. An error that is one already, and nil, stay as
-// they are. It is the only place that knows the meaning of SQLSTATE codes for the domain.
+// translate turns an error of the driver into a job.Error, whose cause names the operation and
+// says what the operator can do. It returns nil and errors of the domain unchanged. No other
+// function knows the meaning of SQLSTATE codes for the domain.
 //
-// A request that was canceled is Canceled; one that ran out of time is Unavailable, since
-// the database took the time.
+// A canceled request is Canceled. A timeout is Unavailable, because the database took the
+// time.
 func (d *DB) translate(ctx context.Context, operation string, err error) error {
 	if err == nil {
 		return nil
@@ -94,7 +94,7 @@ func (d *DB) translate(ctx context.Context, operation string, err error) error {
 	return cause("")
 }
 
-// codeOf returns the SQLSTATE of the database's answer; empty when there was none.
+// codeOf returns the SQLSTATE of the database's answer, or "" without an answer.
 func codeOf(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && len(e.Code) == 5 {
 		return e.Code
@@ -102,7 +102,7 @@ func codeOf(err error) string {
 	return ""
 }
 
-// repeatable reports whether the statement may succeed when it runs again soon.
+// repeatable reports whether a retry of the statement may succeed soon.
 func repeatable(err error) bool {
 	if _, ok := errors.AsType[*job.Error](err); ok || errors.Is(err, pgx.ErrNoRows) {
 		return false
@@ -121,8 +121,8 @@ func repeatable(err error) bool {
 	return false
 }
 
-// stale reports whether err says that the server behind the connection is gone or has
-// changed its part, so that other open connections are of no use either.
+// stale reports whether err says that the server of the connection is gone or has changed its
+// role, so that the other open connections are useless too.
 func stale(err error) bool {
 	code := codeOf(err)
 	return code == "" || code == codeReadOnly || strings.HasPrefix(code, classOperator) && code != codeCannotConnectNow

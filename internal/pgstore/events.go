@@ -55,8 +55,8 @@ func (s *Store) EraseEvents(ctx context.Context, id job.ID) error {
 	return err
 }
 
-// SweepEvents deletes the event logs that nothing has changed since before, and returns how
-// many.
+// SweepEvents deletes the event logs whose last change was before the given time, and returns
+// their number.
 func (s *Store) SweepEvents(ctx context.Context, before time.Time) (int, error) {
 	return s.db.sweep(ctx, "sweep deliveries", `
 		DELETE FROM claimcheck.deliveries WHERE id IN (

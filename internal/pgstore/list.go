@@ -15,7 +15,7 @@ func (s *Store) Enlist(context.Context, *job.Job) error { return nil }
 // Delist implements job.Lists: the row leaves the index when Erase deletes it.
 func (s *Store) Delist(context.Context, *job.Job) error { return nil }
 
-// The bounds of a list that has none.
+// The bounds of a list without bounds.
 var (
 	firstTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
 	lastTime  = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -8,24 +8,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Channels of notifications. A process listens to those that it has subscribed to.
+// Channels of notifications. A process listens to the channels of its subscriptions.
 const (
 	queueChannel = "claimcheck"      // of messages; the name of a topic is that of the queue
 	jobChannel   = "claimcheck_jobs" // of documents; the name of a topic is the job's identifier
 )
 
-// topic is what notifications are about.
+// topic is the subject of notifications.
 type topic struct{ channel, name string }
 
 const (
-	// reconnectPause is the pause before a lost connection is made anew.
+	// reconnectPause is the pause before the listener replaces a lost connection.
 	reconnectPause = time.Second
-	// listenCheck is how long a silent connection goes unchecked.
+	// listenCheck is the interval of checks of a silent connection.
 	listenCheck = 30 * time.Second
 )
 
 // listener shares one connection that listens. It connects at the first subscription, and
-// again whenever the connection is lost.
+// again whenever it loses the connection.
 type listener struct {
 	config *pgx.ConnConfig
 	ctx    context.Context // ends with close
@@ -92,7 +92,7 @@ func (s *subscription) Close() {
 	}
 }
 
-// wake leaves a value unless there is one to see already.
+// wake puts a value into the channel unless the channel has one.
 func (s *subscription) wake() {
 	select {
 	case s.woken <- struct{}{}:
@@ -107,7 +107,7 @@ func (l *listener) listening(channel string) bool {
 	return l.channels[channel]
 }
 
-// close ends the connection, and waits for that.
+// close ends the connection, and waits for the end.
 func (l *listener) close() {
 	l.mu.Lock()
 	l.closed = true
@@ -129,8 +129,8 @@ func (l *listener) loop() {
 	}
 }
 
-// listen passes notifications on until the connection is lost. Subscribers learn the reason
-// from their own next statement.
+// listen forwards notifications until the connection breaks. The next statement of a
+// subscriber shows the reason.
 func (l *listener) listen() {
 	conn, err := pgx.ConnectConfig(l.ctx, l.config)
 	if err != nil {
@@ -173,8 +173,8 @@ func (l *listener) ask(call func(context.Context) error) error {
 	return call(ctx)
 }
 
-// next returns the context of the next wait for a notification, which a new channel ends,
-// and the channels to listen to from now on.
+// next returns the context of the next wait for a notification, which ends with a new channel,
+// and the channels to listen to.
 func (l *listener) next() (wait context.Context, cancel context.CancelFunc, added []string) {
 	wait, cancel = context.WithTimeout(l.ctx, listenCheck)
 	l.mu.Lock()
@@ -188,8 +188,8 @@ func (l *listener) next() (wait context.Context, cancel context.CancelFunc, adde
 	return wait, cancel, added
 }
 
-// live notes that the notifications of a channel arrive, and wakes its subscribers: until
-// now they may have missed one.
+// live records that the notifications of a channel arrive, and wakes its subscribers, which
+// may have missed one before.
 func (l *listener) live(channel string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -197,7 +197,7 @@ func (l *listener) live(channel string) {
 	l.wakeAll(channel)
 }
 
-// lost notes that no notification arrives any more, and wakes all subscribers, who begin to
+// lost records that no notification arrives any more, and wakes all subscribers, which begin to
 // poll.
 func (l *listener) lost() {
 	l.mu.Lock()
@@ -210,7 +210,7 @@ func (l *listener) lost() {
 	}
 }
 
-// wakeAll wakes the subscribers of a channel; the caller holds mu.
+// wakeAll wakes the subscribers of a channel; the caller has locked mu.
 func (l *listener) wakeAll(channel string) {
 	for t, subscribers := range l.topics {
 		if t.channel == channel {

@@ -8,13 +8,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// notifyTimeout bounds one statement that notifies.
+// notifyTimeout bounds one NOTIFY statement.
 const notifyTimeout = 2 * time.Second
 
-// notifier sends notifications, those together that come while others are on their way. It
-// is best effort: what misses one looks by itself in time. The statement is a
-// transaction of its own, since one that notifies and writes holds a lock of the whole
-// database while it is made durable.
+// notifier sends notifications, and combines those that arrive during a statement. It is best
+// effort: a receiver that misses one polls in time. The statement is a transaction of its own,
+// because a transaction that notifies and writes locks the whole database until it is durable.
 type notifier struct {
 	pool *pgxpool.Pool
 	run  sync.WaitGroup
@@ -51,7 +50,7 @@ func (n *notifier) send() {
 	}
 }
 
-// take returns what is pending. After nothing, send ends.
+// take returns the pending notifications. Without any, send ends.
 func (n *notifier) take() (channels, names []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -63,5 +62,5 @@ func (n *notifier) take() (channels, names []string) {
 	return channels, names
 }
 
-// close waits until nothing is pending.
+// close waits until no notification is pending.
 func (n *notifier) close() { n.run.Wait() }

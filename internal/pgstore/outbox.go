@@ -14,8 +14,8 @@ type Outbox struct {
 
 var _ job.Outbox = (*Outbox)(nil)
 
-// NewOutbox returns the outbox of documents and a queue; nil where the two are not in one
-// database.
+// NewOutbox returns the outbox of documents and a queue, or nil if the two are in different
+// databases.
 func NewOutbox(s *Store, q *Queue) *Outbox {
 	if s.db != q.db {
 		return nil
@@ -23,7 +23,7 @@ func NewOutbox(s *Store, q *Queue) *Outbox {
 	return &Outbox{s, q}
 }
 
-// CreateAndSend implements job.Outbox: one statement, made durable once.
+// CreateAndSend implements job.Outbox: one statement and one durable write.
 func (o *Outbox) CreateAndSend(ctx context.Context, j *job.Job, m job.Message) (string, error) {
 	raw, err := encode(j)
 	if err != nil {

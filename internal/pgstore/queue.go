@@ -13,23 +13,23 @@ import (
 const (
 	maxWait    = 20 * time.Second
 	maxReceive = 10
-	// pollPause is the pause between looks at the queue while no notification can arrive.
+	// pollPause is the polling interval while no notification can arrive.
 	pollPause = time.Second
-	// overslept is by how much a receiver's clock may run ahead of the database's.
+	// overslept is the maximum lead of a receiver's clock over the database's.
 	overslept = 5 * time.Millisecond
 )
 
 // QueueOptions of a Queue. The zero value is good for production.
 type QueueOptions struct {
-	// Name tells queues in one database apart; "jobs" by default.
+	// Name identifies the queue in its database; "jobs" by default.
 	Name string
-	// Wait is how long Receive waits for a message; 20 s by default, and at most.
+	// Wait is how long Receive waits for a message; 20 s by default, which is the maximum.
 	Wait time.Duration
-	// Documents says that the jobs' documents are in this database. They are then delivered
-	// along with the messages.
+	// Documents says that the jobs' documents are in this database. Deliveries then include
+	// them.
 	Documents bool
-	// MaxReceives is how often a message is delivered before it becomes a dead letter; 100
-	// by default.
+	// MaxReceives is the number of deliveries of a message before it becomes a dead letter;
+	// 100 by default.
 	MaxReceives int
 }
 
@@ -56,17 +56,17 @@ func NewQueue(db *DB, opts QueueOptions) *Queue {
 	return &Queue{db, opts, opts.Name + "-dead"}
 }
 
-// DeadLetters returns the queue of the messages that were delivered MaxReceives times and
-// never deleted. It has no dead letters of its own.
+// DeadLetters returns the queue of the messages that were delivered MaxReceives times and not
+// deleted. It has no dead letters of its own.
 func (q *Queue) DeadLetters(context.Context) (*Queue, error) {
 	dead := *q
 	dead.opts.Name, dead.dead = q.dead, ""
 	return &dead, nil
 }
 
-// lazily has the statement answered before its change is durable. A crash of the database may
-// undo it, within a fraction of a second: then a message is delivered once more than it has
-// to be, as happens with any queue. What is sent is durable before Send returns.
+// lazily makes the database answer before the change is durable. A crash of the database within
+// a fraction of a second may undo the change: then a message is delivered once more than
+// necessary, as with any queue. A sent message is durable before Send returns.
 const lazily = `(SELECT set_config('synchronous_commit', 'off', true)) lazily`
 
 func (q *Queue) topic() topic { return topic{queueChannel, q.opts.Name} }
@@ -86,7 +86,7 @@ func (q *Queue) send(ctx context.Context, body string, trace map[string]string) 
 	return err
 }
 
-// Receive implements job.Queue. It looks once, and again when a notification comes or a
+// Receive implements job.Queue. It queries once, and again when a notification arrives or a
 // hidden message is due.
 func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration) ([]job.Delivery, error) {
 	subscription := q.db.listener.subscribe(q.topic())
@@ -117,8 +117,8 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	}
 }
 
-// take receives what is visible. When nothing is, it returns how long the next message
-// stays hidden, or maxWait.
+// take receives visible messages. Without any it returns how long the next message stays
+// hidden, or maxWait.
 func (q *Queue) take(ctx context.Context, limit int, visibility time.Duration) (got []job.Delivery, due time.Duration, err error) {
 	err = q.db.do(ctx, "receive", func(ctx context.Context) error {
 		got = nil
@@ -139,8 +139,8 @@ func (q *Queue) take(ctx context.Context, limit int, visibility time.Duration) (
 	return nil, time.Duration(max(seconds, 0) * float64(time.Second)), err
 }
 
-// takeOnce receives up to limit messages into got. Those that have been delivered too
-// often already it moves to the dead letters, and counts as buried.
+// takeOnce receives up to limit messages into got. It moves messages with too many deliveries
+// to the dead letters, and counts them as buried.
 func (q *Queue) takeOnce(ctx context.Context, limit int, visibility time.Duration, got *[]job.Delivery) (buried int, err error) {
 	most := q.opts.MaxReceives
 	if q.dead == "" {
@@ -190,10 +190,10 @@ func (q *Queue) takeOnce(ctx context.Context, limit int, visibility time.Duratio
 	return buried, rows.Err()
 }
 
-// claimPattern is what job.EncodeClaim writes.
+// claimPattern matches the output of job.EncodeClaim.
 const claimPattern = `^\{"job_id":"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"\}$`
 
-// delivered returns the document beside a message; nil for one that only a Load can judge.
+// delivered returns the document of a message, or nil if only Load can judge it.
 func delivered(id job.ID, revision string, document []byte) *job.Job {
 	if document == nil {
 		return nil
@@ -217,8 +217,8 @@ func traceOf(parent, state string) map[string]string {
 	return trace
 }
 
-// Extend implements job.Queue. A receipt is good until its message is deleted or
-// delivered again.
+// Extend implements job.Queue. A receipt is valid until its message is deleted or delivered
+// again.
 func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) error {
 	number, received, ok := parseReceipt(receipt)
 	if err := ctx.Err(); !ok && err == nil {
@@ -242,7 +242,7 @@ func (q *Queue) Extend(ctx context.Context, receipt string, d time.Duration) err
 // LongestInvisible implements job.Queue: there is no limit.
 func (q *Queue) LongestInvisible() time.Duration { return 0 }
 
-// Delete implements job.Queue. A receipt that is no longer good deletes nothing.
+// Delete implements job.Queue. An invalid receipt deletes nothing.
 func (q *Queue) Delete(ctx context.Context, receipt string) error {
 	number, received, ok := parseReceipt(receipt)
 	if err := ctx.Err(); !ok && err == nil {
@@ -256,7 +256,7 @@ func (q *Queue) Delete(ctx context.Context, receipt string) error {
 // Ready implements job.Queue.
 func (q *Queue) Ready(ctx context.Context) error { return q.db.ready(ctx) }
 
-// parseReceipt returns which message a receipt is of, and which of its deliveries.
+// parseReceipt returns the message of a receipt and the number of its delivery.
 func parseReceipt(receipt string) (number int64, received int32, ok bool) {
 	a, b, _ := strings.Cut(receipt, ".")
 	number, err := strconv.ParseInt(a, 10, 64)

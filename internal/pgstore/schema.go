@@ -11,14 +11,13 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// migrations make the schema, one version each. A released migration never changes; a new
-// one only adds, so that servers of the release before go on beside those of the new one:
-// new tables, new columns with a default or NULL, new indexes. What an old release needs
-// goes one release later.
+// migrations create the schema, one version each. A released migration never changes. A new
+// one only adds (tables, columns with a default or NULL, indexes), so that servers of the
+// previous release continue to work. A later release removes what only an old one needs.
 var migrations = []string{
 	// 1: jobs, usage and messages.
 	//
-	// fillfactor leaves room in each page for the next version of a row: no index covers a
+	// fillfactor leaves space in each page for the next version of a row: no index covers a
 	// column that changes, so an UPDATE of a job stays within its page. Messages live for
 	// seconds: autovacuum removes dead rows by their number and not by their share.
 	`
@@ -52,13 +51,13 @@ var migrations = []string{
 	CREATE INDEX messages_visible_at ON claimcheck.messages (queue, visible_at, id);
 	`,
 
-	// 2: the list of an owner's jobs. Rows of the release before have no owner_key; their
+	// 2: the list of an owner's jobs. Rows of the previous release have no owner_key; their
 	// jobs are not in the list.
 	`
 	ALTER TABLE claimcheck.jobs ADD COLUMN owner_key bytea;
 	CREATE INDEX jobs_of_owner ON claimcheck.jobs (owner_key, created_at DESC, id);
 	`,
-	// 3: what became of the webhooks of jobs.
+	// 3: the event logs of webhooks.
 	`
 	CREATE TABLE claimcheck.deliveries (
 		id         uuid PRIMARY KEY,
@@ -83,15 +82,15 @@ const (
 	neededVersion = 3
 )
 
-// migrationLock keeps two provisions apart: a key of PostgreSQL's advisory locks, the
-// first eight bytes of "claimcheck".
+// migrationLock serializes provisions: a key of PostgreSQL's advisory locks, the first eight
+// bytes of "claimcheck".
 const migrationLock = 0x636c61696d636865
 
-// lockTimeout bounds the wait of a migration for a table, since whatever comes after it
-// waits too.
+// lockTimeout bounds the wait of a migration for a table, because later statements queue
+// behind it.
 const lockTimeout = 5 * time.Second
 
-// Version returns the version of the schema; 0 when there is none.
+// Version returns the version of the schema, or 0 without a schema.
 func Version(ctx context.Context, url string) (int, error) {
 	d, err := Open(url, Options{MaxConns: 1})
 	if err != nil {
@@ -123,11 +122,10 @@ func Granted(ctx context.Context, url, role string) (bool, error) {
 	return granted, err
 }
 
-// Provision brings the schema to SchemaVersion at least, in one transaction, and gives
-// each of the roles the rights that servers and workers need. It changes nothing when
-// there is nothing to change, and waits for another Provision that is under way. The role
-// of the URL needs the right to create schemas in the database, or to own the schema
-// claimcheck. Provision returns the version before and after.
+// Provision upgrades the schema to SchemaVersion at least, in one transaction, and grants each
+// of the roles the rights that servers and workers need. It is idempotent, and waits for a
+// concurrent Provision. The role of the URL must be able to create schemas in the database, or
+// own the schema claimcheck. Provision returns the version before and after.
 func Provision(ctx context.Context, url string, roles ...string) (before, after int, err error) {
 	return provision(ctx, url, migrations, roles)
 }
@@ -188,7 +186,7 @@ func migrate(ctx context.Context, tx pgx.Tx, migrations []string) (before, after
 	return before, after, nil
 }
 
-// grant gives roles the use of the tables, and the sight of the version.
+// grant gives roles the rights on the tables, and to read the version.
 func grant(ctx context.Context, tx pgx.Tx, roles []string) error {
 	for _, role := range roles {
 		name := pgx.Identifier{role}.Sanitize()

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// sweepRows bounds the rows that one statement of a sweep deletes, so that none takes long.
+// sweepRows bounds the rows that one statement of a sweep deletes, and so its duration.
 const sweepRows = 1000
 
-// SweepJobs deletes the documents that nothing has changed since before, and returns how
-// many. Usage records stay.
+// SweepJobs deletes the documents whose last change was before the given time, and returns
+// their number. Usage records stay.
 func (s *Store) SweepJobs(ctx context.Context, before time.Time) (int, error) {
 	return s.db.sweep(ctx, "sweep jobs", `
 		DELETE FROM claimcheck.jobs WHERE id IN (
@@ -17,7 +17,8 @@ func (s *Store) SweepJobs(ctx context.Context, before time.Time) (int, error) {
 			ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, sweepRows)
 }
 
-// SweepMessages deletes the messages that were sent before, and returns how many.
+// SweepMessages deletes the messages that were sent before the given time, and returns their
+// number.
 func (q *Queue) SweepMessages(ctx context.Context, before time.Time) (int, error) {
 	return q.db.sweep(ctx, "sweep messages", `
 		DELETE FROM claimcheck.messages WHERE id IN (
@@ -25,7 +26,7 @@ func (q *Queue) SweepMessages(ctx context.Context, before time.Time) (int, error
 			LIMIT $2 FOR UPDATE SKIP LOCKED)`, before, sweepRows, q.opts.Name)
 }
 
-// sweep runs a statement until it finds fewer rows than it may delete.
+// sweep repeats a statement until it deletes fewer rows than its maximum.
 func (d *DB) sweep(ctx context.Context, operation, sql string, args ...any) (total int, err error) {
 	for {
 		rows, err := d.exec(ctx, operation, sql, args...)

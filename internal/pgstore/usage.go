@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// RecordUsage implements job.Ledger: one INSERT. The record that is there stays.
+// RecordUsage implements job.Ledger: one INSERT. An existing record stays.
 func (s *Store) RecordUsage(ctx context.Context, owner string, ended time.Time, id job.ID, record []byte) error {
 	_, err := s.db.exec(ctx, "record usage", `
 		INSERT INTO claimcheck.usage (owner_key, day, job_id, record) VALUES ($1, $2, $3, $4)
@@ -17,13 +17,13 @@ func (s *Store) RecordUsage(ctx context.Context, owner string, ended time.Time, 
 	return err
 }
 
-// ReadUsage yields owner's records of the days from..to, day by day: one SELECT for each 1000 records.
+// ReadUsage yields owner's records of the days from..to, day by day: one SELECT for each 1000
+// records.
 func (s *Store) ReadUsage(ctx context.Context, owner string, from, to time.Time) iter.Seq2[[]byte, error] {
 	return s.readUsage(ctx, ownerKey(owner), from, to)
 }
 
-// ReadUsageOfAll is ReadUsage for one owner after the other, in no promised order of
-// owners.
+// ReadUsageOfAll is ReadUsage for all owners, in an unspecified order of owners.
 func (s *Store) ReadUsageOfAll(ctx context.Context, from, to time.Time) iter.Seq2[[]byte, error] {
 	return s.readUsage(ctx, nil, from, to)
 }
@@ -50,7 +50,7 @@ func (s *Store) SumUsage(ctx context.Context, owner string, from, to time.Time) 
 	return days, err
 }
 
-// sumUsage counts like job.UsageDay.Add.
+// sumUsage sums like job.UsageDay.Add.
 const sumUsage = `
 	SELECT to_char(day, 'YYYY-MM-DD'), count(*),
 		count(*) FILTER (WHERE r->>'outcome' = 'completed'),
@@ -139,8 +139,8 @@ func (s *Store) usagePage(ctx context.Context, owner []byte, last *usageRow, fro
 	return page, err
 }
 
-// ownerKey names an owner in an index: of a fixed size, whatever the owner's length and
-// characters. The owner itself is in the record.
+// ownerKey identifies an owner in an index. It has a fixed size for any length and characters
+// of the owner. The record has the owner itself.
 func ownerKey(owner string) []byte {
 	sum := sha256.Sum256([]byte(owner))
 	return sum[:]

@@ -10,7 +10,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// What clients read; the cause is for the operator's log.
+// Sentences for clients. The log has the cause, for the operator.
 const (
 	sayUnavailable   = "storage cannot take or give this at the moment; try again shortly"
 	sayMisconfigured = "storage is misconfigured; the operator must fix it"
@@ -21,9 +21,9 @@ const (
 	sayCanceled      = "the request was canceled"
 )
 
-// translate turns an error of the file system into one of the domain's, whose cause names
-// the operation and what the operator can do. An error that is one already, and nil, stay
-// as they are. It is the only place that knows the meaning of the system's errors.
+// translate turns an error of the file system into a job.Error, whose cause names the
+// operation and says what the operator can do. It returns nil and errors of the domain
+// unchanged. No other function knows the meaning of the system's errors.
 func (s *Store) translate(ctx context.Context, operation string, err error) error {
 	if err == nil {
 		return nil
@@ -45,7 +45,7 @@ func (s *Store) translate(ctx context.Context, operation string, err error) erro
 	return job.Wrap(job.Unavailable, cause, sayUnavailable)
 }
 
-// misconfigured returns the error of folders that are missing or may not be used.
+// misconfigured returns the error for folders that are missing or not accessible.
 func (s *Store) misconfigured(operation string, err error) error {
 	hint := "this process may not read and write " + s.root + "; give the folder to its account"
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,4 +1,4 @@
 package dirstore
 
-// NameFiles has each file staged under a name, as on systems that know no files without.
+// NameFiles makes Stage give each file a name, as on systems without unnamed files.
 func (s *Store) NameFiles() { s.unnamed = func() bool { return false } }

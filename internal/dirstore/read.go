@@ -14,8 +14,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Open implements job.Objects. The body reads from the file as it was then, also when the
-// object is removed or replaced meanwhile.
+// Open implements job.Objects. The body reads the file as it was at the time of Open, even if
+// the object is removed or replaced meanwhile.
 func (s *Store) Open(ctx context.Context, section job.Section, id job.ID, opts job.OpenOptions) (*job.Content, error) {
 	f, c, err := s.open(ctx, section, id)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Store) Stat(ctx context.Context, section job.Section, id job.ID) (*job.
 	return c, nil
 }
 
-// open opens the file of an object and says what is in it.
+// open opens the file of an object and describes its content.
 func (s *Store) open(ctx context.Context, section job.Section, id job.ID) (*os.File, *job.Content, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, s.translate(ctx, "open", err)
@@ -104,8 +104,8 @@ func (b *body) Read(p []byte) (int, error) {
 // Close implements io.Closer.
 func (b *body) Close() error { return b.f.Close() }
 
-// parseRange returns what a Range header of one range selects of size bytes. A header that
-// is none selects everything, as RFC 9110 wants it: ok is false.
+// parseRange returns the part of size bytes that a Range header of one range selects. For an
+// invalid header ok is false, and everything is selected, as RFC 9110 requires.
 func parseRange(header string, size int64) (first, length int64, ok bool, err error) {
 	spec, found := strings.CutPrefix(header, "bytes=")
 	from, to, dash := strings.Cut(strings.TrimSpace(spec), "-")
@@ -137,7 +137,7 @@ func parseRange(header string, size int64) (first, length int64, ok bool, err er
 	return first, min(last, size-1) - first + 1, true, nil
 }
 
-// parsePosition reads digits alone.
+// parsePosition reads a number of digits only.
 func parsePosition(s string) (int64, bool) {
 	n, err := strconv.ParseUint(s, 10, 63)
 	return int64(n), err == nil

@@ -38,7 +38,7 @@ func (s *Store) Remove(ctx context.Context, section job.Section, id job.ID, tag 
 	return s.translate(ctx, "remove", err)
 }
 
-// removeIf removes a file durably unless the check, under the folder's lock, has an error.
+// removeIf removes a file durably unless the check, under the folder's lock, returns an error.
 func removeIf(ctx context.Context, folder, file string, check func() error) error {
 	unlock, err := lock(ctx, folder)
 	if err != nil {
@@ -55,7 +55,7 @@ func removeIf(ctx context.Context, folder, file string, check func() error) erro
 	return syncFolder(folder)
 }
 
-// orphanAge is how old a file in tmp must be to be an orphan: no upload takes as long.
+// orphanAge is the minimum age of an orphan in tmp: no upload takes that long.
 const orphanAge = 24 * time.Hour
 
 // Sweep removes the objects that were written before, and the files that crashed
@@ -99,7 +99,7 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (removed int, err e
 	return removed, nil
 }
 
-// errReplaced is a file that has been written anew while it was looked at.
+// errReplaced means that another write replaced the file meanwhile.
 var errReplaced = errors.New("replaced")
 
 func unchanged(path string, before fs.FileInfo) error {
@@ -117,7 +117,7 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// sweepNames bounds the names of a folder that are held at once.
+// sweepNames bounds the names of a folder that are in memory at once.
 const sweepNames = 1000
 
 // sweepFolder calls sweep for each file in a folder.

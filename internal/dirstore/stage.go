@@ -15,8 +15,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Stage implements job.Objects: it writes the bytes to a file that is no object yet. It
-// holds one buffer of 128 KiB, whatever the size of the object.
+// Stage implements job.Objects: it writes the bytes to a file that is not an object yet. It
+// uses one buffer of 128 KiB for an object of any size.
 func (s *Store) Stage(ctx context.Context, section job.Section, id job.ID, contentType string, r io.Reader) (job.Staged, error) {
 	folder, file, err := s.path(section, id)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Store) Stage(ctx context.Context, section job.Section, id job.ID, conte
 	return g, nil
 }
 
-// staged is job.Staged: a file that has no name yet among the objects.
+// staged is job.Staged: a file without a name among the objects.
 type staged struct {
 	store        *Store
 	f            *os.File // nil after the end
@@ -51,7 +51,7 @@ type staged struct {
 	sum          string
 }
 
-// open makes the file: without a name where the system can do that, else in tmp.
+// open creates the file: without a name where the system supports that, else in tmp.
 func (g *staged) open() (err error) {
 	if g.store.unnamed() {
 		g.f, err = openUnnamed(g.folder)
@@ -70,7 +70,7 @@ func (g *staged) link(name string) error {
 	return os.Link(g.tmp, name)
 }
 
-// canUnname reports whether files in a folder can be made without a name, and be given one.
+// canUnname reports whether a folder supports files without a name that get one later.
 func canUnname(folder string) bool {
 	f, err := openUnnamed(folder)
 	if err != nil {
@@ -84,7 +84,7 @@ func canUnname(folder string) bool {
 	return os.Remove(probe) == nil
 }
 
-// fill writes what r brings, and the trailer. An error of r comes back as it is.
+// fill writes the bytes of r and the trailer. It returns an error of r unchanged.
 func (g *staged) fill(ctx context.Context, contentType string, r io.Reader) error {
 	buffer := g.store.buffers.Get().(*[]byte)
 	defer g.store.buffers.Put(buffer)
@@ -145,9 +145,8 @@ func (g *staged) Commit(ctx context.Context, c job.Condition) (string, error) {
 	return g.sum, nil
 }
 
-// name gives the file its name under the condition. The name that it has already, from a
-// Commit that failed thereafter, is as good. What a crash has left of an object that was
-// not durable yet is no object.
+// name names the file under the condition. It accepts a name from an earlier Commit that
+// failed later. The remains of an object that was not durable at a crash are not an object.
 func (g *staged) name(ctx context.Context, c job.Condition) error {
 	if c.Tag == "" { // mostly there is nothing yet, and link(2) needs no lock
 		err := g.link(g.file)
@@ -186,8 +185,8 @@ func (g *staged) name(ctx context.Context, c job.Condition) error {
 	return os.Rename(g.next, g.file)
 }
 
-// sync makes the file and its name durable, both at once. A file that has its name too early
-// and is lost in a crash is found out by its trailer.
+// sync makes the file and its name durable concurrently. If the name is durable first and a
+// crash loses bytes, the trailer shows it.
 func (g *staged) sync(ctx context.Context) error {
 	file := make(chan error, 1)
 	go func() { file <- g.syncFile() }()
@@ -204,8 +203,8 @@ func (g *staged) sync(ctx context.Context) error {
 	return name
 }
 
-// syncFile makes the bytes durable. When the system has failed to once, it may say nothing
-// the next time: that failure stays.
+// syncFile makes the bytes durable. After one failure the system may report success the next
+// time, so the failure stays.
 func (g *staged) syncFile() error {
 	if g.failed == nil {
 		g.failed = g.f.Sync()
@@ -213,7 +212,7 @@ func (g *staged) syncFile() error {
 	return g.failed
 }
 
-// placed says of an error on the folder of an object that the folder is missing.
+// placed marks an error on the folder of an object as a missing folder.
 func (g *staged) placed(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return g.store.misconfigured("commit", err)
@@ -265,8 +264,8 @@ func hasTag(file, tag string) error {
 // Discard implements job.Staged.
 func (g *staged) Discard() { g.end() }
 
-// end gives the file back, unless it has its name among the objects. What stays in tmp after
-// a failure is swept.
+// end removes the file, unless it has a name among the objects. Sweep removes what stays in
+// tmp after a failure.
 func (g *staged) end() {
 	if g.f == nil {
 		return

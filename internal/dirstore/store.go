@@ -28,12 +28,12 @@ var _ job.Objects = (*Store)(nil)
 
 // Options of a Store. The zero value is good for production.
 type Options struct {
-	// UploadKeys sign direct uploads: the first signs, and the signatures of all are good.
-	// None: the key that Provision has put into the folder.
+	// UploadKeys sign direct uploads: the first signs, and signatures of any of them are
+	// valid. None: the key that Provision stores in the folder.
 	UploadKeys []string
 }
 
-// New returns the store of a folder that Provision has made.
+// New returns the store of a folder that Provision has prepared.
 func New(root string, opts Options) *Store {
 	return &Store{
 		root: root, opts: opts, buffers: sync.Pool{New: func() any { b := make([]byte, bufferBytes); return &b }},
@@ -41,7 +41,7 @@ func New(root string, opts Options) *Store {
 	}
 }
 
-// bufferBytes is what a Stage holds in memory.
+// bufferBytes is the memory of a Stage.
 const bufferBytes = 128 << 10
 
 // Folder returns the folder that a URL of the form file:///folder names.
@@ -60,11 +60,11 @@ func Folder(rawURL string) (string, error) {
 
 const tmp = "tmp"
 
-// folders are what Provision makes below the root.
+// folders are the folders that Provision creates below the root.
 var folders = []string{string(job.Input), string(job.Output), tmp}
 
-// Provision makes what is missing of a store's folders, for the account of this process
-// alone, and reports whether anything was.
+// Provision creates the missing folders of a store, with access for the account of this
+// process only, and reports whether any was missing.
 func Provision(root string) (made bool, err error) {
 	for _, name := range folders {
 		path := filepath.Join(root, name)
@@ -88,8 +88,7 @@ func Provision(root string) (made bool, err error) {
 	return made, err
 }
 
-// Ready implements part of job.Store: it reports whether the folders exist and whether
-// this process may write to them.
+// Ready implements part of job.Store: it reports whether the folders exist and are writable.
 func (s *Store) Ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return s.translate(ctx, "look at the folder", err)
@@ -111,9 +110,9 @@ func (s *Store) path(section job.Section, id job.ID) (folder, file string, err e
 	return folder, filepath.Join(folder, string(id)), nil
 }
 
-// makeFolder makes the folder of an object where there is none. Another process may have
-// made it a moment ago and not yet have made it durable, so each process does that once, for
-// all folders of a section that it finds.
+// makeFolder creates the folder of an object if it is missing. Another process may have
+// created it a moment ago without making it durable, so each process makes all folders of a
+// section durable once.
 func (s *Store) makeFolder(folder string) error {
 	if _, ok := s.made.Load(folder); ok {
 		return nil

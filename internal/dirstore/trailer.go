@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// trailer is what a file says of its object, behind the object's bytes: JSON, its length
-// in four bytes (big-endian), and the magic.
+// trailer describes an object, after the object's bytes in its file: JSON, its length in four
+// bytes (big-endian), and the magic.
 type trailer struct {
 	ContentType string `json:"content_type"`
 	// SHA256 is the lower-case hexadecimal SHA-256 of the bytes, and the object's tag.
@@ -37,7 +37,7 @@ func (t trailer) encode() ([]byte, error) {
 	return append(raw, magic...), nil
 }
 
-// readTrailer reads the trailer of a file, and checks that the file is as long as it says.
+// readTrailer reads the trailer of a file, and compares the length of the file with it.
 func readTrailer(f *os.File) (trailer, os.FileInfo, error) {
 	var t trailer
 	info, err := f.Stat()

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openUnnamed makes a file that has no name yet: the system removes it with its last
-// descriptor, unless linkUnnamed has given it a name.
+// openUnnamed creates a file without a name. The system removes it with its last descriptor,
+// unless linkUnnamed names it.
 func openUnnamed(folder string) (*os.File, error) {
 	fd, err := unix.Open(folder, unix.O_WRONLY|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
 	if err != nil {
@@ -17,7 +17,7 @@ func openUnnamed(folder string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), folder), nil
 }
 
-// linkUnnamed gives a file of openUnnamed a name. It needs /proc.
+// linkUnnamed names a file of openUnnamed. It needs /proc.
 func linkUnnamed(f *os.File, name string) error {
 	old := "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
 	if err := unix.Linkat(unix.AT_FDCWD, old, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); err != nil {

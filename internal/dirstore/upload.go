@@ -20,13 +20,13 @@ import (
 
 var _ job.Presigner = (*Store)(nil)
 
-// keyFile holds the key that signs uploads when no other is given: random bytes, made by
-// Provision, so that all processes of the folder have the same.
+// keyFile has the default key that signs uploads: random bytes that Provision creates, so that
+// all processes of the folder have the same key.
 const keyFile = "upload.key"
 
 const keyBytes = 32
 
-// makeKey makes the key file where there is none.
+// makeKey creates the key file if it is missing.
 func makeKey(root string) error {
 	key := make([]byte, keyBytes)
 	rand.Read(key)
@@ -57,7 +57,7 @@ func (s *Store) signingKeys() (signature.Keys, error) {
 }
 
 // PresignInput implements job.Presigner. The URL is a path of the service's own API, with
-// an expiry and a signature; [Store.AcceptInput] takes the request.
+// an expiry and a signature; [Store.AcceptInput] handles the request.
 func (s *Store) PresignInput(_ context.Context, id job.ID, image job.Media, ttl time.Duration) (*job.Upload, error) {
 	keys, err := s.signingKeys()
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Store) PresignInput(_ context.Context, id job.ID, image job.Media, ttl 
 	}, nil
 }
 
-// UploadedDigest implements job.Presigner. AcceptInput has compared the digest already.
+// UploadedDigest implements job.Presigner. AcceptInput has already compared the digest.
 func (s *Store) UploadedDigest(context.Context, job.ID) (sha256, tag string, err error) {
 	return "", "", nil
 }
@@ -92,9 +92,9 @@ func signed(id job.ID, image job.Media, expires string) []string {
 	return lines
 }
 
-// AcceptInput stores the body of a request that PresignInput has signed, once. Denied when
-// the signature is not of this job, type and size, or has expired; Conflict when there is
-// an input already.
+// AcceptInput stores the body of a request that PresignInput has signed, once. The error is
+// Denied if the signature is not for this job, type and size, or has expired, and Conflict if
+// there is an input already.
 func (s *Store) AcceptInput(ctx context.Context, id job.ID, query url.Values, contentType string, size int64, body io.Reader) error {
 	keys, err := s.signingKeys()
 	if err != nil {

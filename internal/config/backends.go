@@ -58,7 +58,7 @@ func (c *Config) Queue() Location {
 	return cmp.Or(c.QueueLocation, Location(c.QueueURL), c.DatabaseURL)
 }
 
-// checkBackends finds the mistakes in where jobs live.
+// checkBackends finds the mistakes in the locations of jobs.
 func (c *Config) checkBackends(require func(bool, string, ...any)) {
 	documents, objects := c.Documents(), c.Objects()
 	if documents == "" && objects == "" {

@@ -1,5 +1,5 @@
-// Package config turns environment variables into a Config. It finds every mistake at
-// once and words each for the operator; a wrong or missing value stops the start.
+// Package config turns environment variables into a Config. It reports all mistakes at once,
+// in sentences for the operator; a wrong or missing value stops the start.
 package config
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Config is everything that the environment decides, with the defaults of docs/configuration.md.
+// Config has all settings of the environment, with the defaults of docs/configuration.md.
 type Config struct {
 	Port          int    `env:"PORT" envDefault:"8080"`
 	MetricsPort   int    `env:"METRICS_PORT"`
@@ -50,9 +50,9 @@ type Config struct {
 	MaxInlineBytes Bytes         `env:"MAX_INLINE_BYTES"` // zero: see InlineBytes
 	UploadTTL      time.Duration `env:"UPLOAD_TTL" envDefault:"1h"`
 	RateLimit      Rate          `env:"RATE_LIMIT"`
-	// OutboundAllow is permitted besides public servers, of the addresses that clients name.
+	// OutboundAllow are addresses that clients may name in addition to public servers.
 	OutboundAllow Destinations `env:"OUTBOUND_ALLOW"`
-	// LogDecisions is denied or all; writes and denials are on record with either.
+	// LogDecisions is denied or all; either records writes and denials.
 	LogDecisions string `env:"LOG_DECISIONS" envDefault:"denied"`
 	LogExport    string `env:"LOG_EXPORT" envDefault:"stderr"`
 
@@ -60,7 +60,7 @@ type Config struct {
 	Audiences []string `env:"OIDC_AUDIENCE"`
 	// AudienceClaim is aud, or client_id for providers whose access tokens have no aud.
 	AudienceClaim string `env:"AUDIENCE_CLAIM" envDefault:"aud"`
-	// AuthorizedParties are the clients whose tokens are taken; empty for all.
+	// AuthorizedParties are the clients whose tokens are accepted; empty for all.
 	AuthorizedParties []string `env:"OIDC_AUTHORIZED_PARTIES"`
 	// ClientID is the public client by which the page signs in at the first issuer.
 	ClientID       string `env:"OIDC_CLIENT_ID"`
@@ -88,8 +88,8 @@ type Config struct {
 	Grace           time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
 	ExitWhenIdle    time.Duration `env:"EXIT_WHEN_IDLE" envDefault:"0s"`
 
-	// WebhookKeys are one or two; without them there are no webhooks. WebhookQueueURL: see
-	// WebhookQueue.
+	// WebhookKeys are one or two keys; without them there are no webhooks. WebhookQueueURL:
+	// see WebhookQueue.
 	WebhookKeys        []string `env:"WEBHOOK_KEY"` // never shown
 	WebhookQueueURL    Location `env:"WEBHOOK_QUEUE_URL"`
 	WebhookConcurrency int      `env:"WEBHOOK_CONCURRENCY" envDefault:"32"`
@@ -97,7 +97,7 @@ type Config struct {
 	Cloud Cloud
 }
 
-// Cloud is what the platforms themselves set.
+// Cloud has the variables that the platforms set.
 type Cloud struct {
 	Service  string `env:"K_SERVICE"`                // Cloud Run and Cloud Functions
 	Revision string `env:"K_REVISION"`               // Cloud Run and Cloud Functions
@@ -112,10 +112,10 @@ type Cloud struct {
 // Google reports whether the process runs on Google Cloud.
 func (c Cloud) Google() bool { return c.Service != "" || c.Pool != "" }
 
-// Anywhere reports whether the process runs in a cloud, where no developer sits at a screen.
+// Anywhere reports whether the process runs in a cloud, without a developer at a terminal.
 func (c Cloud) Anywhere() bool { return c.Google() || c.Function != "" }
 
-// Role is what a process is for; it decides which variables it needs.
+// Role is the task of a process; it decides which variables the process needs.
 type Role int
 
 const (
@@ -126,8 +126,8 @@ const (
 // maxObject is 10,000 parts of 5 MiB: the largest upload of unknown length.
 const maxObject = 10_000 * 5 << 20
 
-// Load reads a Config from environ, a list of "KEY=value" such as os.Environ gives. The
-// error names every mistake, one a line.
+// Load reads a Config from environ, a list of "KEY=value" as os.Environ returns. The error
+// names every mistake, one per line.
 func Load(role Role, environ []string) (*Config, error) {
 	vars := make(map[string]string, len(environ))
 	for _, kv := range environ {
@@ -148,7 +148,7 @@ func Load(role Role, environ []string) (*Config, error) {
 	return nil, fmt.Errorf("the configuration has %d mistake(s):\n  - %s", len(mistakes), strings.Join(mistakes, "\n  - "))
 }
 
-// named is the variable that a mistake begins with.
+// named is the variable at the beginning of a mistake.
 func named(mistake string) string {
 	return mistake[:strings.IndexAny(mistake+" ", ": ")]
 }
@@ -174,7 +174,7 @@ func parseMistakes(err error, vars map[string]string) []string {
 	return list
 }
 
-// unreadable says what a value should be, where the parser says what became of it.
+// unreadable describes the expected value in place of the parser's error.
 func unreadable(e env.ParseError, value string) string {
 	switch e.Type {
 	case reflect.TypeFor[int](), reflect.TypeFor[int64]():
@@ -189,7 +189,7 @@ func unreadable(e env.ParseError, value string) string {
 	return e.Err.Error()
 }
 
-// variable is the name of the variable behind a field.
+// variable is the name of the variable of a field.
 func variable(field string) string {
 	if f, ok := reflect.TypeFor[Config]().FieldByName(field); ok {
 		return f.Tag.Get("env")
@@ -250,11 +250,11 @@ func (c *Config) check(role Role) (mistakes []string) {
 	return mistakes
 }
 
-// lambdaInlineBytes is what a Lambda invocation's 6 MB leave for an image: the body is
-// sent in base64, which takes a third, beside the event's other fields.
+// lambdaInlineBytes is the part of a Lambda invocation's 6 MB that is left for an image: base64
+// takes a third, and the event has other fields.
 const lambdaInlineBytes = 4 << 20
 
-// InlineBytes is the most that a submit itself may carry.
+// InlineBytes is the maximum size of an image in a submit.
 func (c *Config) InlineBytes() Bytes {
 	n := c.MaxInlineBytes
 	if n == 0 && c.Cloud.Function != "" {
@@ -266,9 +266,9 @@ func (c *Config) InlineBytes() Bytes {
 	return n
 }
 
-// Proxies is how many entries at the end of X-Forwarded-For are to be believed: those of
-// the operator's own proxies, else that of Google's front. Lambda tells the address apart
-// from any header.
+// Proxies is the number of trusted entries at the end of X-Forwarded-For: those of the
+// operator's proxies, else that of Google's front end. Lambda passes the address outside of
+// the headers.
 func (c *Config) Proxies() int {
 	if c.TrustedProxies == 0 && c.Cloud.Service != "" {
 		return 1
@@ -276,11 +276,11 @@ func (c *Config) Proxies() int {
 	return c.TrustedProxies
 }
 
-// DecodedPixels is how many pixels the pictures that a worker has decoded at once may have
-// together.
+// DecodedPixels is the maximum number of pixels of all pictures that a worker has decoded at
+// once.
 func (c *Config) DecodedPixels() int64 { return cmp.Or(c.WorkerPixels, c.MaxImagePixels) }
 
-// checkAuth keeps a server from starting open by mistake.
+// checkAuth prevents a server from starting without authentication by mistake.
 func (c *Config) checkAuth(require func(bool, string, ...any)) {
 	if c.AllowAnonymous {
 		require(len(c.Issuers) == 0, "ALLOW_ANONYMOUS and OIDC_ISSUER contradict each other: set one of them")
@@ -299,7 +299,7 @@ func (c *Config) checkAuth(require func(bool, string, ...any)) {
 		"OIDC_AUTHORIZED_PARTIES lacks the client of OIDC_CLIENT_ID: the server would refuse the tokens of the page's login")
 }
 
-// LogValue is what the start's log line shows: what is in force, nothing secret.
+// LogValue is the log line at the start: the effective settings without secrets.
 func (c *Config) LogValue() slog.Value {
 	var attrs []slog.Attr
 	v := reflect.ValueOf(c).Elem()
@@ -317,7 +317,7 @@ func (c *Config) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Bytes is a size in bytes, written as a number alone or with KiB, MiB or GiB.
+// Bytes is a size in bytes, written as a plain number or with KiB, MiB or GiB.
 type Bytes int64
 
 // UnmarshalText reads "1048576", "1024KiB", "1MiB" or "1GiB".
@@ -349,8 +349,8 @@ func (u *URL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Rate bounds what one owner may submit, written as "60/minute", "10GiB/day" or both with
-// a comma between them. Zero is no limit.
+// Rate bounds the submits of one owner, written as "60/minute", "10GiB/day" or both,
+// separated by a comma. Zero is no limit.
 type Rate struct {
 	SubmitsPerMinute int
 	BytesPerDay      int64

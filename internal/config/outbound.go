@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Destinations are hosts and ranges of addresses, written with commas between them:
+// Destinations are hosts and ranges of addresses, separated by commas:
 // "receiver.internal,10.0.0.0/8,::1".
 type Destinations struct {
 	// Hosts are names in lower case.

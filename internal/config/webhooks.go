@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// WebhookQueue is the location of the queue of webhooks, and whether it is the jobs' queue,
-// which they then share. A database has a queue of its own for them.
+// WebhookQueue is the location of the queue of webhooks, and whether they share the queue of
+// jobs. A database has a separate queue for them.
 func (c *Config) WebhookQueue() (at Location, shared bool) {
 	switch at = c.Queue(); {
 	case c.WebhookQueueURL != "":
@@ -17,7 +17,7 @@ func (c *Config) WebhookQueue() (at Location, shared bool) {
 	return at, true
 }
 
-// checkWebhooks finds the mistakes in what webhooks need.
+// checkWebhooks finds the mistakes in the settings of webhooks.
 func (c *Config) checkWebhooks(require func(bool, string, ...any)) {
 	at := c.WebhookQueueURL
 	require(at == "" || isWeb(at) || at.Scheme() == "postgres", "WEBHOOK_QUEUE_URL: %s is neither the URL of an SQS queue nor postgres://user@host/database", at)

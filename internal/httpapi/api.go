@@ -1,6 +1,6 @@
 // Package httpapi is the HTTP transport of job.Service: one table of routes, one strict
-// decoder of submits, one table from error kinds to statuses. It decides nothing about
-// jobs. Its handler is a plain http.Handler that every front door can carry: net/http
+// decoder of submits, one table from error kinds to statuses. It makes no decisions about
+// jobs. Its handler is a plain http.Handler for every environment: net/http
 // over HTTP/1 and h2c, the functions framework, AWS Lambda's Function URLs.
 package httpapi
 
@@ -21,23 +21,23 @@ import (
 	"claimcheck.example/internal/service"
 )
 
-// Authenticator finds out who a request comes from.
+// Authenticator determines the principal of a request.
 type Authenticator interface {
 	// Authenticate returns the principal, or an error of kind Unauthenticated (or
-	// Unavailable, when that cannot be found out now). It reads headers alone.
+	// Unavailable, if it cannot be determined now). It reads only headers.
 	Authenticate(r *http.Request) (job.Principal, error)
 	// Challenge is the WWW-Authenticate value that goes with such an error.
 	Challenge(err error) string
 }
 
-// Quota tells what limits hold, as the headers of the IETF's draft have it
-// (draft-ietf-httpapi-ratelimit-headers); empty strings when there are none.
+// Quota returns the limits in the format of the headers of the IETF's draft
+// (draft-ietf-httpapi-ratelimit-headers), or empty strings without limits.
 type Quota interface {
 	Policy() string
 	Left(owner string) string
 }
 
-// Observer hears what became of submits.
+// Observer receives the outcome of submits.
 type Observer interface {
 	Accepted(ctx context.Context, j *job.Job)
 	Refused(ctx context.Context, why job.Kind)
@@ -48,13 +48,13 @@ type noObserver struct{}
 func (noObserver) Accepted(context.Context, *job.Job) {}
 func (noObserver) Refused(context.Context, job.Kind)  {}
 
-// Anonymous takes everybody for the anonymous principal.
+// Anonymous authenticates every request as the anonymous principal.
 type Anonymous struct{}
 
 func (Anonymous) Authenticate(*http.Request) (job.Principal, error) { return job.Anonymous, nil }
 func (Anonymous) Challenge(error) string                            { return "" }
 
-// Options are what a handler is made of. Service, Auth and Logger are needed.
+// Options configure a handler. Service, Auth and Logger are required.
 type Options struct {
 	Service *service.Service
 	Auth    Authenticator
@@ -63,13 +63,13 @@ type Options struct {
 	Audit *slog.Logger
 	// With returns a context in which every log line carries the attributes; nil: none does.
 	With func(context.Context, ...slog.Attr) context.Context
-	// PublicURL begins every URL that is handed out; nil: the request's own host.
+	// PublicURL begins every URL in an answer; nil: the request's own host.
 	PublicURL *url.URL
 	// Hosts reports whether the server answers to a Host header; nil: to every one.
 	Hosts func(host string) bool
-	// MaxImageBytes lets a body that announces more be refused unread.
+	// MaxImageBytes refuses a body with a larger Content-Length before reading it.
 	MaxImageBytes int64
-	// InlineBytes is the most that a submit itself may carry; zero: MaxImageBytes.
+	// InlineBytes is the maximum size of an image in a submit; zero: MaxImageBytes.
 	InlineBytes int64
 	// Limiter bounds the memory of uploads; nil: there is no bound.
 	Limiter *limiter.Limiter
@@ -80,31 +80,29 @@ type Options struct {
 	IdleTimeout time.Duration
 	// CORSOrigins may call from a browser; "*" is everyone.
 	CORSOrigins []string
-	// AuthHeader is the header that bears tokens, for the browsers of those; empty:
-	// Authorization.
+	// AuthHeader is the header with the token, which CORS must permit; empty: Authorization.
 	AuthHeader string
-	// Estimator says what jobs have cost; the zero value: nothing is known.
+	// Estimator estimates the cost of jobs; the zero value: the cost is unknown.
 	Estimator Estimator
-	// JobTTL is how long storage keeps a job after its last change; zero: nothing is known.
+	// JobTTL is how long storage keeps a job after its last change; zero: unknown.
 	JobTTL time.Duration
-	// Proxies is how many proxies are in front of the service, append their client's address
-	// to X-Forwarded-For, and cannot be bypassed.
+	// Proxies is the number of proxies in front of the service that append their client's
+	// address to X-Forwarded-For and cannot be bypassed.
 	Proxies int
-	// Accepts reports whether the service takes images of a media type, for people to read
-	// on the page; nil: it takes all that are known.
+	// Accepts reports whether the service accepts images of a media type, for the text of the
+	// page; nil: it accepts all known types.
 	Accepts func(contentType string) bool
-	// ParamsSchema is the JSON Schema of a submit's params; nil: any object will do.
+	// ParamsSchema is the JSON Schema of a submit's params; nil: any object is valid.
 	ParamsSchema []byte
-	// Login says how people who come with a browser get a token.
+	// Login describes how people with a browser get a token.
 	Login Login
-	// Quota tells clients of their limits; nil: there are none to tell of.
+	// Quota shows clients their limits; nil: there are no limits.
 	Quota Quota
-	// Uploads takes direct uploads; nil: storage takes them itself.
+	// Uploads accepts direct uploads; nil: clients send them to storage.
 	Uploads Uploads
 	// Observer receives the outcome of submits; nil means none.
 	Observer Observer
-	// RequestAttr describes a request to a log that has words of its own for that; nil:
-	// there is no such log.
+	// RequestAttr describes a request in the format of a cloud's log; nil: it is not described.
 	RequestAttr func(r *http.Request, source netip.Addr, status int, sent int64, took time.Duration) slog.Attr
 	// Trace returns the W3C trace context that travels on with a job; may be nil.
 	Trace func(context.Context) map[string]string
@@ -119,7 +117,7 @@ type api struct {
 	readiness readiness
 }
 
-// route is one path with what it answers to. A method that is missing is a 405.
+// route is one path with its methods. Any other method is a 405.
 type route struct {
 	pattern string // of http.ServeMux, without method
 	methods map[string]handler
@@ -130,7 +128,7 @@ type route struct {
 // becomes a problem document. A handler returns an error only while nothing is written.
 type handler func(http.ResponseWriter, *request) error
 
-// request is an HTTP request with what has been established about it.
+// request is an HTTP request with what the outer layers know about it.
 type request struct {
 	*http.Request
 	who    job.Caller
@@ -138,43 +136,43 @@ type request struct {
 	source netip.Addr   // where it came from; may be invalid
 	base   string       // begins every URL that is handed out, without a final slash
 	body   *body.Reader // which Body is, unless there is none
-	// note collects what the request's log line says beside the usual.
+	// note collects further attributes of the request's log line.
 	note []slog.Attr
 }
 
 func (a *api) table() []route {
 	return []route{
-		// Clients submit an image and get the job URL. They ask which jobs they have.
+		// Clients submit an image and get the job URL. They list their jobs.
 		{"/jobs", methods{"GET": a.list, "POST": a.submit}, false},
-		// Clients ask how their job stands, again and again.
+		// Clients poll the status of a job, or delete the job.
 		{"/jobs/{job_id}", methods{"GET": a.status, "DELETE": a.remove}, false},
 		// Clients fetch the result.
 		{"/jobs/{job_id}/output", methods{"GET": a.output}, false},
 		// Clients make a link to the result, and anyone who has the link fetches it.
 		{"/jobs/{job_id}/links", methods{"POST": a.share}, false},
 		{"/links/{token}", methods{"GET": a.linked}, true},
-		// Clients have a job ended that they do not want any more.
+		// Clients cancel a job.
 		{"/jobs/{job_id}/cancel", methods{"POST": a.cancel}, false},
-		// Clients say that they have uploaded an image directly.
+		// Clients commit a direct upload.
 		{"/jobs/{job_id}/commit", methods{"POST": a.commit}, false},
-		// Clients put an image where their upload says, if that is here: the URL is signed.
+		// Clients send a direct upload, if storage has no address of its own: the URL is signed.
 		{"/jobs/{job_id}/upload", methods{"PUT": a.upload}, true},
-		// Clients ask what became of a job's webhook, and have it called once more.
+		// Clients read the deliveries of a job's webhook, and repeat it.
 		{"/jobs/{job_id}/deliveries", methods{"GET": a.deliveries, "POST": a.redeliver}, false},
-		// Receivers of webhooks learn how to verify them.
+		// Receivers of webhooks get the keys to verify them.
 		{"/webhook-key", methods{"GET": a.webhookKey}, true},
 		{"/webhook-secret", methods{"GET": a.webhookSecret}, false},
-		// Clients see what they have used, and what they will be billed for.
+		// Clients read their usage, which the bill is based on.
 		{"/usage", methods{"GET": a.usage}, false},
-		// People come with a browser.
+		// People open the page in a browser.
 		{"/{$}", methods{"GET": a.page}, true},
 		{"/page/{file}", methods{"GET": a.pageFile}, true},
-		// Clients, and the page, find out what params there are.
+		// Clients and the page read the schema of the params.
 		{"/params", methods{"GET": a.params}, true},
-		// Programmers, and the generators of their clients.
+		// Programmers and code generators read the description of the API.
 		{"/openapi.yaml", methods{"GET": a.openapi}, true},
 		{"/docs", methods{"GET": a.docs}, true},
-		// The platform asks whether the process lives, and whether its backends answer.
+		// The platform checks whether the process runs, and whether its backends answer.
 		{"/health", methods{"GET": a.health}, true},
 		{"/ready", methods{"GET": a.ready}, true},
 	}

@@ -31,10 +31,10 @@ func (a *api) cors(next http.Handler) http.Handler {
 	})
 }
 
-// crossOrigin returns what keeps pages of other origins from changing anything on a server
-// that asks for no token: a form that a page posts needs no permission of CORS. It is nil
-// where tokens are asked for, which no page of another origin has, and where CORS_ORIGINS
-// names everyone.
+// crossOrigin returns the protection of a server without tokens from changes by pages of other
+// origins: a form that a page posts needs no permission by CORS. It is nil if the server
+// requires tokens, which pages of other origins do not have, and if CORS_ORIGINS permits all
+// origins.
 func (a *api) crossOrigin() *http.CrossOriginProtection {
 	if _, open := a.Auth.(Anonymous); !open || slices.Contains(a.CORSOrigins, "*") {
 		return nil

@@ -7,15 +7,15 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Estimator estimates what jobs have cost.
+// Estimator estimates the cost of jobs.
 type Estimator struct {
 	// Cost returns US dollars.
 	Cost func(r job.Requests, processingSeconds float64) float64
-	// Prices names the list of prices by its date.
+	// Prices is the date of the list of prices.
 	Prices string
 }
 
-// estimateView is what some jobs have cost, by which prices.
+// estimateView is the cost of some jobs, with the date of the prices.
 type estimateView struct {
 	USD    float64 `json:"usd"`
 	Prices string  `json:"prices"`
@@ -28,13 +28,13 @@ type usedView struct {
 	BytesOut          int64   `json:"bytes_out"`
 	Pixels            int64   `json:"pixels"`
 	Units             float64 `json:"units,omitempty"`
-	// Requests and EstimatedCost are null where a worker that counts nothing had the job.
+	// Requests and EstimatedCost are null if a worker that does not count had the job.
 	Requests      *job.Requests `json:"requests"`
 	EstimatedCost *estimateView `json:"estimated_cost"`
 }
 
-// used is what the usage record of a job says; nil while there is none yet. A job that never
-// started is billed nothing.
+// used is the content of a job's usage record, or nil while there is none. A job that never
+// started has no cost.
 func (a *api) used(j *job.Job) *usedView {
 	if !j.Status.Over() || j.Leased(a.Now()) {
 		return nil
@@ -83,7 +83,7 @@ func (a *api) viewUsage(u *job.Usage) usageView {
 	return v
 }
 
-// expiry is when storage deletes a job that stays as it is; nil where that is not known.
+// expiry is when storage deletes a job that does not change, or nil if that is unknown.
 func (a *api) expiry(j *job.Job) *time.Time {
 	if a.JobTTL <= 0 {
 		return nil

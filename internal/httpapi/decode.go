@@ -18,17 +18,17 @@ import (
 const (
 	// maxParams bounds the params of a job, in bytes.
 	maxParams = 16 << 10
-	// maxParts bounds the fields of a form; a form of ours has two.
+	// maxParts bounds the fields of a form; a normal form has two.
 	maxParts = 64
-	// maxFieldBytes bounds what a form's other fields may weigh together.
+	// maxFieldBytes bounds the total size of a form's other fields.
 	maxFieldBytes = 64 << 10
-	// formOverhead is what a form may weigh beside its image: preamble, boundaries, headers,
+	// formOverhead bounds the size of a form without its image: preamble, boundaries, headers,
 	// fields.
 	formOverhead = 128 << 10
 )
 
-// decode finds the image in a request without reading more than what comes before it.
-// limit is the most that an image may weigh, in bytes.
+// decode finds the image in a request, and reads only what comes before it. limit is the
+// maximum size of an image, in bytes.
 func decode(r *http.Request, h head, limit int64) (service.Submission, error) {
 	if enc := strings.Join(r.Header.Values("Content-Encoding"), ", "); enc != "" && enc != "identity" {
 		return service.Submission{}, job.Errorf(job.Unsupported, "Content-Encoding %.40q is not supported; send the image without a content coding", enc)
@@ -71,7 +71,7 @@ type form struct {
 	hasSource bool
 }
 
-// noImage words that no image was found, or not within bounds.
+// noImage is the error of a form without an image within its bounds.
 func (f *form) noImage(otherwise string) error {
 	if f.file != "" && !f.image {
 		return job.Errorf(job.Invalid, "the form has its file in the field %.40q; the file belongs in a field named image, as in: curl -F image=@picture.jpg", f.file)
@@ -116,7 +116,7 @@ func decodeForm(body io.Reader, boundary string) (service.Submission, error) {
 	}
 }
 
-// rest reads what follows the image, to the end of the body, and returns the params.
+// rest reads the body after the image to its end, and returns the params.
 func (f *form) rest() (json.RawMessage, error) {
 	f.frame.image = false
 	for {
@@ -144,8 +144,8 @@ func (f *form) itsWebhook() string {
 	return *f.webhook
 }
 
-// epilogue reads what follows the closing boundary. Only a body that has been read to
-// its end is known to be whole, and leaves its connection fit for the next request.
+// epilogue reads the body after the closing boundary. Only a body that was read to its end is
+// known to be complete and leaves its connection usable for the next request.
 func (f *form) epilogue() error {
 	n, err := io.Copy(io.Discard, io.LimitReader(f.body, maxFieldBytes+1))
 	if err != nil {
@@ -178,7 +178,7 @@ func (f *form) next() (p *multipart.Part, name string, err error) {
 	return p, name, err
 }
 
-// field takes the params, and passes over fields that it does not know.
+// field reads a field other than the image, and ignores unknown ones.
 func (f *form) field(p *multipart.Part, name string) error {
 	if name == "params" && f.hasParams {
 		return job.Errorf(job.Invalid, "the form has two fields named params")
@@ -216,8 +216,8 @@ func (f *form) field(p *multipart.Part, name string) error {
 	return err
 }
 
-// frame bounds what is read of a form beside its image. Package multipart alone would
-// keep up to 10 MiB of headers for each part, and pass over a preamble without end.
+// frame bounds the bytes of a form that are read in addition to its image. Package multipart
+// would keep up to 10 MiB of headers for each part, and skip an endless preamble.
 type frame struct {
 	r     io.Reader
 	left  int
@@ -248,7 +248,7 @@ func (r formReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// formError words what went wrong in a form; errors that have a kind keep it.
+// formError turns an error in a form into a sentence for the client; errors with a kind keep it.
 func formError(err error) error {
 	if job.KindOf(err) != job.Unknown {
 		return err
@@ -259,7 +259,7 @@ func formError(err error) error {
 	return job.Wrap(job.Invalid, err, "the multipart form is malformed")
 }
 
-// checkParams accepts one JSON object of bounded size, or nothing at all.
+// checkParams accepts one JSON object of bounded size, or no value.
 func checkParams(raw []byte) (json.RawMessage, error) {
 	if len(raw) > maxParams {
 		return nil, job.Errorf(job.Invalid, "params has more than %d bytes", maxParams)
@@ -274,8 +274,7 @@ func checkParams(raw []byte) (json.RawMessage, error) {
 	return json.RawMessage(raw), nil
 }
 
-// strictJSON decodes one JSON object whose keys are all known. Its errors are for the
-// client's eyes.
+// strictJSON decodes one JSON object whose keys are all known. Clients see its errors.
 func strictJSON(body []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()

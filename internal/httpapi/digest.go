@@ -15,13 +15,12 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// contentDigest is the field in which a client says what its body must come to
-// (RFC 9530): of the whole content, which for a form includes its boundaries and fields.
+// contentDigest is the header with the digest of the body (RFC 9530): of the whole content,
+// which for a form includes its boundaries and fields.
 const contentDigest = "Content-Digest"
 
-// checkDigest makes the end of the request's body an error when its content does not
-// match Content-Digest, in the header or in an announced trailer. A reader gets that
-// error at the end.
+// checkDigest wraps the request's body, whose end becomes an error if its content does not
+// match Content-Digest, in the header or in an announced trailer.
 func checkDigest(r *http.Request) error {
 	want, err := parseDigest(r.Header)
 	if err != nil {
@@ -44,7 +43,7 @@ func checkDigest(r *http.Request) error {
 	return nil
 }
 
-// parseDigest reads the field's sums of known algorithms.
+// parseDigest reads the header's digests of known algorithms.
 func parseDigest(h http.Header) (map[string][]byte, error) {
 	want, err := digest.Parse(h, contentDigest)
 	if err != nil {
@@ -53,7 +52,7 @@ func parseDigest(h http.Header) (map[string][]byte, error) {
 	return want, nil
 }
 
-// digested is a body that is held against what the client says of it.
+// digested is a body that is compared with the client's digest.
 type digested struct {
 	io.ReadCloser
 	sums    map[string]hash.Hash
@@ -77,7 +76,7 @@ func (d *digested) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// verdict is io.EOF when the whole body is what it should be.
+// verdict is io.EOF if the whole body matches.
 func (d *digested) verdict() error {
 	late, err := parseDigest(d.trailer)
 	if err != nil {
@@ -98,8 +97,8 @@ func reprDigest(sum []byte) string {
 	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":"
 }
 
-// outputDigest says on an answer, whole or a part, what the whole output comes to, where
-// the job's document knows it.
+// outputDigest sets the digest of the whole output on an answer, whole or partial, if the job's
+// document has it.
 func outputDigest(h http.Header, out *job.Media, tag string) {
 	if out == nil || out.Tag != "" && out.Tag != tag {
 		return
@@ -109,8 +108,8 @@ func outputDigest(h http.Header, out *job.Media, tag string) {
 	}
 }
 
-// announcedDigest returns the SHA-256 of an announcement, in hexadecimal of either case or
-// as a Repr-Digest has it, in lower-case hexadecimal; empty stays empty.
+// announcedDigest reads the SHA-256 of an announcement, in hexadecimal of either case or in the
+// format of Repr-Digest, and returns it in lower-case hexadecimal; empty stays empty.
 func announcedDigest(s string) (string, error) {
 	if s == "" {
 		return "", nil

@@ -13,15 +13,15 @@ import (
 	"claimcheck.example/internal/service"
 )
 
-// Uploads takes direct uploads where storage has no address of its own for them.
+// Uploads accepts direct uploads if storage has no address of its own for them.
 type Uploads interface {
-	// AcceptInput stores the body of a request that storage has signed: the query holds
-	// the signature, over the job, the type and the size among others.
+	// AcceptInput stores the body of a request that storage has signed: the query has the
+	// signature, which covers the job, the type and the size.
 	AcceptInput(ctx context.Context, id job.ID, query url.Values, contentType string, size int64, body io.Reader) error
 }
 
 // upload answers PUT /jobs/{job_id}/upload: a direct upload. The signature in the URL
-// stands for the caller.
+// authorizes the caller.
 func (a *api) upload(w http.ResponseWriter, r *request) error {
 	id, err := job.ParseID(r.PathValue("job_id"))
 	if err != nil {

@@ -36,9 +36,8 @@ type readiness struct {
 	err error
 }
 
-// ready says whether the backends answer. What is wrong with them is the operator's
-// business, but names of bucket and queue are no secret to who can reach this path, and
-// our own words are what the operator needs; the errors themselves go to the log.
+// ready reports whether the backends answer. Its sentences are for the operator and name bucket
+// and queue, which are no secret to clients that can reach this path. The log has the errors.
 func (a *api) ready(w http.ResponseWriter, r *request) error {
 	if err := a.backends(r); err != nil {
 		writeJSON(w, http.StatusServiceUnavailable, "application/json", health{"not ready", job.AdviceOf(err)})

@@ -10,9 +10,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// admit refuses requests that are for another host, or that a browser sends for a page of
-// another origin although it is the browser's place in the network, not a token, that lets
-// them in.
+// admit refuses requests for another host. If the browser's place in the network authorizes a
+// request, and not a token, admit also refuses requests by pages of another origin.
 func (a *api) admit(next http.Handler) http.Handler {
 	origins := a.crossOrigin()
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
@@ -31,8 +30,8 @@ func (a *api) admit(next http.Handler) http.Handler {
 	})
 }
 
-// validHost reports whether a URL can begin with host: a name or an address in ASCII, IPv6
-// in brackets, and perhaps a port.
+// validHost reports whether a URL can begin with host: a name or an address in ASCII, IPv6 in
+// brackets, and an optional port.
 func validHost(host string) bool {
 	u, err := url.Parse("http://" + host + "/")
 	if err != nil || u.Host != host || u.Hostname() == "" {

@@ -7,8 +7,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// base returns what every URL begins with, without a final slash: the public URL where
-// there is one, else the scheme and host that the client used.
+// base returns the beginning of every URL, without a final slash: the public URL if there is
+// one, else the scheme and host of the request.
 func (a *api) base(r *http.Request) string {
 	if a.PublicURL != nil {
 		return strings.TrimSuffix(a.PublicURL.String(), "/")

@@ -55,8 +55,8 @@ func (a *api) list(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// readListQuery reads the parameters of a list. Its errors do not quote the query, which
-// must not get into the log.
+// readListQuery reads the parameters of a list. Its errors do not quote the query, which must
+// not appear in the log.
 func readListQuery(query url.Values, caller string) (q service.ListQuery, err error) {
 	for name, values := range query {
 		switch {
@@ -111,9 +111,9 @@ func timeParam(query url.Values, name string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// A cursor is the place in the list where its page ended, and a digest of whose list it is
-// and who asks. It is no secret and no right: each page is decided anew, so a forged cursor
-// shows nothing that the parameter until does not show as well.
+// A cursor is the place in the list where a page ended, and a digest of the list's owner and
+// the caller. It is neither a secret nor a right: the monitor decides about each page, so a
+// forged cursor shows nothing that the parameter until does not show too.
 const (
 	cursorVersion = 1
 	cursorBytes   = 1 + 8 + 16 + 8
@@ -137,7 +137,7 @@ func decodeCursor(text, caller, owner string) (job.Place, bool) {
 	return job.Place{CreatedAt: t, ID: job.ID(uuid.UUID(b[9:25]).String())}, t.Year() >= 1970 && t.Year() <= 9000
 }
 
-// cursorOf names caller and owner.
+// cursorOf is a digest of caller and owner.
 func cursorOf(caller, owner string) []byte {
 	sum := sha256.Sum256([]byte("cursor of a list\x00" + caller + "\x00" + owner))
 	return sum[:8]

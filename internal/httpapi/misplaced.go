@@ -13,7 +13,7 @@ import (
 )
 
 // examples are the params of the image processor and its operations, each as a member of
-// params. %s is the client's own value, where it is one that fits.
+// params. %s is the client's value, if it is valid there.
 var examples = map[string]string{
 	"width": `{"width": %s}`, "height": `{"height": %s}`, "quality": `{"quality": %s}`, "format": `{"format": %s}`,
 	"lossless": `{"lossless": %s}`, "animated": `{"animated": %s}`, "keep": `{"keep": ["icc"]}`, "ops": `{"ops": [{"rotate": 90}]}`,
@@ -24,24 +24,23 @@ var examples = map[string]string{
 	"blur": `{"ops": [{"blur": %s}]}`, "sharpen": `{"ops": [{"sharpen": {}}]}`,
 }
 
-// values take the place of a value that a client does not give or that needs quotes of its
-// own.
+// values replace a value that is missing or needs quotes.
 var values = map[string]string{
 	"width": "800", "height": "600", "quality": "80", "format": `"webp"`, "lossless": "true", "animated": "true",
 	"rotate": "90", "flip": `"horizontal"`, "blur": "2",
 }
 
-// bracketed is what a name of params can be nested in: params[width], params.width.
+// bracketed matches nested names of params: params[width], params.width.
 var bracketed = regexp.MustCompile(`^params(?:\[|\.)"?'?([A-Za-z]+)`)
 
-// number and word are the values that are shown as they came.
+// number and word are the values that are shown unchanged.
 var (
 	number = regexp.MustCompile(`^[0-9]{1,5}(?:\.[0-9]{1,3})?$`)
 	word   = regexp.MustCompile(`^[a-z]{1,10}$`)
 )
 
-// member returns the params that a client means which gives a name of theirs a place of
-// its own, or "" when the name is none of theirs.
+// member returns the params that a client means by a name outside of params, or "" if the
+// name is not one of the params.
 func member(name, value string) string {
 	inside := bracketed.FindStringSubmatch(name)
 	if inside != nil {
@@ -77,7 +76,7 @@ func member(name, value string) string {
 	return fmt.Sprintf(example, shown)
 }
 
-// misplacedField refuses a form's field that is one of the params.
+// misplacedField refuses a form's field that belongs in params.
 func misplacedField(name, value string) error {
 	if m := member(name, value); m != "" {
 		return job.Errorf(job.Invalid, `the form's field %.40q belongs in the field params, as in: curl -F image=@picture.jpg -F 'params=%s'`, name, m)
@@ -85,8 +84,8 @@ func misplacedField(name, value string) error {
 	return nil
 }
 
-// misplacedQuery refuses a query's parameter that is one of the params. Params themselves
-// belong there for a bare image only.
+// misplacedQuery refuses a query's parameter that belongs in params. Params in the query are
+// for a bare image only.
 func misplacedQuery(query url.Values, bare bool) error {
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		m := member(name, query.Get(name))
@@ -104,8 +103,8 @@ func misplacedQuery(query url.Values, bare bool) error {
 	return nil
 }
 
-// misplacedMembers refuses members of a JSON body that are some of the params. What is no
-// JSON object has none.
+// misplacedMembers refuses members of a JSON body that belong in params. It ignores a body that
+// is not a JSON object.
 func misplacedMembers(body []byte) error {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(body, &members) != nil {

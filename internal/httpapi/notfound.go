@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// wantsPage reports whether a person has gone to this URL with a browser, and would read a
-// problem document as it is.
+// wantsPage reports whether a person has opened this URL in a browser, which would show a
+// problem document as raw JSON.
 func wantsPage(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -21,7 +21,7 @@ func wantsPage(r *http.Request) bool {
 	return false
 }
 
-// problemPage answers with a problem as a page with a way back.
+// problemPage answers with a problem as a page that links back.
 func (a *api) problemPage(w http.ResponseWriter, r *request, p Problem) {
 	style := string(pageFile("problem.css"))
 	detail := strings.ToUpper(p.Detail[:1]) + strings.TrimSuffix(p.Detail[1:], ".") + "."

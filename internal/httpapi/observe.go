@@ -17,7 +17,7 @@ import (
 
 type requestKey struct{}
 
-// requestOf returns what the outermost layer put into the request's context.
+// requestOf returns the request of the outermost layer from the context.
 func requestOf(r *http.Request) *request {
 	return r.Context().Value(requestKey{}).(*request)
 }
@@ -46,8 +46,8 @@ func (a *api) observe(next http.Handler) http.Handler {
 	})
 }
 
-// crash answers for a handler that panicked: a 500 while that is possible, else the
-// connection is cut, so that no client takes half an answer for a whole one.
+// crash answers after a panic in a handler: with a 500 if nothing is written, else by closing
+// the connection, so that no client mistakes half an answer for a whole one.
 func (a *api) crash(w *recorder, r *request) {
 	if w.status == 0 {
 		clear(w.Header())
@@ -62,8 +62,8 @@ func (a *api) crash(w *recorder, r *request) {
 		conn.Close()
 		return
 	}
-	// HTTP/2 has no connection to cut. The declared Content-Length, which every answer
-	// of this package has, tells the client that something is missing.
+	// HTTP/2 has no connection to close. Every answer of this package has a Content-Length,
+	// by which the client notices that something is missing.
 }
 
 func (a *api) logRequest(r *request, w *recorder, took time.Duration) {
@@ -107,7 +107,7 @@ func (a *api) logRequest(r *request, w *recorder, took time.Duration) {
 	log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// recorder remembers what was answered. Unwrap keeps the controller's reach.
+// recorder records status and size of the answer. Unwrap serves http.ResponseController.
 type recorder struct {
 	http.ResponseWriter
 	of     *http.Request
@@ -141,10 +141,10 @@ func (w *recorder) Write(p []byte) (int, error) {
 
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// sourceOf returns the address that the request came from: the peer's or, behind so many
-// proxies that each append theirs to X-Forwarded-For, the one that the first of these has
-// seen. What stands before that is whatever the client has claimed. The result is not
-// valid where the header has fewer entries: then the request came by another way.
+// sourceOf returns the address of the client: the peer's or, behind that number of proxies,
+// the one that the first of them appended to X-Forwarded-For. Clients can forge earlier
+// entries. The result is not valid if the header has fewer entries, because then the request
+// bypassed a proxy.
 func sourceOf(r *http.Request, proxies int) netip.Addr {
 	from := r.RemoteAddr
 	if proxies > 0 {

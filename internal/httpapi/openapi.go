@@ -9,8 +9,8 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
-// OpenAPI returns the description of the API as it is served, OpenAPI 3.1 in YAML. The
-// caller must not change it.
+// OpenAPI returns the description of the API, OpenAPI 3.1 in YAML. The caller must not change
+// it.
 func OpenAPI() []byte { return openAPI }
 
 var theDescription = sync.OnceValue(func() document { return newDocument("application/yaml", "", openAPI) }) // RFC 9512

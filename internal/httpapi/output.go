@@ -9,12 +9,12 @@ import (
 	"claimcheck.example/internal/limiter"
 )
 
-// oneRange is a Range header of exactly one byte range (RFC 9110, 14.1.2). Anything
-// else may be ignored by a server, and is: the whole is sent.
+// oneRange is a Range header of exactly one byte range (RFC 9110, 14.1.2). A server may ignore
+// any other, and this one does: it sends the whole.
 var oneRange = regexp.MustCompile(`^bytes=(\d+-\d*|-\d+)$`)
 
 // output answers GET /jobs/{job_id}/output: two reads of storage, the document and the
-// image, which is passed on as it streams in.
+// image, which it streams.
 func (a *api) output(w http.ResponseWriter, r *request) error {
 	id, err := job.ParseID(r.PathValue("job_id"))
 	if err != nil {
@@ -40,14 +40,14 @@ func (a *api) output(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// shown is how an output may be shown.
+// shown says how browsers may show an output.
 type shown struct {
 	cache    string // Cache-Control
 	pages    string // of which origins may show it: Cross-Origin-Resource-Policy
 	download bool   // as a file alone
 }
 
-// writeOutput answers with an output, or the part of it that was asked for.
+// writeOutput answers with an output, or the requested part of it.
 func (a *api) writeOutput(w http.ResponseWriter, r *request, j *job.Job, c *job.Content, place *limiter.Lease, how shown) {
 	defer c.Body.Close()
 	h := w.Header()
@@ -83,8 +83,8 @@ func (a *api) writeOutput(w http.ResponseWriter, r *request, j *job.Job, c *job.
 	}
 }
 
-// conditions turns the request's range and preconditions into what storage is asked
-// for, knowing the output as the job's document describes it.
+// conditions turns the request's range and preconditions into options for storage, by the
+// description of the output in the job's document.
 func conditions(r *http.Request, out *job.Media) (opts job.OpenOptions) {
 	h := r.Header
 	var etag string
@@ -92,7 +92,7 @@ func conditions(r *http.Request, out *job.Media) (opts job.OpenOptions) {
 		etag = `"` + out.Tag + `"`
 	}
 	if rng := h.Get("Range"); r.Method == http.MethodGet && oneRange.MatchString(rng) {
-		// If-Range wants a strong match; a date is not strong enough to join parts by.
+		// If-Range needs a strong match, which a date is not.
 		if cond := h.Get("If-Range"); cond == "" || cond == etag {
 			opts.Range = rng
 		}
@@ -112,7 +112,7 @@ func unsatisfiable(w http.ResponseWriter, err error, j *job.Job) error {
 	return &statusError{err, http.StatusRequestedRangeNotSatisfiable, "range_not_satisfiable"}
 }
 
-// extensions are the file names' ends of what processors usually give back.
+// extensions are the file name extensions of common results.
 var extensions = map[string]string{
 	"image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "image/webp": ".webp", "image/tiff": ".tiff",
 	"image/bmp": ".bmp", "image/avif": ".avif", "image/heic": ".heic", "image/svg+xml": ".svg",

@@ -21,13 +21,13 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// Login says how people get a token for the page. The zero value says that they need none.
+// Login describes how people get a token for the page. The zero value: they need none.
 type Login struct {
-	// Issuers are the providers whose tokens are taken.
+	// Issuers are the providers whose tokens are accepted.
 	Issuers []string `json:"issuers"`
-	// Audiences are those that a token may be for.
+	// Audiences are the accepted audiences of a token.
 	Audiences []string `json:"audiences"`
-	// AudienceClaim is the claim of a token that holds one of them.
+	// AudienceClaim is the claim of a token with one of them.
 	AudienceClaim string `json:"audience_claim"`
 	// ClientID is the page's own at the first issuer, a public client with PKCE; empty:
 	// people paste a token.
@@ -68,7 +68,7 @@ func (d document) answer(w http.ResponseWriter, r *request) {
 	w.Write(d.body) // a client that is gone is seen by the server itself
 }
 
-// newFolder returns what the page fetches beside itself, by name.
+// newFolder returns the files of the page, by name.
 func (a *api) newFolder() map[string]document {
 	const script = "text/javascript; charset=utf-8"
 	// A worker is held by the policy of its own script, so that the page need not be allowed
@@ -139,7 +139,7 @@ func (a *api) sendsWebhooks() bool {
 	return err == nil
 }
 
-// calls lists the calls that there are, so that the page offers no other.
+// calls lists the supported calls, so that the page offers no other.
 func (a *api) calls() (list []string) {
 	for _, rt := range a.routes {
 		for method := range rt.methods {

@@ -11,15 +11,15 @@ import (
 // enough for the head of an image, also in a form. Headers alone take no place.
 const headBytes = 4 << 10
 
-// place is the place in memory of one upload. One goroutine uses it.
+// place is the place of one upload in the budget of memory. One goroutine uses it.
 type place struct {
 	limiter *limiter.Limiter
 	r       *request
 	lease   *limiter.Lease // nil while none is taken
 }
 
-// needsPlace reports whether an upload goes through memory: one that gets the offer of a
-// direct upload does not.
+// needsPlace reports whether an upload needs memory: one that is offered a direct upload does
+// not.
 func (a *api) needsPlace(r *request, mediaType string) bool {
 	return a.Limiter != nil && (r.ContentLength <= a.InlineBytes || mediaType == "multipart/form-data")
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// maxWait is the most that a client may ask to wait.
+// maxWait is the maximum time that a client may wait.
 const maxWait = 60 * time.Second
 
 // preferredWait reads "wait=N" out of the Prefer headers (RFC 7240), in seconds, at most
-// a minute. The first counts; a preference that cannot be read is no preference.
+// a minute. The first counts; a malformed preference is ignored.
 func preferredWait(h http.Header) time.Duration {
 	for _, line := range h.Values("Prefer") {
 		for _, preference := range splitUnquoted(line, ',') {
@@ -46,7 +46,7 @@ func splitUnquoted(s string, separator byte) (parts []string) {
 	return append(parts, s[begin:])
 }
 
-// unquote returns the value of a token or of a quoted string. Other text stays as it is.
+// unquote returns the value of a token or of a quoted string, and other text unchanged.
 func unquote(s string) string {
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
 		return s

@@ -14,7 +14,7 @@ import (
 )
 
 // statuses is the one table from kinds to statuses. A failing backend is a 500 and not
-// a 503: the API promises so, and the answer carries Retry-After where trying again helps.
+// a 503, as the API promises; the answer has Retry-After if a retry helps.
 var statuses = map[job.Kind]int{
 	job.Unknown:         http.StatusInternalServerError,
 	job.NotFound:        http.StatusNotFound,
@@ -44,14 +44,14 @@ type Problem struct {
 	Detail   string `json:"detail"`
 	Location string `json:"location,omitempty"`
 	JobID    job.ID `json:"job_id,omitempty"`
-	// Message repeats Detail under the key that clients read, for a status that cannot be
-	// returned.
+	// Message repeats Detail under the key that clients read in a status, if a status cannot
+	// be returned.
 	Message string `json:"message,omitempty"`
-	// Upload is where to put an image that is too large for a submit itself.
+	// Upload is the direct upload for an image that is too large for a submit.
 	Upload *uploadView `json:"upload,omitempty"`
 }
 
-// statusError is an error that HTTP has a status of its own for.
+// statusError is an error with a special status in HTTP.
 type statusError struct {
 	err    error
 	status int
@@ -70,7 +70,7 @@ type jobError struct {
 func (e *jobError) Error() string { return e.err.Error() }
 func (e *jobError) Unwrap() error { return e.err }
 
-// failing adds to an error which job was asked for, unless there is none for the caller.
+// failing adds the requested job to an error, unless the caller may see no job there.
 func failing(id job.ID, err error) error {
 	if job.KindOf(err) == job.NotFound {
 		return err
@@ -80,7 +80,7 @@ func failing(id job.ID, err error) error {
 
 const internalSentence = "something went wrong inside this service; its log has the cause under the request id in the X-Request-Id header"
 
-// problem answers with err as a problem document, and notes it for the log.
+// problem answers with err as a problem document, and records it for the log.
 func (a *api) problem(w http.ResponseWriter, r *request, err error) {
 	kind := job.KindOf(err)
 	p := Problem{Status: statuses[kind], Detail: job.MessageOf(err)}
@@ -112,8 +112,8 @@ func (a *api) problem(w http.ResponseWriter, r *request, err error) {
 	writeJSON(w, p.Status, "application/problem+json", p)
 }
 
-// retryAfter is the time after which to try again; zero if it is unknown. After a backend's
-// failure it is soon, and spread, since everybody has met it at once.
+// retryAfter is the time until a retry, or zero if it is unknown. After a backend's failure it
+// is short and random, because all clients see the failure at once.
 func retryAfter(err error) time.Duration {
 	e, ok := errors.AsType[*job.Error](err)
 	switch {

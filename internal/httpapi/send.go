@@ -12,18 +12,17 @@ import (
 )
 
 const (
-	// sendBytes is the size of the pieces in which an output is sent: large, since the
-	// kernel's calls are most of what an output costs, but not larger than a slow client
-	// takes within the idle timeout.
+	// sendBytes is the size of one write of an output: large, because system calls are most of
+	// the cost of an output, but not too large for a slow client within the idle timeout.
 	sendBytes = 128 << 10
-	// sendPatience is how long a client may take for one piece while others wait.
+	// sendPatience is the maximum time of one write while others wait.
 	sendPatience = 5 * time.Second
 )
 
-// send passes the body on, with a bounded wait for the client. While others wait for the
-// place, nil for none, a client that takes no piece in 5 s gives way to them. When
-// either side breaks off, fewer bytes than announced are written and the server cuts the
-// connection, so the client does not take a part for the whole.
+// send copies the body to the client, with a bounded wait. While others wait for the place (nil
+// for none), a client that reads nothing for 5 s loses it. If either side breaks off, the
+// answer has fewer bytes than its Content-Length and the server closes the connection, so the
+// client does not mistake a part for the whole.
 func (a *api) send(w http.ResponseWriter, r *request, c *job.Content, place *limiter.Lease) {
 	out := &answer{w: w, control: http.NewResponseController(w), idle: a.IdleTimeout, place: place, moved: time.Now()}
 	defer out.watch()()
@@ -34,13 +33,13 @@ func (a *api) send(w http.ResponseWriter, r *request, c *job.Content, place *lim
 	}
 }
 
-// passing holds the buffers through which outputs pass.
+// passing has the buffers for outputs.
 var passing = sync.Pool{New: func() any {
 	b := make([]byte, sendBytes)
 	return &b
 }}
 
-// answer is an output on its way to its client.
+// answer is an output that is being sent.
 type answer struct {
 	w       io.Writer
 	control *http.ResponseController
@@ -53,7 +52,7 @@ type answer struct {
 	ended   bool
 }
 
-// Write implements io.Writer. It renews the write deadline, unless the answer gave way.
+// Write implements io.Writer. It renews the write deadline, unless the answer lost its place.
 func (a *answer) Write(p []byte) (int, error) {
 	a.mu.Lock()
 	if !a.gaveWay {
@@ -67,7 +66,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// watch has the answer give way when it must, until stop is called.
+// watch ends the answer if it must lose its place, until stop is called.
 func (a *answer) watch() (stop func()) {
 	if a.place == nil {
 		return func() {}

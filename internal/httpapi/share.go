@@ -68,8 +68,8 @@ func readSharing(from io.Reader) (in sharing, err error) {
 	return in, nil
 }
 
-// linked answers GET /links/{token}: the output of a job, to anyone who has the link. The
-// place that it takes among the outputs is one of the owner's.
+// linked answers GET /links/{token}: the output of a job, to anyone with the link. It counts as
+// one of the owner's outputs.
 func (a *api) linked(w http.ResponseWriter, r *request) error {
 	var place *limiter.Lease
 	admit := func(owner string) (err error) {

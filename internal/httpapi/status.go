@@ -11,7 +11,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// statusView is a job as clients see it; nothing internal is in it.
+// statusView is a job as clients see it, without internals.
 type statusView struct {
 	JobID     job.ID          `json:"job_id"`
 	Status    job.Status      `json:"status"`
@@ -41,7 +41,7 @@ func viewMedia(m job.Media) mediaView {
 	return mediaView{m.ContentType, m.SizeBytes, m.Width, m.Height, m.SHA256}
 }
 
-// uploadView is a request with which a client puts an image into storage by itself.
+// uploadView describes the request of a direct upload.
 type uploadView struct {
 	Method    string            `json:"method"`
 	URL       string            `json:"url"`
@@ -94,7 +94,7 @@ func (a *api) status(w http.ResponseWriter, r *request) error {
 		return failing(id, err)
 	}
 	if d > 0 {
-		// A cache that asks again by If-None-Match would add the new header to the old answer.
+		// A cache that revalidates by If-None-Match would add the new header to the old answer.
 		w.Header().Set("Cache-Control", "private, no-store")
 	}
 	if d > 0 && waited {
@@ -142,8 +142,8 @@ func (a *api) writeStatus(w http.ResponseWriter, base string, j *job.Job, known 
 	writeBody(w, code, "application/json", body)
 }
 
-// statusTag returns the ETag of a status. The URL of an upload does not count: each answer
-// signs it anew, and all of them are as good until the upload's expires_at, which counts.
+// statusTag returns the ETag of a status. It ignores the URL of an upload: each answer signs a
+// new one, and all are valid until the upload's expires_at, which the tag includes.
 func statusTag(v statusView) string {
 	if v.Upload != nil {
 		unsigned := *v.Upload
@@ -154,7 +154,7 @@ func statusTag(v statusView) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
-// pollHint is when asking again makes sense: a quarter of the job's age, 1 to 30 s.
+// pollHint is a sensible polling interval: a quarter of the job's age, 1 to 30 s.
 func (a *api) pollHint(j *job.Job) time.Duration {
 	return min(max(a.Now().Sub(j.CreatedAt)/4, time.Second), 30*time.Second)
 }
@@ -189,7 +189,7 @@ func (a *api) remove(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// unchanged holds a job's status against If-Match.
+// unchanged compares a job's status with If-Match.
 func (a *api) unchanged(r *request, j *job.Job, ifMatch []string) error {
 	etag := statusTag(a.view(r.base, j))
 	if matchesStrongly(ifMatch, etag) {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// heartbeat is how often a stream says something, so that no proxy takes it for dead.
+	// heartbeat is the interval of comments in a stream, so that no proxy closes it as idle.
 	heartbeat = 15 * time.Second
 	// streamLife bounds a stream. Its client comes again, with a token that is judged again.
 	streamLife = 5 * time.Minute

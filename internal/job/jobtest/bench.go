@@ -8,8 +8,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// BenchmarkStore measures what a job asks of an implementation of job.Store: its
-// documents, and objects of the sizes that images have.
+// BenchmarkStore measures the calls of a job to an implementation of job.Store: documents, and
+// objects in typical sizes of images.
 func BenchmarkStore(b *testing.B, open func(b *testing.B) StoreFixture) {
 	b.Run("Create", func(b *testing.B) {
 		s := open(b)
@@ -70,7 +70,7 @@ func putSized(b *testing.B, s job.Store, id job.ID, size int64) {
 	must(b, err)
 }
 
-// BenchmarkQueue measures the way of a message through an implementation of job.Queue.
+// BenchmarkQueue measures a message's round trip through an implementation of job.Queue.
 func BenchmarkQueue(b *testing.B, open func(b *testing.B) QueueFixture) {
 	b.Run("SendReceiveDelete", func(b *testing.B) {
 		q := open(b)

@@ -2,14 +2,14 @@ package jobtest
 
 import "claimcheck.example/internal/job"
 
-// Mute has the Store report no changes of documents until the returned function is called,
-// as when the connection is lost that reports them.
+// Mute stops the reports of changes until the caller calls the returned function, as a lost
+// connection does.
 func (s *Store) Mute() (unmute func()) {
 	s.setMute(true)
 	return func() { s.setMute(false) }
 }
 
-// Lose has the reports of the changes that change makes get lost.
+// Lose drops the reports of the changes that change makes.
 func (s *Store) Lose(change func()) {
 	s.mu.Lock()
 	followers := s.followers
@@ -39,7 +39,7 @@ func (s *Store) Follow(id job.ID) job.Follower {
 	return f
 }
 
-// changed reports a change of a document; the caller holds mu.
+// changed reports a change of a document; the caller has locked mu.
 func (s *Store) changed(id job.ID) {
 	for f := range s.followers {
 		if f.id == id && !s.mute {

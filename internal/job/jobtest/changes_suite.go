@@ -13,8 +13,8 @@ type ChangesFixture struct {
 	Documents job.Documents
 }
 
-// TestChanges holds an implementation of job.Changes to the comments on the interface. Each
-// subtest gets a fixture of its own.
+// TestChanges tests an implementation of job.Changes against the comments on the interface.
+// Each subtest gets a fixture of its own.
 func TestChanges(t *testing.T, open func(t *testing.T) ChangesFixture) {
 	tests := map[string]func(*testing.T, ChangesFixture, *job.Job, job.Follower){
 		"a swap is reported": func(t *testing.T, f ChangesFixture, j *job.Job, follower job.Follower) {

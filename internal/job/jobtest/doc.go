@@ -1,11 +1,10 @@
-// Package jobtest holds what tests of the domain and of its adapters share.
+// Package jobtest has the shared test support of the domain and of its adapters.
 //
-// [NewStore] and [NewQueue] are hostile in-memory twins of job.Store and job.Queue: they
-// fail on demand, before or after a write took effect, and they fail any test in which an
-// invariant of a job's life is broken.
+// [NewStore] and [NewQueue] are hostile in-memory twins of job.Store and job.Queue: they fail
+// on demand, before or after a write takes effect, and they fail any test that breaks an
+// invariant of a job's life.
 //
-// [TestStore] and [TestQueue] are conformance suites: every sentence of the comments on
-// those interfaces as a test, to be run against each implementation, the twins included,
-// so that what is proven with a twin holds on the wire. [BenchmarkStore] and
-// [BenchmarkQueue] measure through the same fixtures.
+// [TestStore] and [TestQueue] are conformance suites: they test every sentence of the comments
+// on those interfaces. They run against each implementation and the twins, so that a proof with
+// a twin also holds on the wire. [BenchmarkStore] and [BenchmarkQueue] use the same fixtures.
 package jobtest

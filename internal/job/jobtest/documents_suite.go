@@ -13,10 +13,10 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// racers is how many writers compete where exactly one may win.
+// racers is the number of concurrent writers of which exactly one may win.
 const racers = 32
 
-// TestStore holds an implementation of job.Store to the comments on the interface.
+// TestStore tests an implementation of job.Store against the comments on the interface.
 // Each subtest gets a fixture of its own.
 func TestStore(t *testing.T, open func(t *testing.T) StoreFixture) {
 	t.Run("Documents", func(t *testing.T) { testDocuments(t, open) })
@@ -120,7 +120,7 @@ func testLoadDamaged(t *testing.T, s StoreFixture) {
 	}
 }
 
-// testNewerRelease has a newer release write a status that is not known here.
+// testNewerRelease loads a document of a newer release with an unknown status.
 func testNewerRelease(t *testing.T, s StoreFixture) {
 	j := NewJob()
 	j.Status = "thinking"
@@ -129,7 +129,7 @@ func testNewerRelease(t *testing.T, s StoreFixture) {
 	wantKind(t, err, job.Unavailable)
 }
 
-// testUnknownMembers swaps a document in which others have written what is not known here.
+// testUnknownMembers swaps a document with unknown members of another writer.
 func testUnknownMembers(t *testing.T, s StoreFixture) {
 	j := NewJob()
 	raw := strings.TrimSuffix(mustJSON(t, j), "}") + `,"priority":{"class":"<high>","n":12345678901234567890},"Status":"pending","":null}`
@@ -198,8 +198,8 @@ func testCreateRace(t *testing.T, s StoreFixture) {
 	}
 }
 
-// race lets many write at once, checks that exactly one wins and that the others get a
-// conflict, and returns what the winner's write returned.
+// race runs many writes at once, checks that exactly one wins and that the others get a
+// conflict, and returns the result of the winner.
 func race(t *testing.T, write func(racer int) (string, error)) string {
 	t.Helper()
 	var group sync.WaitGroup

@@ -35,8 +35,7 @@ func (s *Store) LoadEvents(ctx context.Context, id job.ID) (*job.EventLog, error
 	})
 }
 
-// SaveEvents implements job.EventLogs. It breaks the test when a log takes a step that no
-// log may take.
+// SaveEvents implements job.EventLogs. It fails the test if the change of a log is invalid.
 func (s *Store) SaveEvents(ctx context.Context, id job.ID, l *job.EventLog) (string, error) {
 	return run(ctx, &s.Faults, OpSaveEvents, func() (string, error) {
 		raw, err := json.Marshal(l)

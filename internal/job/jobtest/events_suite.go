@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// TestEventLogs holds an implementation of job.EventLogs to the comments on the interface.
+// TestEventLogs tests an implementation of job.EventLogs against the comments on the interface.
 func TestEventLogs(t *testing.T, open func(t *testing.T) job.EventLogs) {
 	tests := map[string]func(*testing.T, job.EventLogs){
 		"Load returns what Save stored":        testEventsKept,

@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/job/jobtest"
 )
 
-// An adapter runs the suite on stores that are fresh and empty.
+// An adapter runs the suite on fresh, empty stores.
 func ExampleTestStore() {
 	_ = func(t *testing.T) { // TestConforms of the adapter's package
 		jobtest.TestStore(t, func(t *testing.T) jobtest.StoreFixture {

@@ -37,14 +37,14 @@ const (
 	OpReady Op = "Ready"
 )
 
-// When says at which point of an operation a fault strikes.
+// When is the point of an operation at which a fault occurs.
 type When uint8
 
 const (
 	// Before: the operation fails and has done nothing.
 	Before When = iota
-	// After: the operation has taken its effect, but its answer is lost. Stage and Open
-	// have no effect without their answer; to them it is the same as Before.
+	// After: the operation takes effect, but its answer is lost. Stage and Open have no
+	// effect without their answer; for them it is the same as Before.
 	After
 	// Block: the operation does nothing and hangs until its context ends.
 	Block
@@ -53,12 +53,12 @@ const (
 // Fault makes calls of one operation fail.
 type Fault struct {
 	Op Op
-	// Call says which call fails, counted from the injection: 1 is the next. Zero
-	// means every call.
+	// Call is the number of the failing call, counted from the injection: 1 is the next.
+	// Zero means every call.
 	Call int
 	When When
-	// Err is what the caller gets; nil stands for an Unavailable error. Block
-	// returns a Canceled error instead.
+	// Err is the error of the call; nil means an Unavailable error. Block returns a
+	// Canceled error instead.
 	Err error
 }
 
@@ -75,7 +75,7 @@ type plannedFault struct {
 	seen int
 }
 
-// Inject plans a fault. The returned function takes it back.
+// Inject plans a fault. The returned function removes it.
 func (f *Faults) Inject(fault Fault) (remove func()) {
 	if fault.Err == nil {
 		fault.Err = job.Errorf(job.Unavailable, "injected: %s does not answer", fault.Op)
@@ -91,14 +91,14 @@ func (f *Faults) Inject(fault Fault) (remove func()) {
 	}
 }
 
-// Calls returns how often op was called so far, failed calls included.
+// Calls returns the number of calls of op so far, including failed ones.
 func (f *Faults) Calls(op Op) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[op]
 }
 
-// next counts a call of op and returns the fault that befalls it, if any.
+// next counts a call of op and returns its fault, if any.
 func (f *Faults) next(op Op) (Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,7 +122,7 @@ func (f *Faults) next(op Op) (Fault, bool) {
 	return hit.Fault, true
 }
 
-// charged are the requests of each operation for which S3 and SQS charge.
+// charged are the requests of each operation that S3 and SQS charge for.
 var charged = map[Op]job.Requests{
 	OpCreate: {StoreWrites: 1}, OpSwap: {StoreWrites: 1}, OpEnlist: {StoreWrites: 1}, OpCommit: {StoreWrites: 1}, OpList: {StoreWrites: 1},
 	OpLoad: {StoreReads: 1}, OpOpen: {StoreReads: 1}, OpStat: {StoreReads: 1},

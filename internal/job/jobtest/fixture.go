@@ -16,20 +16,19 @@ type StoreFixture struct {
 	job.Store
 	// PutRaw stores bytes in place of a job's document.
 	PutRaw func(tb testing.TB, id job.ID, raw []byte)
-	// PartBytes is the size from which on the implementation uploads in parts; the
-	// suite tries the sizes around it.
+	// PartBytes is the size above which the implementation uploads in parts; the suite
+	// tries sizes around it.
 	PartBytes int
 }
 
-// QueueFixture is a fresh, empty queue for one test, whose Receive waits for about a
-// second.
+// QueueFixture is a fresh, empty queue for one test. Its Receive waits for about a second.
 type QueueFixture struct {
 	job.Queue
 	// PutRaw puts a message with any body into the queue.
 	PutRaw func(tb testing.TB, body string)
 }
 
-// NewJob returns the document of a job that was just accepted.
+// NewJob returns the document of a newly accepted job.
 func NewJob() *job.Job {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	return &job.Job{
@@ -44,7 +43,7 @@ func NewJob() *job.Job {
 	}
 }
 
-// Claimed returns j as worker writes it who claims it, or who renews its own claim.
+// Claimed returns j after a claim by worker, or after a renewal of worker's claim.
 func Claimed(j *job.Job, worker string) *job.Job {
 	next := *j
 	if j.Status == job.Pending {
@@ -58,8 +57,8 @@ func Claimed(j *job.Job, worker string) *job.Job {
 
 func revision() string { return fmt.Sprintf("%016x", rand.Uint64()) }
 
-// Bytes returns a reader of n bytes that look random and are the same for the same
-// seed. It gives them in uneven pieces, as a network does, and holds none of them.
+// Bytes returns a reader of n pseudorandom bytes, the same for the same seed. It returns them
+// in uneven pieces, as a network does, and buffers none.
 func Bytes(seed uint64, n int64) io.Reader {
 	var key [32]byte
 	for i := range 8 {
@@ -86,8 +85,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// wantKind fails the test unless err is of kind k and, as every error that may reach
-// a client, has a sentence.
+// wantKind fails the test unless err is of kind k and has a sentence, as every error for
+// clients must.
 func wantKind(t testing.TB, err error, k job.Kind) {
 	t.Helper()
 	if job.KindOf(err) != k || err == nil {

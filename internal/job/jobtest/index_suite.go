@@ -8,8 +8,8 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// testIndex holds an implementation of job.Index, where the store is one, to the
-// comments on the interface.
+// testIndex tests an implementation of job.Index against the comments on the interface, if the
+// store is one.
 func testIndex(t *testing.T, s StoreFixture) {
 	index, ok := s.Store.(job.Index)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// checkDocument returns what is wrong with a document on its own.
+// checkDocument returns an error for an invalid document.
 func checkDocument(j *job.Job) error {
 	switch {
 	case j.ID == "":
@@ -41,7 +41,7 @@ func checkDocument(j *job.Job) error {
 	return nil
 }
 
-// checkBirth returns what is wrong with a document that is created.
+// checkBirth returns an error for a document that no create may write.
 func checkBirth(j *job.Job) error {
 	if j.Status != job.Pending && j.Status != job.Failed {
 		return fmt.Errorf("job %s: born %s; a job begins pending, or failed", j.ID, j.Status)
@@ -52,8 +52,8 @@ func checkBirth(j *job.Job) error {
 	return checkDocument(j)
 }
 
-// CheckStep returns what is wrong with a change of a document: the arrows of a job's
-// life, and what no change may touch.
+// CheckStep returns an error for an invalid change of a document: one that is no transition of
+// a job's life, or that changes a constant member.
 func CheckStep(was, is *job.Job) error {
 	if err := checkDocument(is); err != nil {
 		return err
@@ -96,8 +96,8 @@ func sameExtra(was, is *job.Job) bool {
 	return maps.EqualFunc(was.Extra, is.Extra, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
 }
 
-// checkRedrive returns what is wrong with a job that was put back: it had failed, or a
-// worker or a message of it was lost, and it begins anew.
+// checkRedrive returns an error for an invalid redrive: the job must have failed, or have lost
+// a worker or a message, and it starts from the beginning.
 func checkRedrive(was, is *job.Job) error {
 	switch {
 	case was.Status == job.Completed || was.Status == job.StatusCanceled || was.Unaccepted || was.Deleted || !was.UploadUntil.IsZero():

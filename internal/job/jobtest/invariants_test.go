@@ -15,7 +15,7 @@ import (
 	"claimcheck.example/internal/job/jobtest"
 )
 
-// victim is a test that a twin may break.
+// victim is a test that a twin may fail.
 type victim struct {
 	testing.TB
 	mu       sync.Mutex
@@ -31,7 +31,7 @@ func (v *victim) Errorf(format string, args ...any) {
 
 func (v *victim) Cleanup(f func()) { v.cleanups = append(v.cleanups, f) }
 
-// end ends the test, and returns what it was broken with.
+// end ends the test, and returns its failures.
 func (v *victim) end() string {
 	for _, f := range v.cleanups {
 		f()
@@ -39,7 +39,7 @@ func (v *victim) end() string {
 	return strings.Join(v.errors, "\n")
 }
 
-// TestInvariants breaks each invariant once: the twin must break the test.
+// TestInvariants breaks each invariant once: the twin must fail the test.
 func TestInvariants(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -263,7 +263,7 @@ func TestBlock(t *testing.T) {
 	})
 }
 
-// TestQueueTime holds the twin to the times that the wire takes too long for.
+// TestQueueTime tests the twin with times that are too long for a test on the wire.
 func TestQueueTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -297,7 +297,7 @@ func TestQueueTime(t *testing.T) {
 	})
 }
 
-// backAgain is what an operator does to a failed job.
+// backAgain redrives a failed job, as an operator does.
 func backAgain(j *job.Job) {
 	if j.BilledAt.IsZero() {
 		j.BilledAt = j.UpdatedAt

@@ -40,7 +40,7 @@ func (s *Store) Delist(ctx context.Context, j *job.Job) error {
 	return err
 }
 
-// Listed returns how many entries all lists have together.
+// Listed returns the number of entries of all lists.
 func (s *Store) Listed() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *Store) List(ctx context.Context, owner string, w job.Window) (*job.Page
 	})
 }
 
-// places returns what a window shows of an owner's entries; the caller holds mu.
+// places returns the entries of an owner in a window; the caller has locked mu.
 func (s *Store) places(owner string, w job.Window) (places []job.Place) {
 	for l := range s.lists {
 		t := l.place.CreatedAt

@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// testLists runs all tests on one store, each with an owner of its own.
+// testLists runs all tests on one store, each with a separate owner.
 func testLists(t *testing.T, open func(t *testing.T) StoreFixture) {
 	s := open(t)
 	tests := map[string]func(*testing.T, StoreFixture, string){
@@ -93,7 +93,7 @@ func wantIDs(t testing.TB, got []job.ID, want ...job.ID) {
 	}
 }
 
-// now is the time to which stores keep CreatedAt.
+// now is the current time in the precision of CreatedAt.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 func testListOrder(t *testing.T, s StoreFixture, owner string) {
@@ -181,7 +181,7 @@ func testListGone(t *testing.T, s StoreFixture, owner string) {
 	wantIDs(t, page.Damaged, jobs[2].ID)
 }
 
-// testListLives: an idempotency key names one job after another by the same identifier.
+// testListLives reuses an idempotency key, whose jobs have the same identifier.
 func testListLives(t *testing.T, s StoreFixture, owner string) {
 	begin := now()
 	first := submitted(t, s, owner, begin)
@@ -238,8 +238,8 @@ func testListRace(t *testing.T, s StoreFixture, owner string) {
 	}
 }
 
-// listModel drives a list and a simple model of it: what was there at the first page and is
-// still there at the last is in the pages exactly once, in order.
+// listModel drives a list and a simple model of it: every job that exists from the first page
+// to the last is in the pages exactly once, in order.
 type listModel struct {
 	t      testing.TB
 	s      StoreFixture
@@ -344,7 +344,7 @@ func (r *listReader) wrong() error {
 	return nil
 }
 
-// testListModel takes random steps. Each run has an owner of its own in the same store.
+// testListModel takes random steps. Each run has a separate owner in the same store.
 func testListModel(t *testing.T, s StoreFixture, owner string) {
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {

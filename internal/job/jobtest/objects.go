@@ -15,7 +15,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Stage implements job.Objects. It keeps the bytes, which only a twin may do.
+// Stage implements job.Objects. It keeps the bytes in memory, which only a twin may do.
 func (s *Store) Stage(ctx context.Context, section job.Section, id job.ID, contentType string, r io.Reader) (job.Staged, error) {
 	return run(ctx, &s.Faults, OpStage, func() (job.Staged, error) {
 		data, err := io.ReadAll(r)
@@ -59,7 +59,7 @@ func (g *staged) Commit(ctx context.Context, c job.Condition) (string, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if g.ended {
-			// After a commit whose answer was lost the same commit is won again.
+			// A repeated commit succeeds after a lost answer.
 			if o, ok := s.objects[g.place]; ok && o.tag == tagOf(g.data) {
 				return o.tag, nil
 			}
@@ -82,7 +82,7 @@ func (g *staged) Discard() {
 	g.end()
 }
 
-// end marks the staged object as over; the caller holds store.mu.
+// end marks the staged object as ended; the caller has locked store.mu.
 func (g *staged) end() {
 	if !g.ended {
 		g.ended = true

@@ -16,8 +16,8 @@ type OutboxFixture struct {
 	Queue     job.Queue
 }
 
-// TestOutbox holds an implementation of job.Outbox to the comments on the interface. Each
-// subtest gets a fixture of its own.
+// TestOutbox tests an implementation of job.Outbox against the comments on the interface.
+// Each subtest gets a fixture of its own.
 func TestOutbox(t *testing.T, open func(t *testing.T) OutboxFixture) {
 	tests := map[string]func(*testing.T, OutboxFixture){
 		"a job is created and its message is sent":      testCreateAndSend,

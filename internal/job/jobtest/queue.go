@@ -12,17 +12,17 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Queue is the twin of job.Queue. It breaks its test when a message is sent for a job
-// whose document or input is not there, or when a call breaks the interface's limits.
+// Queue is the twin of job.Queue. It fails its test if a message is sent for a job without a
+// document or input, or if a call exceeds the interface's limits.
 //
-// It delivers in no promised order, and an old receipt is good for nothing.
+// It delivers in an unspecified order, and an old receipt is invalid.
 type Queue struct {
 	Faults
 	tb    testing.TB
 	store *Store
-	// Wait is how long Receive waits for a message; 20 s at first, as on the wire.
+	// Wait is how long Receive waits for a message; initially 20 s, as on the wire.
 	Wait time.Duration
-	// Longest is what LongestInvisible returns; 12 hours at first, which is SQS's bound.
+	// Longest is the result of LongestInvisible; initially 12 hours, which is SQS's bound.
 	Longest time.Duration
 
 	// mu guards what follows.
@@ -39,8 +39,8 @@ type message struct {
 	visibleAt   time.Time
 }
 
-// NewQueue returns an empty queue that reports broken invariants to tb. With a store
-// it holds every message against what that store has; nil does without.
+// NewQueue returns an empty queue that reports broken invariants to tb. It compares every
+// message with the store, if there is one.
 func NewQueue(tb testing.TB, store *Store) *Queue {
 	return &Queue{tb: tb, store: store, Wait: 20 * time.Second, Longest: 12 * time.Hour, changed: make(chan struct{})}
 }
@@ -50,7 +50,7 @@ func (q *Queue) PutRaw(body string) {
 	q.put(job.Delivery{Malformed: fmt.Sprintf("not a claim check: %.40q", body)})
 }
 
-// Advance moves the queue's clock forward: what lapses in that time lapses now.
+// Advance moves the queue's clock forward: everything that expires in that time expires now.
 func (q *Queue) Advance(d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -58,7 +58,7 @@ func (q *Queue) Advance(d time.Duration) {
 	q.wake()
 }
 
-// Len returns how many messages are in the queue, invisible ones included.
+// Len returns the number of messages in the queue, including invisible ones.
 func (q *Queue) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -76,7 +76,7 @@ func (q *Queue) Send(ctx context.Context, m job.Message) error {
 	return err
 }
 
-// checkSend breaks the test when the message's job is not all there yet.
+// checkSend fails the test if the message's job is not complete yet.
 func (q *Queue) checkSend(m job.Message) {
 	if m.JobID == "" || m.Owner == "" {
 		q.tb.Errorf("jobtest: a message without job or owner: %+v", m)
@@ -134,8 +134,8 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	})
 }
 
-// take delivers up to limit visible messages. When there are none it says what to
-// wait for: a change, or the time until the next message becomes visible again.
+// take delivers up to limit visible messages. Without any it returns a signal of the next
+// change, and the time until the next message becomes visible.
 func (q *Queue) take(limit int, visibility time.Duration) (got []job.Delivery, changed <-chan struct{}, next time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -202,7 +202,7 @@ func (q *Queue) Ready(ctx context.Context) error {
 	return err
 }
 
-// The rest is called with mu held.
+// The caller of the following methods has locked mu.
 
 func (q *Queue) now() time.Time { return time.Now().Add(q.ahead) }
 

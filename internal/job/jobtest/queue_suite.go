@@ -11,7 +11,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// TestQueue holds an implementation of job.Queue to the comments on the interface.
+// TestQueue tests an implementation of job.Queue against the comments on the interface.
 // Each subtest gets a fixture of its own.
 func TestQueue(t *testing.T, open func(t *testing.T) QueueFixture) {
 	tests := map[string]func(*testing.T, QueueFixture){
@@ -51,7 +51,7 @@ func send(t testing.TB, q job.Queue) job.Message {
 	return m
 }
 
-// receive returns the next delivery, and fails the test when none comes in ten seconds.
+// receive returns the next delivery, and fails the test after ten seconds without one.
 func receive(t testing.TB, q job.Queue, visibility time.Duration) job.Delivery {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {

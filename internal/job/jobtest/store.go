@@ -14,18 +14,17 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Store is the twin of job.Store. It breaks its test when
-//   - a document is written that no job may have, or a step is taken that no job may
-//     take (see CheckStep), or a revision is used for two different writes,
-//   - a job is completed whose output is not there,
-//   - a Staged is never ended, or a Body or a Follower never closed, by the end of the test.
+// Store is the twin of job.Store. It fails its test if
+//   - a write has an invalid document, an invalid change (see CheckStep), or the revision of
+//     another write,
+//   - a job without an output is completed,
+//   - a Staged is not ended, or a Body or a Follower not closed, by the end of the test.
 //
-// Its entity tags are the MD5 of the bytes, as S3's are, so that equal bytes have
-// equal tags.
+// Its entity tags are the MD5 of the bytes, as in S3, so that equal bytes have equal tags.
 type Store struct {
 	Faults
-	// IgnoreConditions has every Commit of an object succeed, whatever its condition, as
-	// some stores do. To be set before the first use.
+	// IgnoreConditions makes every Commit of an object succeed under any condition, as some
+	// stores do. Set it before the first use.
 	IgnoreConditions bool
 
 	tb testing.TB
@@ -81,21 +80,21 @@ func NewStore(tb testing.TB) *Store {
 	return s
 }
 
-// PutRaw stores bytes in place of id's document, whatever they are.
+// PutRaw stores any bytes as id's document.
 func (s *Store) PutRaw(id job.ID, raw []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.docs[id] = bytes.Clone(raw)
 }
 
-// Documents returns how many documents there are.
+// Documents returns the number of documents.
 func (s *Store) Documents() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.docs)
 }
 
-// Objects returns how many objects the section holds.
+// Objects returns the number of objects in the section.
 func (s *Store) Objects(section job.Section) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +115,7 @@ func (s *Store) Create(ctx context.Context, j *job.Job) (string, error) {
 	})
 }
 
-// create reports besides whether the document is new.
+// create also reports whether the document is new.
 func (s *Store) create(j *job.Job) (version string, created bool, err error) {
 	raw := s.encode(j)
 	s.mu.Lock()

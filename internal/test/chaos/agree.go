@@ -11,7 +11,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// used is what a status, a sum or a record says of usage.
+// used is the usage in a status, a sum or a record.
 type used struct {
 	BytesIn  int64         `json:"bytes_in"`
 	BytesOut int64         `json:"bytes_out"`
@@ -19,8 +19,8 @@ type used struct {
 	Requests *job.Requests `json:"requests"`
 }
 
-// agree compares what the API says in its list, in each status on it and in its sum of usage
-// with the documents and the usage records in storage.
+// agree compares the API's list, the statuses of its jobs and its sum of usage with the
+// documents and the usage records in storage.
 func (r *report) agree(ctx context.Context, a auditor, c *clients, jobs map[string]*job.Job, records map[string]object) error {
 	var sum job.UsageDay
 	billed := map[string]used{}

@@ -16,7 +16,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// report is what the audit found. Broken promises are named.
+// report is the result of the audit, with the broken promises.
 type report struct {
 	completed, canceled, failed, deleted, unpromised int
 	records, listed, webhooks, tries                 int
@@ -30,8 +30,8 @@ func (r *report) breaks(format string, args ...any) {
 	r.broken = append(r.broken, fmt.Sprintf(format, args...))
 }
 
-// tell adds to the report what is known of each job with a broken promise: its client's
-// answers, the workers' logs, and its document.
+// tell adds the evidence on each job with a broken promise to the report: its client's answers,
+// the workers' logs, and its document.
 func (r *report) tell(ctx context.Context, a auditor, s *harness, c *clients) {
 	r.stories = map[string][]string{}
 	for _, b := range r.broken {
@@ -50,21 +50,21 @@ func (r *report) tell(ctx context.Context, a auditor, s *harness, c *clients) {
 
 var jobID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// auditor looks at a backend past every proxy and server.
+// auditor reads a backend directly, without proxies and servers.
 type auditor interface {
-	// left is how many messages queue and dead letters hold, in flight or not.
+	// left is the number of messages in the queue and in the dead letters, also in flight.
 	left(ctx context.Context) (int, error)
-	// objects returns what is stored by its section and identifier.
+	// objects returns the stored objects by section and identifier.
 	objects(ctx context.Context) (map[string]map[string]object, error)
 	// document returns the document of a job.
 	document(ctx context.Context, id string) ([]byte, error)
 	// record returns the usage record with a key.
 	record(ctx context.Context, key string) ([]byte, error)
-	// uploads returns the uploads that were begun and not brought to an end.
+	// uploads returns the unfinished uploads.
 	uploads(ctx context.Context) ([]object, error)
 }
 
-// object is something that is stored.
+// object is a stored object.
 type object struct {
 	key  string
 	made time.Time
@@ -77,8 +77,8 @@ func newAuditor(s *harness) auditor {
 	return newAWSAuditor(s)
 }
 
-// audit waits until everything promised has ended, and then holds the promises against
-// what the API, the bucket and the queue say.
+// audit waits for the end of all promised jobs, and then compares the promises with the API,
+// the bucket and the queue.
 func audit(ctx context.Context, s *harness, c *clients) (*report, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
@@ -111,7 +111,7 @@ func audit(ctx context.Context, s *harness, c *clients) (*report, error) {
 	return r, nil
 }
 
-// awaitEmptyQueue waits until queue and dead letters hold no message.
+// awaitEmptyQueue waits until queue and dead letters are empty.
 func awaitEmptyQueue(ctx context.Context, a auditor) error {
 	for tick := time.NewTicker(200 * time.Millisecond); ; {
 		left, err := a.left(ctx)
@@ -126,7 +126,7 @@ func awaitEmptyQueue(ctx context.Context, a auditor) error {
 	}
 }
 
-// promise asks the API what became of one promised job.
+// promise reads the outcome of one promised job from the API.
 func (r *report) promise(ctx context.Context, c *clients, id string, p *promise) error {
 	status, body, err := c.get(ctx, "/jobs/"+id)
 	if err != nil {
@@ -173,7 +173,7 @@ func (r *report) promise(ctx context.Context, c *clients, id string, p *promise)
 	return nil
 }
 
-// storage goes through everything that is stored.
+// storage checks every stored object.
 func (r *report) storage(ctx context.Context, a auditor, s *harness, c *clients) error {
 	objects, err := a.objects(ctx)
 	if err != nil {
@@ -228,12 +228,12 @@ func (r *report) storage(ctx context.Context, a auditor, s *harness, c *clients)
 	return nil
 }
 
-// makers says whose troubles may leave objects of a section behind.
+// makers are the processes whose faults may leave objects of a section behind.
 var makers = map[string][]string{
 	"input": {"server", "backend", "s3"}, "output": {"worker", "backend", "s3"}, "tmp": {"server", "worker", "backend"},
 }
 
-// multipart goes through the uploads that were begun and not brought to an end.
+// multipart checks the unfinished uploads.
 func (r *report) multipart(ctx context.Context, a auditor, s *harness) error {
 	uploads, err := a.uploads(ctx)
 	for _, u := range uploads {
@@ -278,7 +278,7 @@ func isDeleted(c *clients, id string) bool {
 	return p != nil && p.deleted
 }
 
-// print shows the figures. The error says that promises were broken.
+// print shows the figures. The error names the number of broken promises.
 func (r *report) print(out io.Writer, s *harness, c *clients) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	row := func(name string, n any) { fmt.Fprintf(w, "%s\t%v\n", name, n) }

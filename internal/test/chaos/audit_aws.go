@@ -17,7 +17,7 @@ import (
 	"claimcheck.example/internal/test/process"
 )
 
-// awsAuditor looks at S3 and SQS.
+// awsAuditor reads S3 and SQS.
 type awsAuditor struct {
 	s3    *s3.Client
 	sqs   *sqs.Client

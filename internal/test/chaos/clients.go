@@ -21,7 +21,7 @@ import (
 	"golang.org/x/image/bmp"
 )
 
-// clients submit pictures that no two have the same of, and remember every promise.
+// clients submit pictures that are all different, and record every promise.
 type clients struct {
 	url    string
 	http   *http.Client
@@ -41,7 +41,7 @@ type clients struct {
 	wrong    []string            // answers that should not have been given
 }
 
-// promise is a job that was accepted in an answer to a client.
+// promise is a job that an answer to a client accepted.
 type promise struct {
 	sum     [sha256.Size]byte // of the picture
 	deleted bool              // a DELETE was sent; the job may be gone
@@ -64,7 +64,7 @@ func newClients(url string) *clients {
 	return &clients{url: url, promised: map[string]*promise{}, replaced: map[string]bool{}, http: &http.Client{Timeout: 2 * time.Minute}}
 }
 
-// order is one picture, and what became of the requests for it.
+// order is one picture, with the outcome of its requests.
 type order struct {
 	image    []byte
 	key      string // empty for none; then nothing is repeated
@@ -110,8 +110,8 @@ func count(b bool) int {
 	return 0
 }
 
-// submit has one picture accepted. Under a key it repeats what was not answered well. An
-// impatient client does not wait for that: it hangs up, or lets its requests overlap.
+// submit submits one picture until it is accepted. Under a key it repeats failed requests. An
+// impatient client hangs up, or overlaps its requests.
 func (c *clients) submit(ctx context.Context, r *rand.Rand, o *order) {
 	var requests sync.WaitGroup
 	hurry := 4 - 2*count(o.large)
@@ -142,7 +142,7 @@ func (c *clients) submit(ctx context.Context, r *rand.Rand, o *order) {
 		}
 	}
 	requests.Wait()
-	// What still runs of a request without an answer may make a deleted job anew.
+	// A request without an answer may still run, and create a deleted job again.
 	switch {
 	case o.id == "":
 	case r.IntN(12) == 0:
@@ -152,7 +152,7 @@ func (c *clients) submit(ctx context.Context, r *rand.Rand, o *order) {
 	}
 }
 
-// try asks once for the picture to be taken, and keeps what was said to that.
+// try submits the picture once, and records the answer.
 func (c *clients) try(ctx context.Context, o *order, direct, wait bool) {
 	ask := c.post
 	if direct {
@@ -197,7 +197,7 @@ func (c *clients) note(f func()) {
 	f()
 }
 
-// post submits once. A 200 is a failed job that was waited for.
+// post submits once. A 200 is a failed job after a wait.
 func (c *clients) post(ctx context.Context, o *order, wait bool) (id string, status int, err error) {
 	header := []string{"Content-Type", "image/bmp"}
 	if o.key != "" {
@@ -214,8 +214,8 @@ func (c *clients) post(ctx context.Context, o *order, wait bool) (id string, sta
 	return id, status, err
 }
 
-// upload announces a picture, puts it into storage and commits it. What was done of that
-// by an earlier request is done once more.
+// upload announces a picture, sends it to storage and commits it. It repeats the steps of an
+// earlier attempt.
 func (c *clients) upload(ctx context.Context, o *order, _ bool) (id string, status int, err error) {
 	announcement, err := json.Marshal(map[string]any{"content_type": "image/bmp", "size_bytes": len(o.image), "webhook": o.webhook})
 	if err != nil {
@@ -245,13 +245,13 @@ func (c *clients) upload(ctx context.Context, o *order, _ bool) (id string, stat
 	return id, status, err
 }
 
-// destination is where a picture is to be uploaded to.
+// destination is the target of a direct upload.
 type destination struct {
 	Method, URL string
 	Headers     map[string]string
 }
 
-// job posts to the API, and reads of the answer which job it is about.
+// job posts to the API, and reads the job of the answer.
 func (c *clients) job(ctx context.Context, path string, body []byte, header ...string) (id string, to *destination, status int, err error) {
 	status, answer, err := c.do(ctx, http.MethodPost, c.url+path, body, header...)
 	if err != nil {
@@ -322,8 +322,8 @@ var noise = sync.OnceValue(func() []byte {
 	return encode(img)
 })
 
-// picture is a BMP that holds n, small or large: nothing in it is compressed or summed up,
-// so that its last pixels can be replaced.
+// picture is a small or large BMP that contains n. It has no compression and no checksum, so
+// that its last pixels can be replaced.
 func picture(n int64, large bool) []byte {
 	b := encode(image.NewRGBA(image.Rect(0, 0, 4, 2)))
 	if large {
@@ -341,7 +341,7 @@ func encode(img image.Image) []byte {
 	return b.Bytes()
 }
 
-// ends counts, from the workers' logs, how often each job was brought to its end.
+// ends counts how often each job ended, from the workers' logs.
 type ends struct {
 	mu    sync.Mutex // guards what follows
 	count map[string]int
@@ -365,7 +365,7 @@ func (e *ends) line(line []byte) {
 	}
 }
 
-// stamp is how a story tells the time.
+// stamp is the format of times in a story.
 const stamp = "15:04:05.000"
 
 var errLost = errors.New("promises were broken")

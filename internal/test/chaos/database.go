@@ -16,8 +16,8 @@ import (
 	"claimcheck.example/internal/pgstore/pgtest"
 )
 
-// database is PostgreSQL and a folder, in place of S3 and SQS. It may be killed like a
-// process, and looks at what is stored.
+// database is PostgreSQL and a folder, in place of S3 and SQS. It can be killed like a process,
+// and is the auditor of its own storage.
 type database struct {
 	server *pgtest.Running
 	audit  *pgx.Conn // nil until the audit's first question
@@ -25,8 +25,7 @@ type database struct {
 	env    []string
 }
 
-// start starts the database: for the first time with schema and folder, and as it is after
-// a kill.
+// start starts the database. The first start creates schema and folder.
 func (d *database) start(ctx context.Context, dir string) error {
 	if d.server != nil {
 		return d.server.Restart()
@@ -51,13 +50,13 @@ func (d *database) Kill() {
 	}
 }
 
-// Done implements proc: it never ends by itself.
+// Done implements proc: the database never ends by itself.
 func (d *database) Done() <-chan struct{} { return nil }
 
 // Output implements proc.
 func (d *database) Output() string { return "" }
 
-// stop ends the database for good.
+// stop ends the database.
 func (d *database) stop() {
 	if d.audit != nil {
 		d.audit.Close(context.Background())
@@ -134,8 +133,7 @@ func (d *database) document(ctx context.Context, id string) (raw []byte, err err
 	return raw, err
 }
 
-// uploads are the files in tmp, by the section of no more than their age: a server or a
-// worker has made them.
+// uploads are the files in tmp. Only their age is known: a server or a worker has made them.
 func (d *database) uploads(context.Context) (all []object, err error) {
 	entries, err := os.ReadDir(filepath.Join(d.folder, "tmp"))
 	for _, e := range entries {

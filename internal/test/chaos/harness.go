@@ -42,29 +42,28 @@ type harness struct {
 	troubles []trouble
 }
 
-// proc is a process that may be killed.
+// proc is a process that chaos may kill.
 type proc interface {
 	Kill()
 	Done() <-chan struct{}
 	Output() string
 }
 
-// trouble is a time in which a process was dead, or the way to S3 or SQS broken.
+// trouble is a time in which a process was dead, or the network to S3 or SQS broken.
 type trouble struct {
 	where    string
 	from, to time.Time
 }
 
-// troubled keeps a trouble that ends now.
+// troubled records a trouble that ends now.
 func (s *harness) troubled(where string, from time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.troubles = append(s.troubles, trouble{where, from, time.Now()})
 }
 
-// explains reports whether a trouble at one of these places may be why something was left
-// behind that came into being at that time: it began within the time that a request has,
-// or was hardly over.
+// explains reports whether a trouble at one of these places may be the reason for an object of
+// that time that is left behind: it began within the duration of a request, or had just ended.
 func (s *harness) explains(at time.Time, where ...string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +144,7 @@ func (s *harness) names() []string {
 	return names
 }
 
-// start starts the process of that name, on the ports it always has.
+// start starts the process of that name, on its fixed ports.
 func (s *harness) start(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -169,7 +168,7 @@ func (s *harness) start(ctx context.Context, name string) error {
 			err = p.Await(ctx, s.url+"/health")
 		}
 	default:
-		// The output is the input, byte for byte, after a while.
+		// The output is the input, byte for byte, after a pause.
 		p, err = s.binaries.WithLog(&lines{each: s.ends.line}).Start("worker", append([]string{
 			"PROCESSOR=exec:sh -c 'sleep 0.0$$; cat'", "CONCURRENCY=6", "LEASE=5s", "MAX_ATTEMPTS=50", "SHUTDOWN_GRACE=2s",
 		}, s.env...))
@@ -186,9 +185,8 @@ func (s *harness) start(ctx context.Context, name string) error {
 	return nil
 }
 
-// torment lets clients submit while processes die and the network fails, until ctx ends.
-// The last quarter is calm, or its last 20 s: nothing that is left behind in them has an
-// excuse.
+// torment runs clients while processes die and the network fails, until ctx ends. The last
+// quarter, or the last 20 s, has no faults: they explain nothing that is left behind then.
 func (s *harness) torment(ctx context.Context, c *clients, o options) {
 	ctx, end := context.WithTimeout(ctx, o.duration)
 	defer end()
@@ -207,7 +205,7 @@ func (s *harness) torment(ctx context.Context, c *clients, o options) {
 	all.Wait()
 }
 
-// rest waits around d, or until ctx ends; it reports whether ctx still lives.
+// rest waits for about d, or until ctx ends; it reports whether ctx is still valid.
 func rest(ctx context.Context, r *rand.Rand, d time.Duration) bool {
 	t := time.NewTimer(d/2 + time.Duration(r.Int64N(int64(d)+1)))
 	defer t.Stop()
@@ -219,7 +217,7 @@ func rest(ctx context.Context, r *rand.Rand, d time.Duration) bool {
 	}
 }
 
-// kill ends one process after the other by SIGKILL, and starts it again.
+// kill ends processes in turn by SIGKILL, and starts them again.
 func (s *harness) kill(ctx context.Context, r *rand.Rand, every time.Duration) {
 	names := s.names()
 	for rest(ctx, r, every) {
@@ -232,7 +230,7 @@ func (s *harness) kill(ctx context.Context, r *rand.Rand, every time.Duration) {
 		p.Kill()
 		rest(ctx, r, 200*time.Millisecond)
 		for s.start(context.WithoutCancel(ctx), name) != nil {
-			// The port may be in use for a moment by a connection of the client's.
+			// A connection of a client may use the port for a moment.
 			rest(context.WithoutCancel(ctx), r, 100*time.Millisecond)
 		}
 		where, _, _ := strings.Cut(name, "-")
@@ -240,7 +238,7 @@ func (s *harness) kill(ctx context.Context, r *rand.Rand, every time.Duration) {
 	}
 }
 
-// toxics are the ways in which the network fails.
+// toxics are the faults of the network.
 var toxics = map[string]string{
 	"latency":     `{"name":"t","type":"latency","stream":"downstream","attributes":{"latency":700,"jitter":500}}`,
 	"reset":       `{"name":"t","type":"reset_peer","stream":"downstream","attributes":{"timeout":5}}`,
@@ -250,7 +248,7 @@ var toxics = map[string]string{
 	"slow":        `{"name":"t","type":"bandwidth","stream":"upstream","attributes":{"rate":5}}`,
 }
 
-// fault breaks the way to S3 or SQS for a while, again and again.
+// fault breaks the network to S3 or SQS repeatedly for a while.
 func (s *harness) fault(ctx context.Context, r *rand.Rand, every time.Duration) {
 	kinds := []string{"latency", "reset", "half answer", "half asked", "black hole", "slow"}
 	for rest(ctx, r, every) {
@@ -271,9 +269,8 @@ func (s *harness) fault(ctx context.Context, r *rand.Rand, every time.Duration) 
 	}
 }
 
-// settle ends all faults, has every process up, and lets the server bring to their end
-// the submits whose clients have gone: they are settled all the same, and until then a
-// message may still be on its way to a queue that is empty.
+// settle ends all faults, starts every process, and waits until the server has finished the
+// submits whose clients have gone: until then a message may still arrive at an empty queue.
 func (s *harness) settle(ctx context.Context) error {
 	if s.database == nil {
 		s.s3.Toxics.ResetToxics(ctx)
@@ -311,7 +308,7 @@ func (s *harness) clear() {
 	}
 }
 
-// lines cuts what is written into lines.
+// lines splits its input into lines.
 type lines struct {
 	each func([]byte)
 	rest []byte

@@ -53,7 +53,8 @@ type options struct {
 	database, webhooks              bool
 }
 
-// run lets chaos reign, then settles and audits. The error says what was lost.
+// run makes the faults, then waits for the end of all jobs and audits. The error names the
+// losses.
 func run(ctx context.Context, o options, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "claimcheck-chaos-")
 	if err != nil {

@@ -43,7 +43,7 @@ func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
 	}
 }
 
-// TestNothingIsLostOnADatabase is the same with PostgreSQL and a folder.
+// TestNothingIsLostOnADatabase runs with PostgreSQL and a folder.
 func TestNothingIsLostOnADatabase(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh")
@@ -119,7 +119,7 @@ func TestTheAuditNotices(t *testing.T) {
 	}
 }
 
-// TestNoSignatureInAStory has an upload fail whose URL must not appear.
+// TestNoSignatureInAStory fails an upload, whose URL must not appear.
 func TestNoSignatureInAStory(t *testing.T) {
 	c := newClients("")
 	_, _, err := c.do(t.Context(), "PUT", "http://127.0.0.1:1/input?X-Amz-Signature=secret", nil)

@@ -7,17 +7,17 @@ import (
 	"path/filepath"
 )
 
-// point is one place of a curve.
+// point is one point of a curve.
 type point struct {
 	x float64 // jobs, or bytes
 	row
 }
 
-// curves are points by what was asked for.
+// curves are points by the kind of request.
 type curves map[string][]point
 
-// growth adds rows of the same things with ever more jobs in bucket and queue, and with
-// ever larger images, and draws them.
+// growth adds rows of the same requests with more and more jobs in bucket and queue, and with
+// larger and larger images, and draws them.
 func (b *bench) growth(ctx context.Context, image, long []byte) error {
 	jobs, err := b.moreJobs(ctx, image)
 	if err != nil {

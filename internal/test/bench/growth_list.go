@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// list measures the newest page of the list, which reads 20 documents. The floor has no
-// list, so the server is alone.
+// list measures the newest page of the list, which reads 20 documents. The floor has no list,
+// so there is no comparison.
 func (b *bench) list(ctx context.Context, c curves, n, times, jobs int) error {
 	s, err := b.harness.start(ctx, b.harness.probed, server)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"claimcheck.example/internal/test/process"
 )
 
-// harness is where things are measured: built binaries and a backend of their own.
+// harness has what a measurement needs: built binaries and a backend.
 type harness struct {
 	dir     string
 	durable bool              // writes of the database wait for the disk
@@ -30,8 +30,8 @@ type harness struct {
 // floorCommand is the folder of the floor.
 const floorCommand = "internal/test/bench/floor"
 
-// newHarness builds server, worker and floor of the module in root, with all that they
-// write under dir.
+// newHarness builds server, worker and floor of the module in root, and puts their files
+// under dir.
 func newHarness(ctx context.Context, root, dir string, durable bool) (*harness, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *harness) renew(ctx context.Context) error {
 	return err
 }
 
-// clear ends the backend and all that it holds.
+// clear ends the backend and removes its data.
 func (s *harness) clear() {
 	if s.backend != nil {
 		s.backend.Kill()
@@ -83,7 +83,7 @@ func (s *harness) clear() {
 	_ = os.RemoveAll(filepath.Join(s.dir, "backend"))
 }
 
-// side is one of the programs that are measured beside each other.
+// side is one of the two compared programs.
 type side int
 
 const (
@@ -93,7 +93,7 @@ const (
 	mixed    // the server, over PostgreSQL and a bucket
 )
 
-// proc is a running process that is measured.
+// proc is a running process under measurement.
 type proc struct {
 	*process.Process
 	url   string // of its API; a worker has none
@@ -107,7 +107,7 @@ func (s *harness) start(ctx context.Context, f *process.Binaries, which side, mo
 	if err != nil {
 		return nil, err
 	}
-	// Anything that it answers will do: it listens.
+	// Any answer shows that it listens.
 	for tick := time.NewTicker(2 * time.Millisecond); ; {
 		if c, err := net.Dial("tcp", strings.TrimPrefix(a.url, "http://")); err == nil {
 			c.Close()
@@ -146,7 +146,7 @@ func (s *harness) exec(f *process.Binaries, which side, more ...string) (*proc, 
 	return a, err
 }
 
-// env is what a process of a side needs to know of its backends.
+// env has the settings of a side's process for its backends.
 func (s *harness) env(which side) []string {
 	switch which {
 	case database:
@@ -170,8 +170,8 @@ func (s *harness) queue() string {
 	panic("the backend has no queue")
 }
 
-// startWorker runs a worker with more settings than the production's defaults. What it
-// prints goes to log.
+// startWorker runs a worker with settings on top of the defaults of production. Its output
+// goes to log.
 func (s *harness) startWorker(which side, log io.Writer, env ...string) (*proc, error) {
 	a := &proc{}
 	env, err := a.addProbe(append(env, s.env(which)...))
@@ -191,7 +191,7 @@ func (a *proc) addProbe(env []string) ([]string, error) {
 	return append([]string{"BENCH_PROBE=127.0.0.1:" + strconv.Itoa(port)}, env...), nil
 }
 
-// taken is what a process has taken so far.
+// taken is the CPU time and the allocations of a process so far.
 type taken struct {
 	CPU     time.Duration `json:"cpu_ns"` // user and system
 	Allocs  int64         `json:"allocs"` // objects on the heap
@@ -207,7 +207,7 @@ func (a *proc) taken(ctx context.Context) (t taken, err error) {
 	return t, err
 }
 
-// profile writes what the probe has to say at path, such as /debug/pprof/allocs, to file.
+// profile writes the probe's answer at path, such as /debug/pprof/allocs, to file.
 func (a *proc) profile(ctx context.Context, path, file string) error {
 	return fetch(ctx, a.probe+path, func(r io.Reader) error {
 		f, err := os.Create(file)

@@ -47,15 +47,15 @@ func (s *harness) openHome(ctx context.Context) error {
 	return nil
 }
 
-// What PostgreSQL and a folder have to be beside S3 and SQS.
+// Goals for PostgreSQL and a folder, compared with S3 and SQS.
 var (
 	homeSubmitGoals = []goal{{Figure: cpu, Ratio: true, Bound: 0.8}}
 	homeBeyondGoals = []goal{{Figure: p50, Ratio: true, Bound: 0.6}}
 	homeWorkGoals   = []goal{{Figure: perSecond, Ratio: true, Bound: 3, AtLeast: true}, {Figure: peakRSS, Ratio: true, Bound: 1}}
 )
 
-// homesSubmit adds a row: n clients submit to the server over a database, and to the server
-// over S3 and SQS, by turns.
+// homesSubmit adds a row: n clients submit to the server over a database and to the server over
+// S3 and SQS, alternately.
 func (b *bench) homesSubmit(ctx context.Context, which side, name string, l load, n int) error {
 	if err := b.harness.openHome(ctx); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (b *bench) homesSubmit(ctx context.Context, which side, name string, l load
 	return nil
 }
 
-// addHomes adds a row of both homes: S3 and SQS in the place of the floor.
+// addHomes adds a row of both homes, with S3 and SQS in place of the floor.
 func (b *bench) addHomes(name string, ours, theirs []round, goals []goal, without ...figure) {
 	r := compare(name, map[side][]round{server: ours, floor: theirs})
 	for _, f := range []figures{r.Server, r.Floor, r.Ratio} {
@@ -80,7 +80,7 @@ func (b *bench) addHomes(name string, ours, theirs []round, goals []goal, withou
 	b.rows = append(b.rows, r)
 }
 
-// homesBeyond adds a row: how long a job takes beyond its processing in both homes.
+// homesBeyond adds a row: the duration of a job without its processing in both homes.
 func (b *bench) homesBeyond(ctx context.Context, which side, name string, image []byte) error {
 	if err := b.harness.openHome(ctx); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (b *bench) homesBeyond(ctx context.Context, which side, name string, image 
 	return nil
 }
 
-// homesWork adds a row: how many jobs a worker does in both homes.
+// homesWork adds a row: the throughput of a worker in both homes.
 func (b *bench) homesWork(ctx context.Context, which side, name string, image []byte) error {
 	if err := b.harness.openHome(ctx); err != nil {
 		return err
@@ -133,7 +133,7 @@ func (b *bench) homesWork(ctx context.Context, which side, name string, image []
 	return nil
 }
 
-// homeGrowth adds rows of a database with ever more rows: jobs of other days, and as many
+// homeGrowth adds rows of a database with more and more rows: jobs of other days, and as many
 // hidden messages.
 func (b *bench) homeGrowth(ctx context.Context, name string, image []byte, sizes []int) error {
 	if err := b.harness.openHome(ctx); err != nil {
@@ -168,7 +168,7 @@ func (b *bench) homeGrowth(ctx context.Context, name string, image []byte, sizes
 	return nil
 }
 
-// grownServer adds the rows of the server, and returns how many jobs it has accepted.
+// grownServer adds the rows of the server, and returns the number of accepted jobs.
 func (b *bench) grownServer(ctx context.Context, title string, image []byte) (accepted int, err error) {
 	s, err := b.harness.start(ctx, b.harness.probed, database)
 	if err != nil {
@@ -213,7 +213,7 @@ func (b *bench) roundsOf(ctx context.Context, l load, c *http.Client, s *proc) (
 	return rounds, nil
 }
 
-// sweep adds a row: how long a sweep takes that finds nothing to delete.
+// sweep adds a row: the duration of a sweep that finds nothing to delete.
 func (b *bench) sweep(ctx context.Context, title string) error {
 	db, err := pgstore.Open(b.harness.home.url, pgstore.Options{})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// load is what clients ask for, again and again.
+// load is the request that clients repeat.
 type load struct {
 	method, path string
 	body         []byte
@@ -46,7 +46,7 @@ func (l load) request(ctx context.Context, base string) (*http.Request, error) {
 	return req, err
 }
 
-// ask makes one request of l, reads the answer to its end and checks it.
+// ask makes one request of l, and reads and checks the whole answer.
 func (l load) ask(ctx context.Context, c *http.Client, base string) error {
 	req, err := l.request(ctx, base)
 	if err != nil {
@@ -68,7 +68,7 @@ func (l load) ask(ctx context.Context, c *http.Client, base string) error {
 	return err
 }
 
-// round is what one round of load has shown.
+// round has the figures of one round of load.
 type round struct {
 	took      time.Duration   // wall clock
 	latencies []time.Duration // of each request
@@ -76,13 +76,13 @@ type round struct {
 	jobs      int             // whose processing taken is for; zero: as many as there are latencies
 }
 
-// until says when a round ends: after some time, or after a number of requests.
+// until is the end of a round: after some time, or after a number of requests.
 type until struct {
 	time     time.Duration
 	requests int // 0: time decides
 }
 
-// drive lets n clients, each with a connection of its own, ask a for l.
+// drive runs n clients, each with a connection of its own, that ask a for l.
 func (l load) drive(ctx context.Context, c *http.Client, a *proc, n int, end until) (round, error) {
 	before, err := a.taken(ctx)
 	if err != nil {

@@ -1,13 +1,13 @@
-// Command bench measures the service beside the least that a program can do with the same
-// SDK against the same backend, and prints one Markdown table:
+// Command bench compares the service with the least that a program can do with the same SDK
+// against the same backend, and prints one Markdown table:
 //
 //	go run ./internal/test/bench
 //
-// Rows that begin with "PostgreSQL" have the server over PostgreSQL, and a folder or a
-// bucket for images, beside the server over S3 and SQS; they need an installed PostgreSQL.
+// Rows that begin with "PostgreSQL" compare the server over PostgreSQL, with a folder or a
+// bucket for images, with the server over S3 and SQS; they need an installed PostgreSQL.
 //
-// It starts S3 and SQS on loopback, cmd/server, and the floor as processes, asks both by
-// turns over connections that are kept alive, and judges the ratios by the goals that
+// It starts S3 and SQS on loopback, cmd/server, and the floor as processes, sends requests to
+// both alternately over persistent connections, and compares the ratios with the goals that
 // docs/performance.md explains.
 package main
 
@@ -68,7 +68,7 @@ type options struct {
 	volatile        bool // the database does not wait for the disk; figures mean nothing then
 }
 
-// run measures, tells progress how far it is, and prints the rows to out.
+// run measures, reports to progress, and prints the rows to out.
 func run(ctx context.Context, o options, out, progress io.Writer) error {
 	if o.short {
 		o.round, o.rounds = min(o.round, 300*time.Millisecond), min(o.rounds, 3)
@@ -125,7 +125,7 @@ var (
 	outputGoals = append([]goal{{Figure: cpu, Ratio: true, Bound: 1.15}}, submitGoals...)
 )
 
-// measure goes through all rows that were asked for.
+// measure measures all requested rows.
 func (b *bench) measure(ctx context.Context) error {
 	short, err := picture(small)
 	if err != nil {
@@ -158,7 +158,7 @@ func (b *bench) measure(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			// 201 says completed; the floor does not know such things.
+			// 201 means completed; the floor has no status.
 			return b.versus(ctx, name, load{method: "GET", path: "/jobs/" + id}, n, statusGoals)
 		}})
 	}
@@ -221,7 +221,7 @@ func (b *bench) measure(ctx context.Context) error {
 	return b.growth(ctx, short, long)
 }
 
-// tell says what is measured now.
+// tell reports the current measurement.
 func (b *bench) tell(what string) {
 	fmt.Fprintf(b.progress, "%s %s\n", time.Now().Format(time.TimeOnly), what)
 }

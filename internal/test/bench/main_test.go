@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestHomes measures next to nothing of each row that compares the homes.
+// TestHomes measures each row that compares the homes with the fewest requests.
 func TestHomes(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "cat")
@@ -56,8 +56,8 @@ func TestHomes(t *testing.T) {
 	}
 }
 
-// TestEveryKindOfRow measures next to nothing, but all of it: one row of each kind, with
-// the figures that it promises. How fast things are is no test's business.
+// TestEveryKindOfRow measures one row of each kind with the fewest requests, and checks that
+// each row has its figures. No test depends on the values.
 func TestEveryKindOfRow(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "cat") // a processor that costs next to nothing

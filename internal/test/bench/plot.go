@@ -57,7 +57,7 @@ func drawGrowth(file string, jobs, sizes curves) error {
 	return f.Close()
 }
 
-// panel draws one figure, on logarithmic axes.
+// panel draws one figure with logarithmic axes.
 func panel(title, x string, of figure, c curves) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text = title, x
@@ -133,7 +133,7 @@ func (decades) Ticks(lowest, highest float64) []plot.Tick {
 	return ticks
 }
 
-// label prints a number in short.
+// label abbreviates a number.
 func label(v float64) string {
 	for _, unit := range []struct {
 		of   float64

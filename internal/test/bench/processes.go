@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cold adds a row: the time from exec to the first answer, one read of S3 included, of
-// the binaries as production has them.
+// cold adds a row: the time from exec to the first answer, including one read of S3, of the
+// binaries of production.
 func (b *bench) cold(ctx context.Context, name string, image []byte) error {
 	id, err := b.completed(ctx, image)
 	if err != nil {

@@ -24,8 +24,7 @@ const (
 
 var columns = []figure{perSecond, p50, p99, cpu, allocs, peakRSS}
 
-// figures are what is known of one program in one row; CPU and allocations are per
-// request.
+// figures are the figures of one program in one row; CPU and allocations are per request.
 type figures map[figure]float64
 
 // goal bounds one figure of a row.
@@ -47,7 +46,7 @@ type row struct {
 	Goals  []goal  `json:"goals,omitempty"`
 }
 
-// judge holds the row to goals.
+// judge compares the row with its goals.
 func (r *row) judge(goals []goal) {
 	for _, g := range goals {
 		from := r.Server
@@ -67,7 +66,7 @@ func (r *row) judge(goals []goal) {
 	}
 }
 
-// compare makes a row of rounds that alternated.
+// compare makes a row of alternating rounds.
 func compare(name string, rounds map[side][]round) row {
 	r := row{Name: name, Server: summary(rounds[server])}
 	f := rounds[floor]
@@ -78,7 +77,7 @@ func compare(name string, rounds map[side][]round) row {
 	for _, c := range columns {
 		r.Ratio[c] = r.Server[c] / r.Floor[c]
 	}
-	// A round beside its neighbour: what else the machine does strikes both.
+	// Each round is compared with its neighbour: other load on the machine affects both.
 	for c, of := range each {
 		var pairs []float64
 		for i := range min(len(f), len(rounds[server])) {
@@ -89,7 +88,7 @@ func compare(name string, rounds map[side][]round) row {
 	return r
 }
 
-// each are the figures that a single round has.
+// each are the figures of a single round.
 var each = map[figure]func(round) float64{
 	perSecond: func(r round) float64 { return float64(len(r.latencies)) / r.took.Seconds() },
 	cpu:       func(r round) float64 { return ms(r.taken.CPU) / float64(max(r.jobs, len(r.latencies))) },
@@ -169,7 +168,7 @@ func (r row) cell(c figure) string {
 	return text
 }
 
-// digits prints three significant digits of v, or all before the point.
+// digits prints three significant digits of v, or all digits before the point.
 func digits(v float64) string {
 	switch {
 	case v >= 100:

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// versus adds a row: n clients ask server and floor for l by turns.
+// versus adds a row: n clients request l from server and floor alternately.
 func (b *bench) versus(ctx context.Context, name string, l load, n int, goals []goal) error {
 	rounds, err := b.alternate(ctx, name, l, n, until{time: b.round}, b.rounds, server, floor)
 	if err != nil {
@@ -25,7 +25,7 @@ func (b *bench) versus(ctx context.Context, name string, l load, n int, goals []
 	return nil
 }
 
-// alternate measures two sides by turns, each a process of its own, in count rounds each.
+// alternate measures two sides alternately, each in a process of its own, in count rounds each.
 func (b *bench) alternate(ctx context.Context, name string, l load, n int, end until, count int, one, other side) (map[side][]round, error) {
 	procs := map[side]*proc{}
 	conns := map[side]*http.Client{}
@@ -37,7 +37,7 @@ func (b *bench) alternate(ctx context.Context, name string, l load, n int, end u
 		defer a.Kill()
 		procs[who], conns[who] = a, clients(n)
 		defer conns[who].CloseIdleConnections()
-		// Connections are made and caches filled before anything counts.
+		// A warm-up opens connections and fills caches.
 		warm := l
 		warm.padding = 0
 		if _, err := warm.drive(ctx, conns[who], a, n, until{requests: 2 * n}); err != nil {
@@ -66,7 +66,7 @@ func (b *bench) alternate(ctx context.Context, name string, l load, n int, end u
 	return rounds, nil
 }
 
-// profile writes profiles of a round that counts for nothing.
+// profile writes profiles of a round outside of the measurement.
 func (b *bench) profile(ctx context.Context, name string, l load, c *http.Client, a *proc, n int) error {
 	seconds := max(int(b.round.Seconds()), 2)
 	g, ctx := errgroup.WithContext(ctx)
@@ -78,7 +78,7 @@ func (b *bench) profile(ctx context.Context, name string, l load, c *http.Client
 	return g.Wait()
 }
 
-// profiled has g take both profiles of a for some seconds.
+// profiled takes both profiles of a for some seconds.
 func (b *bench) profiled(ctx context.Context, g *errgroup.Group, name string, a *proc, seconds int) {
 	file := strings.NewReplacer(" ", "-", ",", "").Replace(name)
 	for kind, path := range map[string]string{"cpu": "profile", "allocs": "allocs"} {
@@ -88,8 +88,7 @@ func (b *bench) profiled(ctx context.Context, g *errgroup.Group, name string, a 
 	}
 }
 
-// completed returns the id of a job that a worker has brought to its end; the output
-// is the image.
+// completed returns the id of a completed job; the output is the image.
 func (b *bench) completed(ctx context.Context, image []byte) (string, error) {
 	w, err := b.harness.startWorker(server, nil, "PROCESSOR=exec:cat")
 	if err != nil {
@@ -105,7 +104,7 @@ func (b *bench) completed(ctx context.Context, image []byte) (string, error) {
 	return j.ID, err
 }
 
-// answer is what the API says of a job.
+// answer is the API's view of a job.
 type answer struct {
 	ID      string    `json:"job_id"`
 	Status  string    `json:"status"`

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// echo is a processor that gives back what it gets, and knows how long it took.
+// echo is a processor that returns its input, and records its duration.
 type echo struct {
 	url string
 	srv *http.Server
@@ -48,9 +48,8 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.last = time.Since(start)
 }
 
-// beyond adds two rows: how long one job after the other takes from the submit to
-// completed, without what the processor took; as its document has it, and as a client
-// that waits on its submit sees it.
+// beyond adds two rows: the duration of single jobs from the submit to completed, without the
+// processor; by the document, and for a client that waits in its submit.
 func (b *bench) beyond(ctx context.Context, name string, image []byte) error {
 	stored, seen, err := b.lives(ctx, server, image)
 	if err != nil {
@@ -62,8 +61,8 @@ func (b *bench) beyond(ctx context.Context, name string, image []byte) error {
 	return nil
 }
 
-// lives has one job after the other live, and returns how long each took beyond the
-// processing: as its document has it, and as its client saw it.
+// lives runs single jobs, and returns the duration of each without the processing: by its
+// document, and for its client.
 func (b *bench) lives(ctx context.Context, which side, image []byte) (stored, seen []time.Duration, err error) {
 	e, err := newEcho()
 	if err != nil {
@@ -94,7 +93,7 @@ func (b *bench) lives(ctx context.Context, which side, image []byte) (stored, se
 		processing := e.last
 		e.mu.Unlock()
 		if i >= warm {
-			// The document's time is cut to milliseconds; half of one is lost on average.
+			// The document's time has whole milliseconds; it lacks half of one on average.
 			stored = append(stored, j.Updated.Sub(start)+500*time.Microsecond-processing)
 			seen = append(seen, whole-processing)
 		}
@@ -102,7 +101,7 @@ func (b *bench) lives(ctx context.Context, which side, image []byte) (stored, se
 	return stored, seen, nil
 }
 
-// work adds a row: what a worker needs for a job, and how many it does.
+// work adds a row: a worker's CPU time per job, and its throughput.
 func (b *bench) work(ctx context.Context, name string, image []byte) error {
 	n := b.queued()
 	if err := b.submit(ctx, server, image, n); err != nil {
@@ -119,7 +118,7 @@ func (b *bench) work(ctx context.Context, name string, image []byte) error {
 	return nil
 }
 
-// queued is how many jobs a worker is given at once.
+// queued is the number of jobs in the queue at the start of a round.
 func (b *bench) queued() int { return int(b.round.Seconds()*float64(b.rounds)*30) + 32 }
 
 // submit puts n jobs into the queue.
@@ -178,7 +177,7 @@ func (b *bench) drain(ctx context.Context, which side, name string, n int, env .
 	return r, w.Stop(10 * time.Second) // no message of its is left invisible
 }
 
-// ends counts the worker's lines on jobs that have come to their end.
+// ends counts the worker's log lines of ended jobs.
 type ends struct {
 	warm, want  int
 	all         chan struct{} // closed when there are as many as wanted

@@ -20,11 +20,19 @@ var core = map[string][]string{
 }
 
 // TestImportsOfTheCore compares the domain with the table, including its tests, which may
-// also import the twins of package jobtest, but no adapter.
+// also import the twins of package jobtest, but no adapter. No package of the domain is
+// outside of the table.
 func TestImportsOfTheCore(t *testing.T) {
 	t.Parallel()
 	const internal = module + "/internal/"
 	all := list(t, "./...")
+	for path := range all {
+		name := strings.TrimPrefix(path, internal)
+		family, _, _ := strings.Cut(name, "/")
+		if _, ok := core[name]; !ok && slices.Contains([]string{"job", "service", "worker", "redrive"}, family) {
+			t.Errorf("%s is not in the table", name)
+		}
+	}
 	for name, may := range core {
 		p, ok := all[internal+name]
 		if !ok {

@@ -77,7 +77,7 @@ func TestRootHasOneFile(t *testing.T) {
 	}
 }
 
-func TestWhoMayImportWhom(t *testing.T) {
+func TestImportRules(t *testing.T) {
 	t.Parallel()
 	within := func(path string, names []string) bool {
 		rest, ok := strings.CutPrefix(path, module+"/internal/")
@@ -103,7 +103,12 @@ func TestWhoMayImportWhom(t *testing.T) {
 			case within(path, adapters) && dep != module+"/internal/job" && !within(dep, shared) && !isTest(path):
 				t.Errorf("%s imports %s: an adapter imports the domain and never another adapter", path, dep)
 			case dep == module+"/internal/app" && !strings.HasPrefix(path, module+"/cmd/") && path != module && !isTest(path):
-				t.Errorf("%s imports %s: nothing stands above the composition root but the commands", path, dep)
+				t.Errorf("%s imports %s: only the commands import the composition root", path, dep)
+			}
+		}
+		for _, dep := range slices.Concat(p.TestImports, p.XTestImports) {
+			if within(path, adapters) && within(dep, adapters) && family(path) != family(dep) {
+				t.Errorf("a test of %s imports %s: the tests of an adapter need no other adapter", path, dep)
 			}
 		}
 	}
@@ -137,9 +142,9 @@ func TestProductionLinksNoEmulatorAndNoTestHelper(t *testing.T) {
 	}
 }
 
-// TestWhoKnowsTheEnvironment looks for reads of the environment outside of the
+// TestEnvironmentIsReadInFewPackages looks for reads of the environment outside of the
 // composition root, the configuration, the commands and the supervisor of programs.
-func TestWhoKnowsTheEnvironment(t *testing.T) {
+func TestEnvironmentIsReadInFewPackages(t *testing.T) {
 	t.Parallel()
 	// A supervisor passes its own environment, which its worker chose, on to the program.
 	may := []string{module, module + "/internal/app", module + "/internal/config", module + "/internal/processor/command/sandbox/supervisor"}

@@ -66,7 +66,7 @@ func (c usageCmd) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return w.end(err)
 		}
-		if err := w.add(toldBy(u, prices, c.Groups)); err != nil {
+		if err := w.add(usageView(u, prices, c.Groups)); err != nil {
 			return w.end(err)
 		}
 	}
@@ -93,8 +93,8 @@ func (c usageCmd) days(now time.Time) (from, to time.Time, err error) {
 	return from, to, nil
 }
 
-// toldBy returns our own sum as the API would return it.
-func toldBy(u *job.Usage, p *cost.Prices, groups bool) *client.Usage {
+// usageView returns a sum in the form of the API.
+func usageView(u *job.Usage, p *cost.Prices, groups bool) *client.Usage {
 	day := func(d job.UsageDay) client.UsageDay {
 		return client.UsageDay{
 			Day: d.Day, Jobs: d.Jobs, Completed: d.Completed, Failed: d.Failed, Canceled: d.Canceled, Deleted: d.Deleted,

@@ -105,7 +105,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	}
 }
 
-func TestMethodsAndPathsThatAreNone(t *testing.T) {
+func TestUnknownMethodsAndPaths(t *testing.T) {
 	t.Parallel()
 	s, location := completed(t)
 	for _, tt := range []struct{ method, url, allow string }{
@@ -221,7 +221,7 @@ func TestDeletedJobIsGone(t *testing.T) {
 	}
 }
 
-func TestReadyNamesWhatIsWrong(t *testing.T) {
+func TestReadyNamesTheFailingBackend(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ vars, want []string }{
 		"no bucket":         {[]string{"S3_BUCKET=no-such-bucket"}, []string{"no-such-bucket", "S3_BUCKET"}},

@@ -448,7 +448,7 @@ func TestClientsThatLeave(t *testing.T) {
 	awaitNothing(t, s)
 }
 
-func TestNamesOfJobsThatAreNone(t *testing.T) {
+func TestInvalidJobIDs(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
 	id := s.Submit(t, small(t)).JSON(t)["job_id"].(string)

@@ -69,7 +69,7 @@ func TestIdempotencyKeyNamesOneJob(t *testing.T) {
 	}
 }
 
-func TestTwoKeysAreNone(t *testing.T) {
+func TestTwoKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/jobs", bytes.NewReader(small(t)))

@@ -52,9 +52,9 @@ func TestUploadWaitsForItsTurn(t *testing.T) {
 	}
 }
 
-// TestNoRoomInTime takes all the room there is: of whatever else comes no more than the head
-// is read, then it gets 429.
-func TestNoRoomInTime(t *testing.T) {
+// TestNoPlaceInTime uses up the budget. The server reads no more than the head of another
+// upload, and answers 429.
+func TestNoPlaceInTime(t *testing.T) {
 	t.Parallel()
 	share := limiter.Share{Bytes: 8 << 10, Uploads: 1, Wait: time.Millisecond}
 	limit := limiter.New(limiter.Options{Small: share, Large: share})
@@ -90,16 +90,16 @@ func TestNoRoomInTime(t *testing.T) {
 	}
 }
 
-// TestUnknownSizeBeginsSmall takes all the room of large uploads. A body of unknown size is
-// accepted if it is small; of a larger one no more is read than a small one may have.
+// TestUnknownSizeBeginsSmall uses up the budget of large uploads. The server accepts a small
+// body of unknown size, and reads no more of a larger one than the size of a small one.
 func TestUnknownSizeBeginsSmall(t *testing.T) {
 	t.Parallel()
 	share := limiter.Share{Bytes: 8 << 10, Uploads: 1, Wait: time.Millisecond}
-	room := limiter.New(limiter.Options{Small: share, Large: share})
-	if _, err := room.Acquire(t.Context(), "another", 0); err != nil {
+	budget := limiter.New(limiter.Options{Small: share, Large: share})
+	if _, err := budget.Acquire(t.Context(), "another", 0); err != nil {
 		t.Fatal(err)
 	}
-	h := handler(t, func(o *httpapi.Options) { o.Limiter = room })
+	h := handler(t, func(o *httpapi.Options) { o.Limiter = budget })
 	for size, want := range map[int]int{6 << 10: http.StatusAccepted, 20 << 10: http.StatusTooManyRequests} {
 		img := small(t)
 		body := &counted{r: bytes.NewReader(append(img, make([]byte, size-len(img))...))}
@@ -111,8 +111,8 @@ func TestUnknownSizeBeginsSmall(t *testing.T) {
 		if w.Code != want || body.n > 8<<10 {
 			t.Errorf("%d bytes: %d, of which %d are read: %s", size, w.Code, body.n, w.Body)
 		}
-		if lease, err := room.Acquire(t.Context(), "another", 1); err != nil {
-			t.Errorf("%d bytes: the room of the small upload is not given back: %v", size, err)
+		if lease, err := budget.Acquire(t.Context(), "another", 1); err != nil {
+			t.Errorf("%d bytes: the budget of the small upload is not given back: %v", size, err)
 		} else {
 			lease.Release()
 		}

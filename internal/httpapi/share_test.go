@@ -86,8 +86,8 @@ func TestLink(t *testing.T) {
 		t.Errorf("by the second key: %s", a.Status)
 	}
 	wantNoLink(t, "by another key", s.StartBeside(t, otherLinkKey)+path)
-	keyless := s.StartBeside(t)
-	for _, a := range []apptest.Answer{apptest.Get(t, keyless+path), apptest.Do(t, http.MethodPost, keyless+strings.TrimPrefix(location, s.URL)+"/links", nil)} {
+	withoutKey := s.StartBeside(t)
+	for _, a := range []apptest.Answer{apptest.Get(t, withoutKey+path), apptest.Do(t, http.MethodPost, withoutKey+strings.TrimPrefix(location, s.URL)+"/links", nil)} {
 		if a.StatusCode != 404 || !strings.Contains(a.JSON(t)["detail"].(string), "LINK_KEY") {
 			t.Errorf("without a key: %s: %s", a.Status, a.Bytes)
 		}

@@ -17,8 +17,8 @@ const (
 	heartbeat = 15 * time.Second
 	// streamLife bounds a stream. Its client comes again, with a token that is judged again.
 	streamLife = 5 * time.Minute
-	// crowded is after how long a client that finds no place comes again.
-	crowded = 5 * time.Second
+	// retryFull is the reconnect time of a client for which there is no place.
+	retryFull = 5 * time.Second
 )
 
 // wantsEvents reports whether the client prefers a stream of events to a JSON document.
@@ -72,7 +72,7 @@ func (a *api) stream(w http.ResponseWriter, r *request, id job.ID) error {
 		return nil
 	}
 	if !watch.Follows() { // others of this owner have all the places
-		e.comeAgain(crowded)
+		e.comeAgain(retryFull)
 		return nil
 	}
 	for end := a.Now().Add(streamLife); e.failed == nil; {

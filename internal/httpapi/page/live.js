@@ -7,7 +7,7 @@ let streams = true; // until the service says that it has none
 const unfinished = () => [...cards].filter((c) => c.id && !c.over);
 
 /** Of more jobs than can have a stream at a time the list tells, once for all of them. */
-const crowded = () => unfinished().length > waits.places;
+const overPlaces = () => unfinished().length > waits.places;
 
 /** An abort signal for as long as the page is visible. */
 function whileSeen(signal) {
@@ -24,7 +24,7 @@ Card.prototype.follow = async function follow() {
     await seen();
     this.gone.signal.throwIfAborted();
     try {
-      if (streams && (listed || !crowded())) {
+      if (streams && (listed || !overPlaces())) {
         await waits.through(() => this.stream());
         failures = 0;
         continue;
@@ -47,7 +47,7 @@ Card.prototype.follow = async function follow() {
  * asks when the service says that it makes sense.
  */
 Card.prototype.ask = async function ask(asked) {
-  const crowd = crowded();
+  const crowd = overPlaces();
   const wait = crowd ? 0 : [2, 5, 5, 5][asked] ?? 0;
   let begun = 0;
   const answer = await (streams ? fetches : waits).through(() => {
@@ -123,7 +123,7 @@ async function followCrowd() {
   for (;;) {
     await seen();
     await sleep(2);
-    if (!listed || !crowded()) continue;
+    if (!listed || !overPlaces()) continue;
     const oldest = Math.min(...unfinished().map((c) => c.created));
     for (let url = at("jobs?limit=100"), pages = 0; url && pages < 10; pages++) {
       const answer = await request("GET", url).catch(() => null);

@@ -40,7 +40,7 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	}
 }
 
-func TestAMistakeIsToldOnceAndForPeople(t *testing.T) {
+func TestEachMistakeIsReportedOnceInPlainWords(t *testing.T) {
 	t.Parallel()
 	for vars, want := range map[string]string{
 		"PORT=http":          `PORT: "http" is not a whole number`,
@@ -86,7 +86,7 @@ func TestServerDoesNotStartOpen(t *testing.T) {
 	}
 }
 
-func TestStartLineShowsWhatIsInForceAndNoKeys(t *testing.T) {
+func TestStartLineShowsSettingsWithoutKeys(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(config.Server, append([]string{"AWS_SECRET_ACCESS_KEY=hush", "MAX_IMAGE_BYTES=20MiB"}, good...))
 	if err != nil {

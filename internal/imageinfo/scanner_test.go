@@ -126,7 +126,7 @@ func TestScannerStopsAtTheLimit(t *testing.T) {
 	}
 }
 
-func TestDetectRefusesWhatIsNoImage(t *testing.T) {
+func TestDetectRefusesOtherFiles(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", "x", "just text", "BM is how this text begins, and it goes on", "<!doctype html><p>hello",

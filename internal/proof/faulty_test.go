@@ -107,9 +107,9 @@ func (f *front) forward(r *http.Request, body []byte) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(out)
 }
 
-// crowded reports whether other writes to the same key are in progress, and returns a
+// contended reports whether other writes to the same key are in progress, and returns a
 // function that ends this one.
-func (f *front) crowded(r *http.Request) (bool, func()) {
+func (f *front) contended(r *http.Request) (bool, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writes[r.URL.Path]++

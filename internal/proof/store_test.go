@@ -95,9 +95,9 @@ func inRaces(name string) fault {
 		if !put(r) || r.Header.Get(name) == "" {
 			return body, false
 		}
-		crowded, done := f.crowded(r)
+		contended, done := f.contended(r)
 		defer done()
-		if crowded {
+		if contended {
 			r.Header.Del(name)
 		}
 		resp, err := f.forward(r, body)

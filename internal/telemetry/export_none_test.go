@@ -9,7 +9,7 @@ import (
 	"claimcheck.example/internal/telemetry"
 )
 
-func TestWhatIsNotLinkedInSaysSo(t *testing.T) {
+func TestMissingExporterSaysSo(t *testing.T) {
 	t.Parallel()
 	_, err := telemetry.OpenLogExport(t.Context(), telemetry.LogExportOptions{Project: "p"})
 	if want := "the export of logs by API is not linked into this binary: build it with -tags logapi"; !errors.Is(err, telemetry.ErrNotLinked) || err.Error() != want {

@@ -169,7 +169,7 @@ func TestTextIsPlainUnlessAtATerminal(t *testing.T) {
 	}
 }
 
-func TestTraceStandsOutsideOpenGroups(t *testing.T) {
+func TestTraceIsOutsideOpenGroups(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	log := telemetry.NewLogger(telemetry.LogOptions{Format: telemetry.FormatGCP, Writer: &out, Project: "p"})

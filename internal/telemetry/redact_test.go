@@ -91,7 +91,7 @@ func TestMessageIsGuarded(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSecretStays(t *testing.T) {
+func TestOtherTextIsNotRedacted(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		attr slog.Attr

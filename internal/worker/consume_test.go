@@ -58,7 +58,7 @@ func until(t *testing.T, ok func() bool) {
 	}
 }
 
-func TestVerdictsAreTold(t *testing.T) {
+func TestVerdictsAreSent(t *testing.T) {
 	t.Parallel()
 	for verdict, left := range map[worker.Verdict]int{worker.Done: 0, worker.Never: 0, worker.Later: 3} {
 		q := queueOf(t, 3)

@@ -190,7 +190,7 @@ func TestOneSignalAlone(t *testing.T) {
 	}
 }
 
-func TestOutageIsToldAndBounded(t *testing.T) {
+func TestOutageIsReportedAndBounded(t *testing.T) {
 	release := make(chan struct{})
 	hanging := httptest.NewServer(&collector{answer: func(http.ResponseWriter, *http.Request) bool {
 		<-release

@@ -211,7 +211,7 @@ func TestEveryPathWantsAToken(t *testing.T) {
 	}
 }
 
-func TestRateLimitIsToldAndHeld(t *testing.T) {
+func TestRateLimitIsShownAndEnforced(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)
 	s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "RATE_LIMIT=2/minute,1KiB/day")

@@ -189,8 +189,8 @@ func TestCancelAtTheLastMoment(t *testing.T) {
 	}
 }
 
-// TestCancelOfWhatIsOver is a conflict, and so is the commit of a canceled announcement.
-func TestCancelOfWhatIsOver(t *testing.T) {
+// TestCancelOfEndedJob is a conflict, and so is the commit of a canceled announcement.
+func TestCancelOfEndedJob(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	done := s.submit(t, "IMG one")

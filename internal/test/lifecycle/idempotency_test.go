@@ -9,10 +9,10 @@ import (
 	"claimcheck.example/internal/job/jobtest"
 )
 
-// TestWhatIsAcceptedStaysAccepted has two requests for one job overlap. One hangs at a
+// TestAcceptedJobStaysAccepted has two requests for one job overlap. One hangs at a
 // backend until it fails, after the other got an acceptance: the job stays accepted,
 // whatever the first one does then.
-func TestWhatIsAcceptedStaysAccepted(t *testing.T) {
+func TestAcceptedJobStaysAccepted(t *testing.T) {
 	t.Parallel()
 	submit := func(t *testing.T, s *system, _ job.ID) (*job.Job, error) {
 		in := submission("IMG one")

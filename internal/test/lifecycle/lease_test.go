@@ -15,10 +15,10 @@ import (
 	"claimcheck.example/internal/worker"
 )
 
-// TestProgressIsToldSparingly runs a job that says every tenth of a second how far it is:
+// TestProgressIsWrittenSparingly runs a job that says every tenth of a second how far it is:
 // the status follows, at the cost of a write in two seconds, which the lease's renewals
 // are among. A job that says nothing costs no write.
-func TestProgressIsToldSparingly(t *testing.T) {
+func TestProgressIsWrittenSparingly(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		every time.Duration
@@ -74,8 +74,8 @@ func TestProgressIsToldSparingly(t *testing.T) {
 	}
 }
 
-// TestProgressIsToldSparinglyToStorageThatRefuses holds that a failed write counts as one.
-func TestProgressIsToldSparinglyToStorageThatRefuses(t *testing.T) {
+// TestProgressIsWrittenSparinglyToFailingStorage holds that a failed write counts as one.
+func TestProgressIsWrittenSparinglyToFailingStorage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t)

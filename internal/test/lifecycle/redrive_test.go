@@ -107,8 +107,8 @@ func TestRedriveOfAnUnbilledEnd(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotPutBack asks for jobs in every other state.
-func TestWhatIsNotPutBack(t *testing.T) {
+// TestJobsThatRedriveIgnores asks for jobs in every other state.
+func TestJobsThatRedriveIgnores(t *testing.T) {
 	t.Parallel()
 	lost := func(s *system, t *testing.T) job.ID { // claimed by a worker that died
 		j := s.submit(t, "IMG one")

@@ -222,7 +222,7 @@ func TestCloseEndsEveryProcess(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesWhatIsNoEngine(t *testing.T) {
+func TestOpenRefusesOtherPrograms(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, want := range map[string]string{"nowhere": "no such file", "stranger-silent": "hello", "stranger-of-old": "protocol 0"} {

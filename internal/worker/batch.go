@@ -8,15 +8,14 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// handBack is the time before its deadline at which a batch hands its jobs back: enough
-// for the writes and the verdicts. Of a short time it is a quarter.
+// handBack is how long before its deadline a batch hands its jobs back: enough time for the
+// writes and the verdicts. For a short deadline it is a quarter of the time.
 const handBack = 15 * time.Second
 
-// Carry handles deliveries that the host has received and will delete, except for those
-// that it returns, which are delivered again. Shortly before the deadline of ctx it stops
-// what still runs. A job that had all of the time has failed an attempt, since one that
-// needs more than there ever is would come back for days; one that began later is handed
-// back without an attempt.
+// Carry handles deliveries that the host has received. The host deletes them, except for those
+// that Carry returns, which are delivered again. Shortly before the deadline of ctx it stops
+// running jobs. A job that had the whole time has failed an attempt: otherwise a job that needs
+// more time would come back for days. A job that began later does not lose an attempt.
 //
 // A host that reuses the process asks [Worker.Spent] before it has the next batch carried
 // out.

@@ -17,8 +17,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Config is what a [Worker] is made of. All fields but Deliver, Deliveries and IdleExit are
-// needed.
+// Config configures a [Worker]. All fields but Deliver, Deliveries and IdleExit are required.
 type Config struct {
 	Queue job.Queue
 	// Run handles one delivery: Runner.Run, or a wrapper that observes it. When its context
@@ -27,9 +26,9 @@ type Config struct {
 	// Deliver carries out a delivery that is for the webhook of a job, where those share the
 	// queue of the jobs; Deliverer.Run. Nil: Run carries out all.
 	Deliver func(context.Context, job.Delivery) Outcome
-	// Deliveries is how many of them are carried out at once, beside Concurrency.
+	// Deliveries is the number of such deliveries at once, in addition to Concurrency.
 	Deliveries int
-	// Concurrency is how many deliveries are carried out at once.
+	// Concurrency is the number of deliveries that run at once.
 	Concurrency int
 	// Visibility is the time that a delivery stays invisible without a renewal; it is the
 	// lease of Runner.
@@ -51,11 +50,11 @@ type Worker struct {
 	abandoned []<-chan struct{} // one for each processor, closed when it returns
 }
 
-// maxAbandoned is how many abandoned processors a worker tolerates for each of its slots.
-// Each of them keeps its memory and its processor time.
+// maxAbandoned is the number of abandoned processors that a worker tolerates for each of its
+// slots. Each of them still uses memory and processor time.
 const maxAbandoned = 2
 
-// errAbandoned ends a worker with too many of them. A new process has none.
+// errAbandoned ends a worker with too many of them. A new process starts without any.
 var errAbandoned = errors.New("too many processors do not return: the worker takes no more jobs and stops, so that it is restarted")
 
 // New returns a worker made of c.

@@ -69,8 +69,8 @@ func (l *lease) swap(ctx context.Context, change func(*job.Job)) (*job.Job, erro
 		if job.KindOf(err) != job.Conflict {
 			return nil, err
 		}
-		// Under our own claim the other writers are an earlier renewal of ours whose answer was
-		// lost, and a cancellation. Otherwise the claim has passed on.
+		// Under this claim the other writers are an earlier renewal whose answer was lost, and a
+		// cancellation. Otherwise another worker has the claim.
 		if err := l.reload(ctx); err != nil {
 			return nil, err
 		}
@@ -182,8 +182,8 @@ func (l *lease) renew(ctx context.Context) error {
 	return nil
 }
 
-// hide keeps the message invisible, as long as the queue can. A failure does no harm: the
-// document's lease decides, and a second delivery finds it.
+// hide keeps the message invisible, as long as the queue can. A failure does no harm: a second
+// delivery finds the lease in the document.
 func (l *lease) hide(ctx context.Context) {
 	d := l.r.hidden(l.r.Lease, l.received)
 	if d <= 0 {

@@ -8,12 +8,13 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// longestRest bounds the rest that an error asks for.
+// longestRest bounds the pause of an error's RetryAfter.
 const longestRest = 12 * time.Hour
 
-// restAfter returns how long a job rests after its nth failed attempt: the time that the
-// error asks for, else 2 s doubled per attempt up to 5 min; spread by half to keep jobs
-// apart. Zero attempts, an unknown number, count as one.
+// restAfter returns the pause after the nth failed attempt of a job: the RetryAfter of the
+// error, else 2 s doubled per attempt up to 5 min, plus up to half of it at random. Zero
+// attempts, an unknown number, count as one. It is a function of the number in the document,
+// since the next attempt may run in another process; package backoff counts in memory.
 func restAfter(err error, attempt int) time.Duration {
 	d := min(2*time.Second<<min(max(attempt, 1)-1, 16), 5*time.Minute)
 	if e, ok := errors.AsType[*job.Error](err); ok && e.RetryAfter > 0 {
@@ -22,19 +23,19 @@ func restAfter(err error, attempt int) time.Duration {
 	return d + rand.N(d/2+1)
 }
 
-// outage returns how long a message rests when storage fails: growing, but short, so that
-// work goes on soon after storage has come back.
+// outage returns the pause of a message after a failure of storage: it grows, but stays short,
+// so that work continues soon after the outage.
 func outage(d job.Delivery) time.Duration {
 	return min(restAfter(nil, d.Received), 10*time.Second+rand.N(5*time.Second))
 }
 
-// maxInterruptions is the number of attempts of a job that do not count because the
-// worker stops or storage fails; further ones count. With the rests between them they
-// cover an outage of nine hours.
+// maxInterruptions is the number of attempts of a job that do not count because the worker
+// stops or storage fails; further ones count. With their pauses they cover an outage of nine
+// hours.
 const maxInterruptions = 100
 
-// interrupted returns how long a job rests that storage's failure interrupts after n
-// others: as long as in an outage at first, and up to 5 min later.
+// interrupted returns the pause of a job after its nth interruption by a failure of storage:
+// initially that of an outage, later up to 5 min.
 func interrupted(d job.Delivery, n int) time.Duration {
 	const short = 10
 	if n < short {
@@ -43,9 +44,9 @@ func interrupted(d job.Delivery, n int) time.Duration {
 	return restAfter(nil, n-short+4)
 }
 
-// rest returns how long a message rests when another worker has its job: until the lease
-// is over. That worker renews its lease as long as it lives, so the message of a job that
-// runs for hours need not come back every minute.
+// rest returns the pause of a message whose job another worker has: until the lease ends. That
+// worker renews its lease while it runs, so the message of a job that runs for hours need not
+// come back every minute.
 func (r *Runner) rest(j *job.Job, now time.Time) time.Duration {
 	left := j.LeaseUntil.Sub(now)
 	if left > r.Lease/2 && !j.StartedAt.IsZero() {
@@ -54,9 +55,10 @@ func (r *Runner) rest(j *job.Job, now time.Time) time.Duration {
 	return left
 }
 
-// hidden returns d, or the rest of the time that the queue can hide a message delivered
-// at received, less a margin for the difference between the clocks. It is not positive
-// when no time is left.
+// hidden returns d, or the remaining time for which the queue can hide a message delivered at
+// received, less a margin for the difference between the clocks. It is not positive if no time
+// is left. PROCESS_TIMEOUT is below the limit of SQS, but a pause after a long run can exceed
+// it: then the document has the end of the pause (NotBefore).
 func (r *Runner) hidden(d time.Duration, received time.Time) time.Duration {
 	return hidden(r.Queue, d, received, r.Now())
 }

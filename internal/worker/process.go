@@ -25,7 +25,7 @@ type result struct {
 }
 
 // work processes the claimed job and makes its output visible. A processor that panics
-// has failed; the value of the panic is not logged or shown.
+// has failed. The value of the panic appears in no log and no answer.
 func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 	defer func() {
 		if recover() != nil {
@@ -111,9 +111,9 @@ func (r *Runner) detect(body io.Reader) (contentType string, whole io.Reader, er
 }
 
 // publish makes the output visible without ever replacing that of a later claim. The
-// first attempt expects no output. A later attempt, or one that finds something there,
-// replaces exactly the output it has seen, and only if it still holds the lease after
-// having seen it: a worker that claims the job after that changes the tag. An output with a
+// first attempt expects no output. A later attempt, or one that finds an output,
+// replaces exactly the output that it has seen, and only if it still has the lease after
+// that: a worker that claims the job later changes the tag. An output with a
 // name of its own replaces none.
 func (r *Runner) publish(ctx context.Context, l *lease, staged job.Staged) (tag string, err error) {
 	j := l.snapshot()
@@ -231,13 +231,12 @@ func (i *inputReader) because(err error) error {
 	return err
 }
 
-// finish returns what is known of the image now. Its SHA-256 should be the one that was
-// known before, if any. A processor need not have read to the end; then what is known is
-// believed, and what is not known is found out.
+// finish returns the properties of the image. Its SHA-256 must be the known one, if any. If the
+// processor has not read to the end, finish trusts known properties and determines the others.
 func (i *inputReader) finish(known job.Media) (job.Media, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	// What a direct upload announced is not known until it has been read.
+	// The digest of a direct upload is only announced until the image is read.
 	if i.failed == nil && !i.ended && known.SHA256 != "" && known.Tag == "" {
 		return known, nil
 	}

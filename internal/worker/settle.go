@@ -15,8 +15,8 @@ func (w *Worker) settle(ctx context.Context, d job.Delivery, out Outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	if err := Settle(ctx, w.c.Queue, d, out); err != nil {
-		// The message comes back by itself when its invisibility ends; the job's document
-		// then says what is left to do.
+		// The message comes back when its invisibility ends; the job's document then says
+		// what is left to do.
 		w.c.Logger.WarnContext(ctx, "cannot send the verdict to the queue", "job_id", d.JobID, "verdict", out.Verdict.String(), "error", err)
 	}
 }

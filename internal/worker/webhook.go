@@ -15,11 +15,11 @@ import (
 	"claimcheck.example/internal/webhook"
 )
 
-// DelivererConfig is what a [Deliverer] is made of. All fields are needed.
+// DelivererConfig configures a [Deliverer]. All fields are required.
 type DelivererConfig struct {
 	Documents job.Documents
 	Events    job.EventLogs
-	// Queue is the one that the deliveries come from.
+	// Queue is the queue of the deliveries.
 	Queue job.Queue
 	// Retention is how long that queue keeps a message.
 	Retention time.Duration
@@ -31,19 +31,18 @@ type DelivererConfig struct {
 	Logger *slog.Logger
 }
 
-// Deliverer tells the receivers of webhooks of the ends of jobs. It is safe for concurrent
-// use.
+// Deliverer notifies the receivers of webhooks of ended jobs. It is safe for concurrent use.
 type Deliverer struct{ DelivererConfig }
 
 // NewDeliverer returns a deliverer made of c.
 func NewDeliverer(c DelivererConfig) *Deliverer { return &Deliverer{c} }
 
 const (
-	// tooEarly is how often a message may find that its job is not over: it can be a moment
-	// ahead of the document.
+	// tooEarly is how often a message may arrive before the end of its job: the message can be
+	// a moment ahead of the document.
 	tooEarly = 20
-	// hopAfter is how many receives a message may have. Then a fresh one takes its place,
-	// long before the queue calls it a dead letter.
+	// hopAfter is the maximum number of receives of a message. Then a new message replaces it,
+	// long before it becomes a dead letter.
 	hopAfter = 40
 )
 
@@ -67,8 +66,8 @@ func (d *Deliverer) Run(ctx context.Context, m job.Delivery) Outcome {
 	return out
 }
 
-// worn reports whether a message must be replaced by a fresh one before it waits: the queue
-// would drop it meanwhile, or soon takes it for a dead letter.
+// worn reports whether a new message must replace this one before it waits: otherwise the queue
+// would drop it meanwhile, or soon make it a dead letter.
 func (d *Deliverer) worn(m job.Delivery, wait time.Duration) bool {
 	return m.Received >= hopAfter || !m.SentAt.IsZero() && d.Now().Add(wait).Sub(m.SentAt) > d.Retention*3/4
 }
@@ -124,8 +123,8 @@ func (d *Deliverer) log(ctx context.Context, j *job.Job) (*job.EventLog, error) 
 	return webhook.Log(j, log, err)
 }
 
-// record keeps a try, and decides whether another one follows. What another process has
-// recorded of the same event meanwhile stays.
+// record stores a try, and decides whether another one follows. It keeps the tries that another
+// process has recorded meanwhile.
 func (d *Deliverer) record(ctx context.Context, m job.Delivery, j *job.Job, log *job.EventLog, try job.EventTry, r webhook.Result) Outcome {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
@@ -160,7 +159,7 @@ func (d *Deliverer) record(ctx context.Context, m job.Delivery, j *job.Job, log 
 	}
 }
 
-// tell logs a try, with the receiver's host alone: the rest of the URL may hold a secret.
+// tell logs a try with the receiver's host only: the rest of the URL may contain a secret.
 func (d *Deliverer) tell(ctx context.Context, j *job.Job, r webhook.Result) {
 	host := ""
 	if u, err := url.Parse(j.Webhook); err == nil {

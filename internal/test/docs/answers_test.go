@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,7 +22,8 @@ import (
 // compared by their form only.
 var varying = []string{
 	"job_id", "location", "created_at", "updated_at", "expires_at", "next", "url", "usd", "processing_seconds", "size_bytes", "bytes_in", "bytes_out",
-	"store_writes", "store_reads", "queue", "sha256", "from", "to", "day", "id", "at", "milliseconds", "keys", "secrets", "prices",
+	"store_writes", "store_reads", "queue", "sha256", "from", "to", "day", "webhook_id", "at", "duration_seconds", "attempts", "keys", "secrets", "prices",
+	"jobs", "completed", "failed", "canceled", "deleted", "pixels", "units", "uncounted",
 }
 
 // shape returns a value with those of varying members in a form that does not vary.
@@ -46,25 +49,24 @@ func shape(v any) any {
 }
 
 var (
-	digits = regexp.MustCompile(`[0-9]+`)
-	opaque = regexp.MustCompile(`[0-9a-zA-Z_+/=-]{20,}`) // ids, digests, keys
-	port   = regexp.MustCompile(`localhost:[0-9]+`)
+	digits   = regexp.MustCompile(`[0-9]+`)
+	opaque   = regexp.MustCompile(`[0-9a-zA-Z_+/=-]{20,}`) // ids, digests, keys
+	fraction = regexp.MustCompile(`(\.[0-9]+)?Z$`)         // of a time
+	query    = regexp.MustCompile(`\?.*`)
 )
 
-// form returns a text with the digits and identifiers of its kind alone.
+// form returns what a value has in common with those of other jobs.
 func form(v any) any {
 	switch v := v.(type) {
 	case string:
-		v = port.ReplaceAllString(v, "localhost:0")
-		before, after, isURL := strings.Cut(v, "localhost:0")
-		if !isURL {
-			before, after = "", v
+		parts := []string{fraction.ReplaceAllString(v, "Z")}
+		if strings.Contains(v, "://") {
+			parts = strings.Split(query.ReplaceAllString(v, "?"), "/")
 		}
-		parts := strings.Split(after, "/")
 		for i := range parts {
 			parts[i] = digits.ReplaceAllString(opaque.ReplaceAllString(parts[i], "…"), "0")
 		}
-		return before + strings.Join(parts, "/")
+		return strings.Join(parts, "/")
 	case float64:
 		return "a number"
 	case []any:
@@ -73,10 +75,27 @@ func form(v any) any {
 			out[i] = form(v[i])
 		}
 		return out
-	case map[string]any:
-		return shape(v)
 	}
-	return v
+	return shape(v)
+}
+
+// only returns an answer with the first member of a list for which ok holds, without the
+// rest and without the link to more.
+func only(t *testing.T, a apptest.Answer, list string, ok func(map[string]any) bool) []byte {
+	t.Helper()
+	body := a.JSON(t)
+	members, _ := body[list].([]any)
+	i := slices.IndexFunc(members, func(m any) bool { return ok(m.(map[string]any)) })
+	if a.StatusCode != http.StatusOK || i < 0 {
+		t.Fatalf("%s: nothing in %s: %s", a.Status, list, a.Bytes)
+	}
+	body[list] = members[i : i+1]
+	delete(body, "next")
+	b, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // answers makes the calls whose whole answers the pages show, and compares them.
@@ -99,6 +118,31 @@ func answers(t *testing.T, l service.Local) {
 	location := keep("submitted", http.StatusAccepted, post(params)).JSON(t)["location"].(string)
 	apptest.Await(t, location)
 	keep("completed", http.StatusCreated, apptest.Get(t, location))
+	got["list"] = only(t, apptest.Get(t, l.URL+"/jobs?limit=100&status=completed"), "jobs", func(j map[string]any) bool {
+		return strings.HasSuffix(location, "/"+j["job_id"].(string))
+	})
+	keep("link", http.StatusCreated, apptest.Do(t, http.MethodPost, location+"/links", nil))
+	got["usage"] = only(t, apptest.Get(t, l.URL+"/usage"), "days", func(map[string]any) bool { return true })
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	t.Cleanup(receiver.Close)
+	hooked := post([]string{"webhook", receiver.URL}).Header.Get("Location")
+	apptest.Await(t, hooked)
+	deliveries := apptest.Get(t, hooked+"/deliveries")
+	deadline := time.After(service.Limit)
+	for tick := time.NewTicker(50 * time.Millisecond); deliveries.JSON(t)["state"] != "delivered"; deliveries = apptest.Get(t, hooked+"/deliveries") {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("the webhook is not delivered: %s", deliveries.Bytes)
+		}
+	}
+	got["deliveries"] = only(t, deliveries, "tries", func(map[string]any) bool { return true })
+	announced := apptest.Do(t, http.MethodPost, l.URL+"/jobs", strings.NewReader(`{"content_type": "image/jpeg", "size_bytes": 226149}`), "Content-Type", "application/json")
+	keep("announced", http.StatusAccepted, announced)
+	keep("canceled", http.StatusAccepted, apptest.Do(t, http.MethodPost, announced.JSON(t)["location"].(string)+"/cancel", nil))
+	keep("keys", http.StatusOK, apptest.Get(t, l.URL+"/webhook-key"))
+	keep("secrets", http.StatusOK, apptest.Get(t, l.URL+"/webhook-secret"))
+	keep("ready", http.StatusOK, apptest.Get(t, l.URL+"/ready"))
 	keep("refused", http.StatusUnsupportedMediaType, l.Submit(t, []byte("module claimcheck.example\n")))
 
 	pages := map[string]string{"README.md": "", "docs/api.md": ""}

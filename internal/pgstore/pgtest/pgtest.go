@@ -26,6 +26,9 @@ var shared struct {
 	server  *server
 	err     error
 	numbers atomic.Int64
+
+	mu    sync.Mutex // guards empty
+	empty []string   // names of databases that a test has left behind empty
 }
 
 // Start returns the URL of an empty database. It skips the test where there is no
@@ -37,7 +40,62 @@ func Start(tb testing.TB) string {
 	if shared.err != nil {
 		tb.Fatal(shared.err)
 	}
-	return shared.server.database(tb, fmt.Sprintf("test%d", shared.numbers.Add(1)))
+	return shared.server.lend(tb)
+}
+
+// lend is database with one that another test has left behind empty, if there is one: it
+// takes a tenth of the time of a new one.
+func (s *server) lend(tb testing.TB) string {
+	tb.Helper()
+	name := ""
+	shared.mu.Lock()
+	if n := len(shared.empty); n > 0 {
+		name, shared.empty = shared.empty[n-1], shared.empty[:n-1]
+	}
+	shared.mu.Unlock()
+	if name == "" {
+		name = fmt.Sprintf("test%d", shared.numbers.Add(1))
+		Exec(tb, s.url(superuser, "postgres"), "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	}
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if clean, err := s.clean(ctx, name); err != nil {
+			tb.Error(err)
+		} else if !clean {
+			s.drop(ctx, tb, name)
+		} else {
+			shared.mu.Lock()
+			defer shared.mu.Unlock()
+			shared.empty = append(shared.empty, name)
+		}
+	})
+	return s.url(superuser, name)
+}
+
+// clean ends the other connections of a database, removes the service's schema, and reports
+// whether the database is as new then.
+func (s *server) clean(ctx context.Context, name string) (clean bool, err error) {
+	conn, err := pgx.Connect(ctx, s.url(superuser, name))
+	if err != nil {
+		return false, nil // the test has renamed it, or lets it take no connections
+	}
+	defer conn.Close(ctx)
+	for _, sql := range []string{
+		`SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+		`DROP SCHEMA IF EXISTS claimcheck CASCADE`,
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return false, err
+		}
+	}
+	err = conn.QueryRow(ctx, `SELECT
+		NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' OR c.oid >= 16384)
+		AND NOT EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384)
+		AND NOT EXISTS (SELECT FROM pg_default_acl)
+		AND (SELECT datacl IS NULL AND datconnlimit = -1 AND oid NOT IN (SELECT setdatabase FROM pg_db_role_setting)
+			FROM pg_database WHERE datname = current_database())`).Scan(&clean)
+	return clean, err
 }
 
 // Server is a server of one test.
@@ -140,16 +198,21 @@ func (s *server) database(tb testing.TB, name string) string {
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		conn, err := pgx.Connect(ctx, s.url(superuser, "postgres"))
-		if err != nil {
-			return // the test has killed it
-		}
-		defer conn.Close(ctx)
-		if _, err := conn.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
-			tb.Error(err)
-		}
+		s.drop(ctx, tb, name)
 	})
 	return s.url(superuser, name)
+}
+
+func (s *server) drop(ctx context.Context, tb testing.TB, name string) {
+	tb.Helper()
+	conn, err := pgx.Connect(ctx, s.url(superuser, "postgres"))
+	if err != nil {
+		return // the test has killed it
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+		tb.Error(err)
+	}
 }
 
 // patience bounds what a busy machine may take.

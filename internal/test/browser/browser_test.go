@@ -1,7 +1,6 @@
-// Package browser has people's work done on the page in a real browser, Debian's
-// chromium: by mouse and by keyboard, in the light and in the dark, wide and narrow.
-// Whatever a test does, the page makes no request to another origin, violates no policy
-// and writes no error to the console.
+// Package browser tests the page in a real browser, Debian's chromium: by mouse and by
+// keyboard, in light and dark mode, wide and narrow. In each test the page makes no request to
+// another origin, violates no policy and writes no error to the console.
 //
 //	go test -artifacts -outputdir DIR ./internal/test/browser              keeps a screenshot of each state
 //	go test -run TestPictures ./internal/test/browser -pictures docs/pictures   renews the README's
@@ -27,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 // rebound is a name of another site that resolves to this machine.
 const rebound = "rebound.example"
 
-// shared is the one browser that a process has, while tests use it.
+// shared is the one browser of the process, while tests use it.
 var shared struct {
 	sync.Mutex
 	users int
@@ -35,8 +34,7 @@ var shared struct {
 	end   func() error
 }
 
-// running returns the browser, started for the first of its users; the end of the last
-// one's test ends it.
+// running returns the browser. The first test starts it, and the end of the last one ends it.
 func running(t *testing.T) context.Context {
 	t.Helper()
 	path := program.Need(t, "chromium")

@@ -12,8 +12,8 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// TestDeliveries looks at the webhook of a job that its receiver refuses, and sends it again
-// when the receiver takes it; and at a job without a webhook.
+// TestDeliveries shows a webhook that its receiver refuses, and repeats it until the receiver
+// accepts it; and shows a job without a webhook.
 func TestDeliveries(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "WEBHOOK_KEY=whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "OUTBOUND_ALLOW=127.0.0.1")

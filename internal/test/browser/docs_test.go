@@ -9,8 +9,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// TestDocsAndTheWayBack reads the description of the API, and comes back from a path at
-// which there is nothing.
+// TestDocsAndTheWayBack reads the description of the API, and returns from an unknown path.
 func TestDocsAndTheWayBack(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)

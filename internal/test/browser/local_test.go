@@ -22,7 +22,7 @@ func startLocal(t *testing.T, vars ...string) (api, s3, sqs, data string) {
 	return "http://127.0.0.1:" + value(flags[0]), "http://127.0.0.1:" + value(flags[1]), "http://127.0.0.1:" + value(flags[2]), value(flags[3])
 }
 
-// stored returns how many objects are under a prefix in a data folder.
+// stored returns the number of objects under a prefix in a data folder.
 func stored(t *testing.T, data, prefix string) int {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Join(data, "s3", "claimcheck", prefix))
@@ -32,7 +32,7 @@ func stored(t *testing.T, data, prefix string) int {
 	return len(files)
 }
 
-// visit opens a page that may do what it likes.
+// visit opens a page without restrictions.
 func visit(t *testing.T, url string) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(running(t), chromedp.WithNewBrowserContext())
@@ -42,7 +42,7 @@ func visit(t *testing.T, url string) *tab {
 	return b
 }
 
-// post has a page submit a form with one field, as no permission of CORS is needed for.
+// post makes a page submit a form with one field, which needs no permission by CORS.
 const post = `(() => {
 	const form = document.createElement("form");
 	form.action = %s; form.method = "post"; form.enctype = "multipart/form-data";
@@ -50,8 +50,8 @@ const post = `(() => {
 	field.name = %s; field.value = "x"; form.append(field); document.body.append(form); form.submit();
 })()`
 
-// TestLocalIsClosedToOtherPages has the pages of a stranger's site, and of a site whose name
-// resolves to this machine, try what a browser lets them try.
+// TestLocalIsClosedToOtherPages tries the requests that a browser permits to the pages of
+// another site, and of a site whose name resolves to this machine.
 func TestLocalIsClosedToOtherPages(t *testing.T) {
 	t.Parallel()
 	api, s3, sqs, data := startLocal(t)
@@ -88,8 +88,8 @@ func TestLocalIsClosedToOtherPages(t *testing.T) {
 	}
 }
 
-// TestLocalServesItsOwnPage holds that none of this is in the way of the page, whose large
-// images go to S3 directly, by a request that the browser asks S3 about before.
+// TestLocalServesItsOwnPage checks that the page itself still works. It uploads large images to
+// S3 directly, after a preflight request of the browser.
 func TestLocalServesItsOwnPage(t *testing.T) {
 	t.Parallel()
 	api, _, _, data := startLocal(t, "MAX_INLINE_BYTES=100KiB")

@@ -7,8 +7,8 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// TestLoginAtTheProvider signs in by the authorization code flow, comes by another token
-// when the first one is refused, and says what the provider says.
+// TestLoginAtTheProvider signs in by the authorization code flow, gets another token when the
+// service refuses the first one, and shows the provider's error.
 func TestLoginAtTheProvider(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)

@@ -12,7 +12,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// TestManyAsAGrid sends a dozen: they are small tiles, and one zip has all results.
+// TestManyAsAGrid submits a dozen images: they are small tiles, and one zip has all results.
 func TestManyAsAGrid(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)

@@ -11,8 +11,8 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// TestMyJobsOnAnotherDevice shows the jobs of the caller to a browser that has sent none of
-// them: more of them on demand, by state, canceled, as a link, and as usage by day.
+// TestMyJobsOnAnotherDevice shows the jobs of the caller in a browser that submitted none of
+// them: more on demand, by state, canceled, as a link, and as usage by day.
 func TestMyJobsOnAnotherDevice(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "LINK_KEY="+strings.Repeat("k", 32))
@@ -74,7 +74,7 @@ func TestMyJobsOnAnotherDevice(t *testing.T) {
 	b.screenshot("usage-phone")
 }
 
-// cramped lists the texts of the chart that are small, cut off or over another one.
+// cramped lists the texts of the chart that are small, truncated or overlapping.
 const cramped = `(() => {
 	const chart = document.querySelector("#chart").getBoundingClientRect();
 	const texts = [...document.querySelectorAll("#chart text")].map((e) => [e.textContent, e.getBoundingClientRect()]);

@@ -28,7 +28,7 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-// rainier is a photograph of 1600 × 1200 pixels, to be turned by its EXIF.
+// rainier is a photograph of 1600 × 1200 pixels with an EXIF orientation.
 func rainier() string { return awstest.Module("internal/imageinfo/testdata/rainier.jpg") }
 
 // file writes a file of that name.
@@ -41,8 +41,8 @@ func file(t *testing.T, name string, content []byte) string {
 	return path
 }
 
-// picture is a PNG, of one colour for each seed. It is small, or else of noise and has
-// some 3 bytes a pixel.
+// picture is a PNG with one colour for each seed. It is small, or noise of about 3 bytes a
+// pixel.
 func picture(t *testing.T, seed uint64, width, height int, noise bool) []byte {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -183,7 +183,7 @@ func TestSeveralAtOnceReloadAndDelete(t *testing.T) {
 	if got := eval[string](b, `document.activeElement.className`); got != "delete" {
 		t.Errorf("after a deletion the focus is on %q", got)
 	}
-	// One that is deleted from elsewhere is not listed any more.
+	// A job that another client deletes disappears from the list.
 	apptest.Do(t, http.MethodDelete, s.URL+"/jobs/"+ids["a.png"], nil)
 	b.do(chromedp.Reload())
 	b.state(names[2], "completed")
@@ -192,7 +192,7 @@ func TestSeveralAtOnceReloadAndDelete(t *testing.T) {
 	}
 }
 
-// TestRefusals: what the problem document says is shown to the letter, with what to do.
+// TestRefusals checks that the page shows the sentences of problem documents verbatim.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "MAX_IMAGE_BYTES=1MiB")
@@ -231,7 +231,7 @@ func TestRefusals(t *testing.T) {
 	}
 	b.screenshot("refused")
 
-	// The same file goes again, once the params are mended.
+	// The same file can be submitted again with correct params.
 	s.StartWorker(t)
 	b.json(`{"ops": [{"blur": 9}]}`)
 	b.press("params.png", ".again")
@@ -250,7 +250,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestABackendFails: what may pass can be tried again by a button, and makes one job.
+// TestABackendFails retries after a temporary failure by a button, which creates one job.
 func TestABackendFails(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
@@ -283,7 +283,7 @@ func TestProgressAndFailure(t *testing.T) {
 	b := open(t, s.URL, look{})
 	b.choose(file(t, "a.png", picture(t, 1, 20, 10, false)))
 	b.state("a.png", "pending")
-	// As a worker writes it that is slow at its work.
+	// The document of a slow worker.
 	key := "jobs/" + b.id("a.png")
 	pending := object(t, s, key)
 	processing := strings.Replace(pending, `"status":"pending"`, fmt.Sprintf(`"status":"processing","worker":"w","attempts":1,"lease_until":%q,"progress":{"fraction":0.4,"note":"sharpen"}`,
@@ -392,7 +392,7 @@ func TestDropAndPaste(t *testing.T) {
 	}
 }
 
-// TestCopyAsCurl runs what the button copies.
+// TestCopyAsCurl runs the command that the button copies.
 func TestCopyAsCurl(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "curl")
@@ -435,8 +435,8 @@ func TestCopyAsCurl(t *testing.T) {
 	}
 }
 
-// TestDirectUpload: an image too large for the way in goes to storage by itself, where
-// the bucket allows the page's origin; where not, the operator's omission is named.
+// TestDirectUpload uploads an image that is too large for a submit to storage, if the bucket
+// permits the page's origin. Otherwise the page names the missing setting.
 func TestDirectUpload(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "MAX_INLINE_BYTES=256KiB")
@@ -463,7 +463,7 @@ func TestDirectUpload(t *testing.T) {
 	}
 }
 
-// TestToken signs in, in whichever header the service wants its tokens.
+// TestToken signs in by each header that the service can use for tokens.
 func TestToken(t *testing.T) {
 	t.Parallel()
 	for _, header := range []string{"Authorization", "X-Jobs-Token"} {
@@ -512,14 +512,14 @@ func signIn(t *testing.T, header string) {
 	if eval[int](b, "sessionStorage.length") != 0 || eval[bool](b, `document.querySelector("#sign-out").checkVisibility()`) {
 		t.Error("the token is not forgotten")
 	}
-	// Another's job is none.
+	// The page does not show another owner's job.
 	b.write(p.Token("bob"))
 	b.until(`document.querySelector("#none").checkVisibility() && document.querySelectorAll(".card").length === 0`)
 }
 
-// TestLooks shows cards in many states narrow and wide, light and dark: nothing makes the
-// page scroll sideways, all text has enough contrast (WCAG 2.2, 1.4.3), nothing moves
-// against the user's wish, and every control has a name.
+// TestLooks shows cards in many states, narrow and wide, light and dark: the page never scrolls
+// sideways, all text has enough contrast (WCAG 2.2, 1.4.3), nothing moves if the user prefers
+// reduced motion, and every control has a name.
 func TestLooks(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "MAX_IMAGE_BYTES=2MiB")
@@ -560,8 +560,7 @@ func TestLooks(t *testing.T) {
 	}
 }
 
-// contrast lists the texts whose colour is not 4.5 times as bright or dark as the ground
-// they are on.
+// contrast lists the texts whose contrast with their background is below 4.5.
 const contrast = `(() => {
 	const parse = (c) => c.match(/[\d.]+/g).map(Number);
 	const light = (c) => parse(c).slice(0, 3).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)

@@ -9,8 +9,8 @@ import (
 
 const value = `document.querySelector("#param-" + %s).value`
 
-// TestFieldsAndJSONFollowEachOther fills in both, of the params that the built-in
-// processor describes.
+// TestFieldsAndJSONFollowEachOther edits the fields and the JSON of the built-in processor's
+// params.
 func TestFieldsAndJSONFollowEachOther(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "IMAGING=embedded")
@@ -48,7 +48,7 @@ func TestFieldsAndJSONFollowEachOther(t *testing.T) {
 	if got := b.shown("a.png", ".after"); got != "20×10" {
 		t.Errorf("it came back as %s", got)
 	}
-	// One choice of words for a control is that of its label.
+	// The name of a control is its label.
 	for _, want := range []string{"spinbutton Width", "combobox Format", "spinbutton Quality", "textbox Parameters as JSON"} {
 		eval[any](b, `document.querySelector("#raw").open = true`)
 		if names := strings.Join(b.named(), "\n"); !strings.Contains(names, want) {
@@ -57,8 +57,8 @@ func TestFieldsAndJSONFollowEachOther(t *testing.T) {
 	}
 }
 
-// TestFieldsOfAProcessor shows the fields that an operator describes, and a box for JSON
-// where there is no description.
+// TestFieldsOfAProcessor shows the fields of an operator's schema, and a box for JSON without a
+// schema.
 func TestFieldsOfAProcessor(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "PROCESSOR=exec:cat", `PROCESSOR_SCHEMA={"description": "Makes images larger </script><b>.", "properties": {

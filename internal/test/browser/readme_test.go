@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 )
 
-// readmePage returns the page that README.md has for an app of one's own.
+// readmePage returns the page of an app in README.md.
 func readmePage(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile(awstest.Module("README.md"))
@@ -28,8 +28,8 @@ func readmePage(t *testing.T) string {
 	return page
 }
 
-// TestPageOfTheREADME chooses a photograph on the README's page, at an origin of its own,
-// and sees the result there: on an anonymous service, and with a token.
+// TestPageOfTheREADME chooses a photograph on the README's page at another origin, and sees the
+// result: on an anonymous service, and with a token.
 func TestPageOfTheREADME(t *testing.T) {
 	t.Parallel()
 	issuer := apptest.StartProvider(t)

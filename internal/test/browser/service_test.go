@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// object returns what the bucket holds under a key.
+// object returns the bytes of a key in the bucket.
 func object(t *testing.T, s *apptest.System, key string) string {
 	t.Helper()
 	out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key})
@@ -28,7 +28,8 @@ func object(t *testing.T, s *apptest.System, key string) string {
 	return string(b)
 }
 
-// imageOf returns the image of a job, whose place the document names where the job has a key.
+// imageOf returns the image of a job. If the job has an idempotency key, its document names the
+// image.
 func imageOf(t *testing.T, s *apptest.System, id string) string {
 	t.Helper()
 	var document struct{ UID string }
@@ -38,7 +39,7 @@ func imageOf(t *testing.T, s *apptest.System, id string) string {
 	return object(t, s, "input/"+cmp.Or(document.UID, id))
 }
 
-// jobs returns how many job documents there are.
+// jobs returns the number of job documents.
 func jobs(t *testing.T, s *apptest.System) int {
 	t.Helper()
 	out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: aws.String("jobs/")})

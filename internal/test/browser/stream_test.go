@@ -9,8 +9,8 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// TestEventSource follows a job by the EventSource of a browser, which reconnects by itself
-// after the end of the stream: it gets no event twice, and then closes.
+// TestEventSource follows a job by the EventSource of a browser, which reconnects after the end
+// of the stream: it gets no event twice, and closes at the end.
 func TestEventSource(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
@@ -28,7 +28,7 @@ func TestEventSource(t *testing.T) {
 	s.StartWorker(t)
 	b.until(`seen.at(-1) === "completed"`)
 	b.until(`source.readyState === EventSource.CLOSED`)
-	// A slow job changes more than once while it is in work: each change has an id of its own.
+	// A slow job changes more than once during its processing: each change has a separate id.
 	seen, ids := eval[[]string](b, "seen"), eval[[]string](b, "ids")
 	slices.Sort(ids)
 	if n := len(seen); n != len(slices.Compact(ids)) || seen[0] != "pending" || seen[n-1] != "completed" {

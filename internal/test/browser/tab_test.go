@@ -39,13 +39,13 @@ type tab struct {
 	others   []string   // origins beside its own
 }
 
-// look is how a tab is looked at.
+// look is the appearance of a tab: size and colour scheme.
 type look struct {
 	width, height int64 // in CSS pixels; 0: 1280 × 900
 	dark          bool
 }
 
-// open opens the page of the service at url, before whose own scripts others run.
+// open opens the page of the service at url, and runs scripts before those of the page.
 func open(t *testing.T, url string, l look, scripts ...string) *tab {
 	t.Helper()
 	parent := running(t)
@@ -53,7 +53,7 @@ func open(t *testing.T, url string, l look, scripts ...string) *tab {
 	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.saw))
 	b.ctx = ctx
 	b.look(l)
-	// The time in which a deletion can be undone is short for a test.
+	// The test shortens the time in which a deletion can be undone.
 	scripts = append(scripts, `{ const real = setTimeout; window.setTimeout = (f, ms, ...rest) => real(f, ms === 6000 ? 100 : ms, ...rest) }`)
 	for _, source := range scripts {
 		b.do(call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source}))
@@ -79,7 +79,7 @@ func open(t *testing.T, url string, l look, scripts ...string) *tab {
 	return b
 }
 
-// look has the tab looked at in another way from now on.
+// look changes the appearance of the tab.
 func (b *tab) look(l look) {
 	b.t.Helper()
 	if l.width == 0 {
@@ -97,7 +97,7 @@ func (b *tab) look(l look) {
 	)
 }
 
-// call is an action that sends a command and wants no answer.
+// call is an action that sends a command without an answer.
 func call[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, c, params)
@@ -105,7 +105,7 @@ func call[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void
 	})
 }
 
-// saw watches the tab from its first moment.
+// saw records the events of the tab from its start.
 func (b *tab) saw(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,35 +131,35 @@ func (b *tab) saw(event any) {
 		if e.Entry.Level != log.EntryLevelError && e.Entry.Level != log.EntryLevelWarning {
 			return
 		}
-		// Chromium itself writes a line for each refusal, which a page cannot help.
+		// Chromium writes a line for each refusal, which a page cannot prevent.
 		if !slices.ContainsFunc(b.expected, func(part string) bool { return strings.Contains(e.Entry.Text, part) }) {
 			wrong("log: %s %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		}
 	}
 }
 
-// expect names statuses of 400 and above that the page will be answered with.
+// expect names statuses of 400 and above that the page may receive.
 func (b *tab) expect(statuses ...int) {
 	for _, s := range statuses {
 		b.expectLog(fmt.Sprintf("status of %d", s))
 	}
 }
 
-// expectLog names parts of lines that the browser will write to the console.
+// expectLog names parts of lines that the browser may write to the console.
 func (b *tab) expectLog(parts ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expected = append(b.expected, parts...)
 }
 
-// mayVisit names another origin to which the tab may go.
+// mayVisit permits another origin in the tab.
 func (b *tab) mayVisit(origin string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.others = append(b.others, origin)
 }
 
-// downloads has the tab keep what it downloads, in the folder that it returns.
+// downloads makes the tab save its downloads in the returned folder.
 func (b *tab) downloads() (folder string) {
 	b.t.Helper()
 	folder, enabled := b.t.TempDir(), true
@@ -172,7 +172,7 @@ func (b *tab) downloads() (folder string) {
 	return folder
 }
 
-// downloaded waits for a file that the tab downloads, until it is as it should be.
+// downloaded waits until a download of the tab has the expected content.
 func (b *tab) downloaded(path string, whole func(content []byte) error) {
 	b.t.Helper()
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
@@ -199,7 +199,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// context starts the tab, whose life is that of the context it starts with.
+// context starts the tab, which ends with its context.
 func (b *tab) context() context.Context {
 	b.t.Helper()
 	if chromedp.FromContext(b.ctx).Target == nil {
@@ -210,7 +210,7 @@ func (b *tab) context() context.Context {
 	return b.ctx
 }
 
-// eval returns what an expression of JavaScript, or the promise it is, comes to.
+// eval returns the value of an expression of JavaScript, or of its promise.
 func eval[T any](b *tab, expression string, args ...any) T {
 	b.t.Helper()
 	v, err := tryEval[T](b, expression, args...)
@@ -226,7 +226,7 @@ func tryEval[T any](b *tab, expression string, args ...any) (T, error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[T](fill(b.t, expression, args), chromedp.EvalAwaitPromise))
 }
 
-// fill puts args, as JavaScript has them, in the places of %s.
+// fill replaces each %s by an argument as a literal of JavaScript.
 func fill(t *testing.T, expression string, args []any) string {
 	t.Helper()
 	for _, a := range args {
@@ -239,7 +239,7 @@ func fill(t *testing.T, expression string, args []any) string {
 	return expression
 }
 
-// until waits for an expression to be true; on the way the page may be loading.
+// until waits for an expression to be true; the page may load meanwhile.
 func (b *tab) until(expression string, args ...any) {
 	b.t.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
@@ -259,13 +259,13 @@ func (b *tab) until(expression string, args ...any) {
 	}
 }
 
-// choose has files chosen in the file dialog.
+// choose chooses files in the file dialog.
 func (b *tab) choose(paths ...string) {
 	b.t.Helper()
 	b.do(chromedp.SetUploadFiles(chromedp.CSS("#files"), paths))
 }
 
-// write puts text where the focus is, as pasting does, and presses Enter.
+// write pastes text at the focus, and presses Enter.
 func (b *tab) write(text string) {
 	b.t.Helper()
 	b.do(call(input.InsertText, input.InsertTextParams{Text: text}), chromedp.KeyEvent(kb.Enter))
@@ -276,13 +276,13 @@ func card(name string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll(".card")].find((c) => c.querySelector("h3").textContent === %q)`, name)
 }
 
-// state waits until the card of that name has come to a state.
+// state waits until the card of that name has a state.
 func (b *tab) state(name, state string) {
 	b.t.Helper()
 	b.until(card(name)+"?.dataset.state === %s", state)
 }
 
-// text is what a part of a card says, as far as it can be seen.
+// text is the visible text of a part of a card.
 func (b *tab) text(name, selector string) string {
 	b.t.Helper()
 	return eval[string](b, card(name)+"?.querySelector(%s)?.innerText ?? ''", selector)
@@ -295,7 +295,7 @@ func (b *tab) press(name, selector string) {
 	eval[chromedp.Void](b, card(name)+".querySelector(%s).click()", selector)
 }
 
-// copyAs opens the menu of what can be copied of a card, and chooses from it.
+// copyAs chooses an entry of the copy menu of a card.
 func (b *tab) copyAs(name, selector string) {
 	b.t.Helper()
 	b.press(name, ".menu summary")
@@ -322,7 +322,7 @@ func (b *tab) field(name, value string) {
 	})()`, name, value, value)
 }
 
-// screenshot captures what the page looks like, where the test's artifacts are kept.
+// screenshot saves a picture of the page among the test's artifacts.
 func (b *tab) screenshot(name string) {
 	b.t.Helper()
 	if flag.Lookup("test.artifacts").Value.String() == "true" {
@@ -347,8 +347,8 @@ func (b *tab) capture(name string) {
 	}
 }
 
-// named fails the test for a control that has no name for who cannot see it, and returns
-// the names of all, each after its role.
+// named fails the test for a control without an accessible name, and returns the names of all
+// controls, each after its role.
 func (b *tab) named() []string {
 	b.t.Helper()
 	tree, err := chromedp.Call(b.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})

@@ -16,7 +16,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// TestUploadInBytesAndCancel watches an upload over a slow network, and breaks it off.
+// TestUploadInBytesAndCancel shows an upload over a slow network, and cancels it.
 func TestUploadInBytesAndCancel(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
@@ -54,8 +54,8 @@ func TestUploadInBytesAndCancel(t *testing.T) {
 	}
 }
 
-// TestCancelTooLate cancels an image that has gone up whole, before the page knows of its
-// job: the job is deleted all the same.
+// TestCancelTooLate cancels an image after its whole upload, before the page knows its job: the
+// page deletes the job.
 func TestCancelTooLate(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
@@ -89,13 +89,13 @@ func TestCancelTooLate(t *testing.T) {
 	}
 }
 
-// TestFollowsWhileVisible has a job wait for a worker: the page reads its event
-// stream while the page is visible, and nothing else; of many jobs it holds three streams open.
+// TestFollowsWhileVisible follows a job that waits for a worker: a visible page reads only the
+// event stream of the job; for many jobs it has three streams open.
 func TestFollowsWhileVisible(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
 	const stream = "text/event-stream"
-	// watch counts what asks for jobs, by what it accepts, and what is broken off.
+	// watch counts the requests for jobs by their Accept header, and the canceled ones.
 	watch := func(b *tab) (asked func(accept string) int, open func() int) {
 		var mu sync.Mutex
 		counts, streams := map[string]int{}, map[network.RequestID]bool{}
@@ -174,7 +174,7 @@ func TestFollowsWhileVisible(t *testing.T) {
 	b.state("a.png", "completed")
 }
 
-// TestSiteDataIsBlocked has a browser that lets the page keep nothing, or no more.
+// TestSiteDataIsBlocked uses a browser that blocks storage, or whose storage is full.
 func TestSiteDataIsBlocked(t *testing.T) {
 	t.Parallel()
 	p := apptest.StartProvider(t)

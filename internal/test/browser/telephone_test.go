@@ -11,8 +11,8 @@ import (
 	"claimcheck.example/internal/processor/imaging/vips/vipstest"
 )
 
-// TestATelephonesHEICComesBackUpright drops on the page a HEIC of several tiles, which is
-// turned by irot: the result is upright, and its colours are where they belong.
+// TestATelephonesHEICComesBackUpright drops a HEIC of several tiles with irot on the page: the
+// result is upright, and its colours are in the right places.
 func TestATelephonesHEICComesBackUpright(t *testing.T) {
 	t.Parallel()
 	bin := filepath.Dir(vipstest.Build(t))

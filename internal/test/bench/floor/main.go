@@ -1,7 +1,7 @@
-// Command floor is the least that a program can do with the AWS SDK as it comes: a submit
-// is the body read, input and document put side by side, and a message sent; a status is
-// one GetObject, an output is one piped through. It checks, bounds, logs and promises
-// nothing. internal/test/bench measures the server beside it.
+// Command floor is the least that a program can do with the plain AWS SDK: a submit reads the
+// body, puts input and document at the same time, and sends a message; a status is one
+// GetObject, and an output streams one. It checks, bounds, logs and promises nothing.
+// internal/test/bench compares the server with it.
 package main
 
 import (

@@ -280,7 +280,7 @@ func findEngine() error {
 	return os.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// welcome is the one screen that a newcomer acts on.
+// welcome is the first screen of a new user.
 func (l localCmd) welcome(b *strings.Builder, c *config.Config, people []signedIn, took time.Duration) {
 	base := "http://localhost:" + strconv.Itoa(l.Port)
 	fmt.Fprintf(b, "Claimcheck answers at %s (ready in %.1f s). Ctrl-C stops it.\n\n", base, took.Seconds())
@@ -300,20 +300,20 @@ func (l localCmd) welcome(b *strings.Builder, c *config.Config, people []signedI
 		fmt.Fprintf(b, "TOKEN is a token of %s for %s.\n\n", strings.Join(c.Issuers, " or "), strings.Join(c.Audiences, " or "))
 	}
 	if !l.Worker {
-		fmt.Fprintf(b, "No worker runs here: jobs stay pending until one of your own takes them.\n\n")
+		fmt.Fprintf(b, "No worker runs here: jobs stay pending until your own worker takes them.\n\n")
 	}
 }
 
 // welcomeAWS says how to use the local S3 and SQS.
 func welcomeAWS(b *strings.Builder, c *config.Config, env, foreign []string, data string) {
-	fmt.Fprintf(b, "S3 and SQS are open to any client, or to a worker of your own, with:\n\n")
+	fmt.Fprintf(b, "Other programs, such as your own worker, use the local S3 and SQS with:\n\n")
 	if len(foreign) > 0 {
 		fmt.Fprintf(b, "    unset %s\n", strings.Join(foreign, " "))
 	}
 	for _, kv := range env {
 		fmt.Fprintf(b, "    export %s\n", kv)
 	}
-	fmt.Fprintf(b, "\nThe AWS command line before 2.13 wants --endpoint-url besides.\n")
-	fmt.Fprintf(b, "\nJobs go after %d days (JOB_TTL_DAYS).\n", c.JobTTLDays)
+	fmt.Fprintf(b, "\nThe AWS CLI before 2.13 also needs --endpoint-url.\n")
+	fmt.Fprintf(b, "\nJobs and their results are deleted after %d days (JOB_TTL_DAYS).\n", c.JobTTLDays)
 	fmt.Fprintf(b, "\nData is kept in %s\n", data)
 }

@@ -56,8 +56,8 @@ func (l localCmd) onDatabase(ctx context.Context, s streams, listener net.Listen
 	err = l.serve(ctx, listener, data, func(ctx context.Context, p *app.Process) { p.Sweep(ctx) }, func(c *config.Config, people []signedIn) {
 		var b strings.Builder
 		l.welcome(&b, c, people, time.Since(start))
-		fmt.Fprintf(&b, "A worker of your own needs DATABASE_URL, as --database has it, and:\n\n    export OBJECTS=%s\n", images.String())
-		fmt.Fprintf(&b, "\nJobs go after %d days (JOB_TTL_DAYS).\n", c.JobTTLDays)
+		fmt.Fprintf(&b, "Your own worker needs DATABASE_URL with the value of --database, and:\n\n    export OBJECTS=%s\n", images.String())
+		fmt.Fprintf(&b, "\nJobs and their results are deleted after %d days (JOB_TTL_DAYS).\n", c.JobTTLDays)
 		fmt.Fprintf(&b, "\nData is kept in %s and in the database\n", data)
 		fmt.Fprint(s.out, b.String())
 		welcomed = true

@@ -17,7 +17,6 @@ import (
 // several sizes, each in its own process: rss-MiB, and over-1MB-MiB, the excess over one
 // upload of 1 MB.
 func BenchmarkPeakMemory(b *testing.B) {
-	const mib = 1 << 20
 	var base int64
 	for _, load := range []struct {
 		uploads int

@@ -98,9 +98,27 @@ func only(t *testing.T, a apptest.Answer, list string, ok func(map[string]any) b
 	return b
 }
 
-// answers makes the calls whose whole answers the pages show, and compares them.
+// eventually repeats a request until its answer has ok.
+func eventually(t *testing.T, url string, ok func(map[string]any) bool) apptest.Answer {
+	t.Helper()
+	deadline, tick := time.After(service.Limit), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for {
+		a := apptest.Get(t, url)
+		if a.StatusCode == http.StatusOK && ok(a.JSON(t)) {
+			return a
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: %s: %s", url, a.Status, a.Bytes)
+		}
+	}
+}
+
+// answers makes the calls whose whole answers the pages show, and compares them. It does
+// not run beside others, since a caller may ask for its usage once at a time.
 func answers(t *testing.T, l service.Local) {
-	t.Parallel()
 	got := map[string][]byte{}
 	keep := func(name string, status int, a apptest.Answer) apptest.Answer {
 		t.Helper()
@@ -122,20 +140,12 @@ func answers(t *testing.T, l service.Local) {
 		return strings.HasSuffix(location, "/"+j["job_id"].(string))
 	})
 	keep("link", http.StatusCreated, apptest.Do(t, http.MethodPost, location+"/links", nil))
-	got["usage"] = only(t, apptest.Get(t, l.URL+"/usage"), "days", func(map[string]any) bool { return true })
+	got["usage"] = only(t, eventually(t, l.URL+"/usage", func(u map[string]any) bool { return len(u["days"].([]any)) > 0 }), "days", func(map[string]any) bool { return true })
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	t.Cleanup(receiver.Close)
 	hooked := post([]string{"webhook", receiver.URL}).Header.Get("Location")
 	apptest.Await(t, hooked)
-	deliveries := apptest.Get(t, hooked+"/deliveries")
-	deadline := time.After(service.Limit)
-	for tick := time.NewTicker(50 * time.Millisecond); deliveries.JSON(t)["state"] != "delivered"; deliveries = apptest.Get(t, hooked+"/deliveries") {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("the webhook is not delivered: %s", deliveries.Bytes)
-		}
-	}
+	deliveries := eventually(t, hooked+"/deliveries", func(d map[string]any) bool { return d["state"] == "delivered" })
 	got["deliveries"] = only(t, deliveries, "tries", func(map[string]any) bool { return true })
 	announced := apptest.Do(t, http.MethodPost, l.URL+"/jobs", strings.NewReader(`{"content_type": "image/jpeg", "size_bytes": 226149}`), "Content-Type", "application/json")
 	keep("announced", http.StatusAccepted, announced)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/dirstore"
 	"claimcheck.example/internal/pgstore"
 	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/service"
@@ -136,7 +137,9 @@ func onDatabase(t *testing.T, vars ...string) (*apptest.System, service.Home) {
 	if _, _, err := pgstore.Provision(t.Context(), home.Database); err != nil {
 		t.Fatal(err)
 	}
-	home.Provision(t)
+	if _, err := dirstore.Provision(strings.TrimPrefix(home.Objects, "file://")); err != nil {
+		t.Fatal(err)
+	}
 	return apptest.Start(t, append([]string{"DOCUMENTS=" + home.Database, "QUEUE=" + home.Database, "OBJECTS=" + home.Objects}, vars...)...), home
 }
 

@@ -1,7 +1,6 @@
 package job
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -16,7 +15,7 @@ func DecodeDocument(id ID, raw []byte) (*Job, error) {
 	var j Job
 	err := fmt.Errorf("more than %d bytes", MaxDocument)
 	if len(raw) <= MaxDocument {
-		err = json.Unmarshal(raw, &j)
+		err = j.UnmarshalJSON(raw) // json.Unmarshal would read the document twice more
 	}
 	switch {
 	case err != nil:

@@ -18,6 +18,8 @@ func FuzzDecodeDocument(f *testing.F) {
 	f.Add(good)
 	f.Add(good[:len(good)/2])
 	f.Add([]byte(`{"job_id":"01a205c3-98c3-73a4-8dce-5da8191d9b77","status":"thinking","owner":"x"}`))
+	f.Add(append(good[:len(good):len(good)], " }"...))
+	f.Add(append(good[:len(good):len(good)], good...))
 	f.Add([]byte(`[]`))
 	f.Add([]byte("\xff\xfe{}"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -27,6 +29,9 @@ func FuzzDecodeDocument(f *testing.F) {
 				t.Errorf("%q: error %v of kind %v, want Corrupt or Unavailable with a sentence", raw, err, k)
 			}
 			return
+		}
+		if !json.Valid(raw) {
+			t.Errorf("%q decodes as a document, and is no JSON", raw)
 		}
 		if j.ID != id || !j.Status.Known() {
 			t.Errorf("%q decodes as job %s, %q", raw, j.ID, j.Status)

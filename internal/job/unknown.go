@@ -21,7 +21,7 @@ func (j *Job) UnmarshalJSON(raw []byte) error {
 	known := *j
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	if d.Decode((*plainJob)(&known)) == nil {
+	if d.Decode((*plainJob)(&known)) == nil && len(bytes.TrimSpace(raw[d.InputOffset():])) == 0 {
 		*j = known
 		return nil // nearly always: looking for more takes three times as long
 	}

@@ -111,8 +111,10 @@ func (s *Store) get(ctx context.Context, key string) (raw []byte, tag string, er
 		return nil, "", s.translate(caller, "GetObject "+key, err)
 	}
 	defer out.Body.Close()
-	raw, err = io.ReadAll(io.LimitReader(out.Body, job.MaxDocument+1))
-	return raw, unquoted(out.ETag), s.translate(caller, "GetObject "+key, err)
+	var b bytes.Buffer
+	b.Grow(int(min(max(aws.ToInt64(out.ContentLength), 0), job.MaxDocument)) + bytes.MinRead)
+	_, err = b.ReadFrom(io.LimitReader(out.Body, job.MaxDocument+1))
+	return b.Bytes(), unquoted(out.ETag), s.translate(caller, "GetObject "+key, err)
 }
 
 // Erase implements job.Documents: DeleteObject with If-Match. An empty version erases any

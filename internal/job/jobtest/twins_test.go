@@ -1,16 +1,12 @@
 package jobtest_test
 
 import (
-	"os"
 	"testing"
 	"time"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
-	"claimcheck.example/internal/test/overlap"
 )
-
-func TestMain(m *testing.M) { os.Exit(overlap.Run(m)) }
 
 func openStore(tb testing.TB) jobtest.StoreFixture {
 	s := jobtest.NewStore(tb)

@@ -29,7 +29,7 @@ func TestREADMEProcessors(t *testing.T) {
 	t.Parallel()
 	page := readPage(t, "README.md")
 	script := filepath.Join(t.TempDir(), "grey.py")
-	if err := os.WriteFile(script, []byte(fenced(t, page, "python")), 0o600); err != nil {
+	if err := os.WriteFile(script, []byte(fenced(t, page[strings.Index(page, "The file `grey.py`"):], "python")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

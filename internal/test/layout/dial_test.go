@@ -17,6 +17,7 @@ var dialers = map[string]string{
 	"internal/outbound":         "addresses that clients name",
 	"internal/awsclient":        "AWS, or the endpoint that the operator sets",
 	"internal/s3store":          "AWS, or the endpoint that the operator sets",
+	"internal/app":              "AWS, or the endpoint that the operator sets; it bounds what the kernel holds of answers",
 	"internal/workloadidentity": "the metadata server of Google Cloud",
 	"internal/oidcauthn":        "the issuers that the operator sets",
 	"internal/processor/remote": "the server that the operator sets as PROCESSOR",

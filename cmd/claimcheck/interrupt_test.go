@@ -75,7 +75,7 @@ func between(t *testing.T, server string, change func(*httputil.ReverseProxy)) s
 	return front.URL
 }
 
-// large is an image larger than what lies in the buffers on its way.
+// large is an image larger than all buffers between client and server.
 func large(t *testing.T) string {
 	t.Helper()
 	path := photo(t)

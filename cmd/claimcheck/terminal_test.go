@@ -128,7 +128,7 @@ func (s *screen) text() string {
 	return s.raw.String()
 }
 
-// left is what stands there in the end.
+// left is the text on the screen at the end.
 func (s *screen) left() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

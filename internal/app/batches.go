@@ -41,7 +41,7 @@ func newBatchWorker(environ []string) (*batchWorker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.MetricsPort = 0 // nobody can scrape it: metrics go by OTLP, as without that setting
+	c.MetricsPort = 0 // no scraper reaches it: metrics go by OTLP, as without that setting
 	p, err := Open(context.Background(), c, RoleWorker)
 	if err != nil {
 		return nil, err

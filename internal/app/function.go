@@ -69,7 +69,7 @@ func (f *Function) start(environ []string) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.MetricsPort = 0 // nobody can scrape it: metrics go by OTLP, as without that setting
+	c.MetricsPort = 0 // no scraper reaches it: metrics go by OTLP, as without that setting
 	p, err := Open(context.Background(), c, RoleFunction)
 	if err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ func TestDrainCountsEachRequestOnce(t *testing.T) {
 }
 
 // TestFunctionsLeaveMetricsToOTLP sets the port that functions do not have. The metrics would
-// go to a registry that nobody can read, and no longer by OTLP.
+// go to a registry that no scraper reads, and no longer by OTLP.
 func TestFunctionsLeaveMetricsToOTLP(t *testing.T) {
 	t.Parallel()
 	environ := []string{"METRICS_PORT=9464", "ALLOW_ANONYMOUS=true", "DATABASE_URL=postgres://nobody@127.0.0.1:1/none", "OBJECTS=file://" + t.TempDir(), "IMAGING=embedded"}

@@ -50,7 +50,7 @@ func says(status int, body string, header ...string) http.HandlerFunc {
 
 func hangsUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// serve starts a server for the script, in which {} stands for its own URL.
+// serve starts a server for the script, in which {} is a placeholder for its own URL.
 func serve(t *testing.T, token string, answers ...http.HandlerFunc) (*client.Client, *script, string) {
 	t.Helper()
 	s := &script{answers: answers}

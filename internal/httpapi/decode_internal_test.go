@@ -53,7 +53,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 // TestFormsFrameIsBounded holds that no more than a little is read of a form whose parts'
-// headers, or what stands before them, never end.
+// headers, or the bytes before them, never end.
 func TestFormsFrameIsBounded(t *testing.T) {
 	t.Parallel()
 	image := "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"x\"\r\n\r\n" + strings.Repeat("PIXELS", 1<<20)

@@ -57,7 +57,7 @@ type Access struct {
 	// Time is the moment of the request.
 	Time time.Time
 	// Listed says that Job is on a page of a list. The record of the decision about the list
-	// stands for those about its jobs.
+	// covers those about its jobs.
 	Listed bool
 }
 

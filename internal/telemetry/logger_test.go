@@ -194,7 +194,7 @@ func TestLineHasEachKeyOnce(t *testing.T) {
 		log.InfoContext(ctx, "the message", "job_id", "call", "message", "m", "severity", "s", "time", "t", "level", "l", "source", "here")
 		keys := topKeys(t, out.Bytes())
 		if unique := slices.Compact(slices.Sorted(slices.Values(keys))); len(unique) != len(keys) {
-			t.Errorf("%s: a key stands twice in %s", format, &out)
+			t.Errorf("%s: a key is twice in %s", format, &out)
 		}
 		if got := line(t, out.Bytes())["job_id"]; got != "call" {
 			t.Errorf("%s: job_id = %v, want the call's", format, got)

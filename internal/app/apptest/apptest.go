@@ -33,7 +33,7 @@ type System struct {
 	*awstest.Env
 	// URL is the API's, without a final slash.
 	URL string
-	// Backend stands between the service and its bucket and queue.
+	// Backend is a proxy between the service and its bucket and queue.
 	Backend *Backend
 	Config  *config.Config
 	log     *slog.Logger

@@ -170,7 +170,7 @@ func (o object) content() *job.Content {
 // parseRange returns the half-open section of n bytes that a Range header of one byte
 // range selects (RFC 9110, section 14.1.2).
 func parseRange(header string, n int) (from, to int, err error) {
-	outside := job.Errorf(job.Invalid, "the range %q lies outside of the %d bytes", header, n)
+	outside := job.Errorf(job.Invalid, "the range %q is outside of the %d bytes", header, n)
 	first, last, ok := strings.Cut(strings.TrimPrefix(header, "bytes="), "-")
 	if !ok {
 		return 0, 0, outside

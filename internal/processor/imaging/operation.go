@@ -29,7 +29,7 @@ type Operation interface {
 type Canvas interface {
 	// Size returns the size in pixels.
 	Size() (w, h int)
-	// Crop keeps the part inside the rectangle, which lies within the picture and is not
+	// Crop keeps the part inside the rectangle, which is within the picture and is not
 	// empty.
 	Crop(r image.Rectangle) error
 	// Resample scales the picture to a size with the three-lobed Lanczos filter, on the sRGB

@@ -28,7 +28,7 @@ func TestUploadInBytesAndCancel(t *testing.T) {
 	bar := card("noise.png") + "?.querySelector('progress')"
 	b.until(bar + "?.value > 0.02 && " + bar + ".value < 1")
 	if got := strings.ReplaceAll(b.text("noise.png", ".progress span"), "\u00a0", " "); !regexp.MustCompile(`^[\d.]+ kB of 1\.\d+ MB$`).MatchString(got) {
-		t.Errorf("the progress is told as %q", got)
+		t.Errorf("the progress is shown as %q", got)
 	}
 	if names := b.named(); !slices.Contains(names, "progressbar Upload of noise.png") || !slices.Contains(names, "button Cancel noise.png") {
 		t.Errorf("the controls are %q", names)

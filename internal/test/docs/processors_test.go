@@ -119,7 +119,7 @@ func TestREADMEProcessors(t *testing.T) {
 				if b := img.Bounds(); max(b.Dx(), b.Dy()) != want {
 					t.Errorf("params %q: the result has %v, want %d at its longer side", params, b, want)
 				} else if strings.HasPrefix(name, "exec:") && b.Dx() > b.Dy() {
-					t.Errorf("params %q: the result has %v: it lies on its side", params, b)
+					t.Errorf("params %q: the result has %v: it is not upright", params, b)
 				}
 				if _, ok := img.(*image.Gray); tt.grey && !ok {
 					t.Errorf("the result is %T, want grey", img)

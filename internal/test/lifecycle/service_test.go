@@ -59,7 +59,7 @@ func TestOutputBeforeTheEndNamesTheJob(t *testing.T) {
 	got, _, err := s.service.Output(t.Context(), alice, j.ID, whole)
 	wantKind(t, err, job.NotFound)
 	if got == nil || got.Status != job.Pending {
-		t.Errorf("beside the error stands %+v", got)
+		t.Errorf("beside the error there is %+v", got)
 	}
 	s.drain(t)
 	if err := s.store.Remove(t.Context(), job.Output, j.ID, ""); err != nil {

@@ -46,7 +46,7 @@ func TestCommand(t *testing.T) {
 		args         []string
 		params, want string
 		kind         job.Kind
-		message      string
+		message, log string
 	}{
 		{name: "streams through", script: "cat", want: "picture"},
 		{name: "files", script: `cp "$1" "$2"; echo chatter`, args: []string{"{in}", "{out}"}, want: "picture"},
@@ -62,6 +62,9 @@ func TestCommand(t *testing.T) {
 		{name: "bad data without a word", script: "exit 65", kind: job.Invalid, message: "the processor refused the image"},
 		{name: "later", script: "exit 75", kind: job.Unavailable, message: "the processor cannot work now"},
 		{name: "fails after output", script: "printf half; echo secret >&2; exit 3", kind: job.Unknown, message: "the processor failed (exit status 3)"},
+		{name: "fails with a reason", script: "echo noise >&2; echo 'no loader for it' >&2; exit 255", kind: job.Unknown, message: "the processor failed (exit status 255)", log: "no loader for it"},
+		{name: "lacks a program", script: "vipsthumbnial", kind: job.Unknown, message: "the processor could not run its program (exit status 127)", log: "vipsthumbnial"},
+		{name: "may not run a program", script: "exec ./.", kind: job.Unknown, message: "the processor could not run its program (exit status 126)", log: "./."},
 		{name: "gives nothing", script: "true", kind: job.Unknown, message: "the processor gave no result"},
 		{name: "leaves no file", script: "true", args: []string{"{out}"}, kind: job.Unknown, message: "the processor gave no result"},
 		{name: "leaves a link", script: "ln -s /etc/hostname $1", args: []string{"{out}"}, kind: job.Unknown, message: "the processor gave no result"},
@@ -80,7 +83,7 @@ func TestCommand(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			_, got, err := processortest.Run(t, sh(t, listed, tt.script, tt.args...), []byte("picture"), tt.params)
 			if tt.message != "" {
-				if job.KindOf(err) != tt.kind || job.MessageOf(err) != tt.message {
+				if job.KindOf(err) != tt.kind || job.MessageOf(err) != tt.message || !strings.Contains(err.Error(), tt.log) {
 					t.Errorf("got %v (%v, %q), want %v, %q", err, job.KindOf(err), job.MessageOf(err), tt.kind, tt.message)
 				}
 				return

@@ -169,7 +169,10 @@ func (r *commandRun) verdict(err error) error {
 	if !ok {
 		return fmt.Errorf("processor: %w", r.detail(r.status))
 	}
-	const dataErr, tempFail = 65, 75 // sysexits.h
+	const (
+		dataErr, tempFail     = 65, 75   // sysexits.h
+		notRunnable, notThere = 126, 127 // of a shell
+	)
 	switch exit.Code {
 	case dataErr:
 		message := r.stderr.LastLine()
@@ -179,6 +182,8 @@ func (r *commandRun) verdict(err error) error {
 		return job.Wrap(job.Invalid, r.detail(r.status), message)
 	case tempFail:
 		return job.Wrap(job.Unavailable, r.detail(r.status), "the processor cannot work now")
+	case notRunnable, notThere:
+		return job.Wrap(job.Unknown, r.detail(r.status), fmt.Sprintf("the processor could not run its program (%s)", exit))
 	}
 	return job.Wrap(job.Unknown, r.detail(r.status), fmt.Sprintf("the processor failed (%s)", exit))
 }

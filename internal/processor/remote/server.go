@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -29,7 +30,12 @@ import (
 //
 // A 4xx status says that the image or the params are at fault, and fails the job. 408,
 // 425, 429 and 5xx make the worker try again, after Retry-After. The server may send any
-// of them before it has read the image. Redirects are not followed.
+// of them before it has read the image. What a 400, 413, 415 or 422 says explains it to the
+// client; the operator sees the beginning of every refusal.
+//
+// A redirect by 307 or 308 within the same host is followed, and a kept-alive connection
+// that the server has closed is replaced at once, unless more than 4 MiB of the image have
+// been sent. Other redirects are not followed.
 type Server struct {
 	url    string
 	client *http.Client
@@ -69,9 +75,23 @@ func New(address string, opts Options) (*Server, error) {
 	transport.DisableCompression = true
 	transport.DialContext = keepingEarly(transport.DialContext)
 	return &Server{url: address, opts: opts.withDefaults(), client: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: transport, CheckRedirect: checkRedirect,
 	}}, nil
+}
+
+// maxRedirects bounds the redirects of one exchange.
+const maxRedirects = 3
+
+// checkRedirect follows the redirects that repeat the request at the same server, such as
+// those to a path with a slash at its end, also from http to https.
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	code, from := r.Response.StatusCode, via[len(via)-1].URL
+	upgraded := from.Scheme == "http" && r.URL.Scheme == "https" && from.Port() == "" && r.URL.Port() == "" && from.Hostname() == r.URL.Hostname()
+	same := from.Scheme == r.URL.Scheme && from.Host == r.URL.Host
+	if code != http.StatusTemporaryRedirect && code != http.StatusPermanentRedirect || !same && !upgraded || len(via) > maxRedirects {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // Accepts implements job.Rules: the server decides.
@@ -90,11 +110,14 @@ func (s *Server) CheckParams(_ job.Media, raw json.RawMessage) error {
 func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, errTime)
 	body := input.NewReader(ctx, t.Image)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, io.NopCloser(body))
+	again := &replay{source: body}
+	first, _ := again.body() // nothing is read yet
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, first)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("processor request: %w", err)
 	}
+	req.GetBody = again.body
 	if t.Input.SizeBytes > 0 {
 		req.ContentLength = t.Input.SizeBytes
 	}
@@ -105,7 +128,8 @@ func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 	if len(t.Params) > 0 {
 		req.Header.Set("X-Params", ascii(t.Params))
 	}
-	resp, err := s.client.Do(req)
+	resp, err := s.exchange(req, again)
+	again.forget()
 	if err != nil {
 		defer cancel()
 		return nil, s.failure(ctx, err, body.Err())
@@ -131,6 +155,24 @@ func (s *Server) Process(ctx context.Context, t job.Task) (*job.Result, error) {
 	}, nil
 }
 
+// exchange sends the request, and sends it again at once when a kept-alive connection
+// breaks off without an answer: the server may have closed it when it was idle.
+func (s *Server) exchange(req *http.Request, again *replay) (*http.Response, error) {
+	for {
+		reused := false
+		trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { reused = c.Reused }}
+		resp, err := s.client.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+		if err == nil || !reused || req.Context().Err() != nil {
+			return resp, err
+		}
+		body, spent := again.body()
+		if spent != nil {
+			return nil, err
+		}
+		req.Body = body
+	}
+}
+
 // failure describes an exchange that broke off; reading is the error that ended reading
 // the image.
 func (s *Server) failure(ctx context.Context, err, reading error) error {
@@ -145,6 +187,9 @@ func (s *Server) failure(ctx context.Context, err, reading error) error {
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the address, which may hold a secret
+	}
+	if errors.Is(err, errSpent) {
+		return job.Wrap(job.Misconfigured, fmt.Errorf("processor redirects, and %w: set PROCESSOR to the URL that it redirects to", err), noResult)
 	}
 	return job.Wrap(job.Unavailable, err, "the processor does not answer now")
 }
@@ -165,14 +210,24 @@ func refused(resp *http.Response) error {
 	}
 	head, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // the beginning is enough for the operator
 	cause := fmt.Errorf("processor answered %d: %q", resp.StatusCode, head)
+	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
+		to.RawQuery, to.User = "", nil // which may hold secrets
+		cause = fmt.Errorf("processor answered %d with the location %.200q: %q", resp.StatusCode, to, head)
+	}
 	message := fmt.Sprintf("the processor refused the image (status %d)", resp.StatusCode)
+	switch resp.StatusCode {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		if why := reason(resp.Header.Get("Content-Type"), head); why != "" {
+			message += ": " + why
+		}
+	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusRequestEntityTooLarge:
 		return job.Wrap(job.TooLarge, cause, message)
 	case code == http.StatusUnsupportedMediaType:
 		return job.Wrap(job.Unsupported, cause, message)
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
-		return &job.Error{Kind: job.Unavailable, Err: cause, Message: "the processor cannot work now",
+		return &job.Error{Kind: job.Unavailable, Err: cause, Message: fmt.Sprintf("the processor cannot work now (status %d)", code),
 			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	case code >= 400:
 		return job.Wrap(job.Invalid, cause, message)

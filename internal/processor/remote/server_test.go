@@ -27,6 +27,7 @@ func TestServer(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "7")
 			w.Header().Set("Location", "http://127.0.0.1:1/")
+			w.Header().Set("Content-Type", "text/html")
 			w.WriteHeader(code)
 			io.WriteString(w, "internal detail")
 		}
@@ -36,18 +37,19 @@ func TestServer(t *testing.T) {
 		handler http.HandlerFunc
 		kind    job.Kind
 		after   time.Duration
+		log     string
 	}{
-		{"bad request", status(400), job.Invalid, 0},
-		{"too large", status(413), job.TooLarge, 0},
-		{"unsupported", status(415), job.Unsupported, 0},
-		{"unprocessable", status(422), job.Invalid, 0},
-		{"too many", status(429), job.Unavailable, 7 * time.Second},
-		{"broken", status(500), job.Unavailable, 7 * time.Second},
-		{"overload", status(503), job.Unavailable, 7 * time.Second},
-		{"redirect", status(307), job.Misconfigured, 0},
-		{"no content", status(204), job.Misconfigured, 0},
-		{"part", status(206), job.Misconfigured, 0},
-		{"accepted", status(202), job.Misconfigured, 0},
+		{"bad request", status(400), job.Invalid, 0, `processor answered 400`},
+		{"too large", status(413), job.TooLarge, 0, `processor answered 413`},
+		{"unsupported", status(415), job.Unsupported, 0, `processor answered 415`},
+		{"unprocessable", status(422), job.Invalid, 0, `processor answered 422`},
+		{"too many", status(429), job.Unavailable, 7 * time.Second, `processor answered 429`},
+		{"broken", status(500), job.Unavailable, 7 * time.Second, `processor answered 500`},
+		{"overload", status(503), job.Unavailable, 7 * time.Second, `processor answered 503`},
+		{"redirect", status(307), job.Misconfigured, 0, `processor answered 307 with the location "http://127.0.0.1:1/"`},
+		{"no content", status(204), job.Misconfigured, 0, `processor answered 204`},
+		{"part", status(206), job.Misconfigured, 0, `processor answered 206`},
+		{"accepted", status(202), job.Misconfigured, 0, `processor answered 202`},
 		{"switches protocols and says nothing", func(w http.ResponseWriter, _ *http.Request) {
 			conn, buf, err := w.(http.Hijacker).Hijack()
 			if err != nil {
@@ -57,29 +59,29 @@ func TestServer(t *testing.T) {
 			defer conn.Close()
 			io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: hold\r\n\r\n")
 			io.Copy(io.Discard, buf) // until the client hangs up
-		}, job.Misconfigured, 0},
+		}, job.Misconfigured, 0, "processor answered 101"},
 		{"coded", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			io.WriteString(w, r.Header.Get("Accept-Encoding")+" is no gzip, but who knows")
-		}, job.Misconfigured, 0},
-		{"empty", func(w http.ResponseWriter, _ *http.Request) {}, job.Unknown, 0},
-		{"empty, in chunks", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, job.Unknown, 0},
+		}, job.Misconfigured, 0, ""},
+		{"empty", func(w http.ResponseWriter, _ *http.Request) {}, job.Unknown, 0, ""},
+		{"empty, in chunks", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, job.Unknown, 0, ""},
 		{"breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			io.WriteString(w, "half")
 			panic(http.ErrAbortHandler)
-		}, job.Unavailable, 0},
+		}, job.Unavailable, 0, ""},
 		{"endless", func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
 					return
 				}
 			}
-		}, job.TooLarge, 0},
+		}, job.TooLarge, 0, ""},
 		{"hangs", func(_ http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
-		}, job.Unavailable, 0},
+		}, job.Unavailable, 0, ""},
 	}
 	opts := remote.Options{Timeout: time.Minute, MaxOutputBytes: 1 << 20}
 	for _, tt := range tests {
@@ -96,7 +98,7 @@ func TestServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _, err = processortest.Run(t, p, []byte("picture"), "")
-			if job.KindOf(err) != tt.kind || job.MessageOf(err) == "" || strings.Contains(job.MessageOf(err), "detail") {
+			if job.KindOf(err) != tt.kind || job.MessageOf(err) == "" || tt.log != "" && !strings.Contains(err.Error(), tt.log) || strings.Contains(job.MessageOf(err), "detail") {
 				t.Errorf("got %v (%v), want %v", err, job.KindOf(err), tt.kind)
 			}
 			if e, ok := err.(*job.Error); ok && e.RetryAfter != tt.after {

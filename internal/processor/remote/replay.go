@@ -1,0 +1,74 @@
+package remote
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+// replayBytes is how much of an image is kept so that it can be sent again.
+const replayBytes = 4 << 20
+
+// errSpent means that more of an image has been sent than is kept.
+var errSpent = errors.New("the image is too large to be sent twice")
+
+// replay lets an image that is read once be sent more than once: after a redirect, and
+// after a kept-alive connection that the server has closed.
+type replay struct {
+	source io.Reader
+
+	mu   sync.Mutex // guards what follows, and reads of source
+	kept []byte     // all that was read of source
+	lost bool       // kept is no longer all
+	turn int        // of the body that may read; others are over
+}
+
+// body returns the image from its beginning, and ends every body before.
+func (r *replay) body() (io.ReadCloser, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lost {
+		return nil, errSpent
+	}
+	r.turn++
+	return &replayed{replay: r, turn: r.turn}, nil
+}
+
+// forget keeps no more: there is an answer.
+func (r *replay) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = true
+}
+
+// replayed is one body of a replay.
+type replayed struct {
+	*replay
+	turn int
+	at   int // in kept
+}
+
+func (b *replayed) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.turn != b.replay.turn {
+		return 0, io.ErrClosedPipe
+	}
+	if b.at < len(b.kept) {
+		n := copy(p, b.kept[b.at:])
+		b.at += n
+		return n, nil
+	}
+	n, err := b.source.Read(p)
+	if b.lost || err != nil && err != io.EOF || len(b.kept)+n > replayBytes {
+		b.lost, b.kept = true, nil
+		b.at = 0
+		return n, err
+	}
+	b.kept = append(b.kept, p[:n]...)
+	b.at += n
+	return n, err
+}
+
+// Close implements io.Closer. The image is its owner's to close.
+func (b *replayed) Close() error { return nil }

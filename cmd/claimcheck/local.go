@@ -77,7 +77,7 @@ func (l localCmd) Run(ctx context.Context, s streams) (err error) {
 		return fmt.Errorf("%w (--data chooses another folder)", err)
 	}
 	aws, err := awslocal.Start(ctx, awslocal.Options{
-		Dir: data, S3Addr: loopback(l.S3Port), SQSAddr: loopback(l.SQSPort), SecretKey: secret, Origins: l.origins(),
+		Dir: data, S3Addr: loopback(l.S3Port), SQSAddr: loopback(l.SQSPort), SecretKey: secret, Origins: l.uploaders(os.Getenv("CORS_ORIGINS")),
 	})
 	if err != nil {
 		return fmt.Errorf("%w (--data, --s3-port and --sqs-port choose)", err)
@@ -131,12 +131,24 @@ func listen(ctx context.Context, port int) (net.Listener, error) {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// origins are those of the page, which uploads large images to S3 itself.
+// origins are those of the page.
 func (l localCmd) origins() []string {
 	port := strconv.Itoa(l.Port)
 	list := []string{"http://localhost:" + port, "http://127.0.0.1:" + port}
 	if u, err := url.Parse(os.Getenv("PUBLIC_URL")); err == nil && u.Host != "" {
 		list = append(list, u.Scheme+"://"+u.Host)
+	}
+	return list
+}
+
+// uploaders are the origins whose pages upload large images to S3 themselves: that of the
+// page, and those of CORS_ORIGINS.
+func (l localCmd) uploaders(cors string) []string {
+	list := l.origins()
+	for origin := range strings.SplitSeq(cors, ",") {
+		if origin = strings.TrimSpace(origin); origin != "" {
+			list = append(list, origin)
+		}
 	}
 	return list
 }
@@ -148,7 +160,7 @@ func (l localCmd) prepare(ctx context.Context, aws *awslocal.Servers) ([]string,
 	if err := aws.EnsureBucket(ctx, localBucket); err != nil {
 		return nil, err
 	}
-	if err := aws.AllowUploads(ctx, localBucket, l.origins()...); err != nil {
+	if err := aws.AllowUploads(ctx, localBucket, l.uploaders(os.Getenv("CORS_ORIGINS"))...); err != nil {
 		return nil, err
 	}
 	queue, err := aws.EnsureQueue(ctx, localQueue, awslocal.QueueOptions{

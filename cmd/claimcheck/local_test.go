@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,19 @@ func TestLoginHasItsOwnProvider(t *testing.T) {
 	r := claimcheck(t.Context(), nil, "local", "--login")
 	if want := "OIDC_ISSUER is set too"; r.code != exitUsage || !strings.Contains(r.err, want) {
 		t.Errorf("exit code %d, error %q, want %q", r.code, r.err, want)
+	}
+}
+
+// TestLocalUploaders lists the pages that may upload to the local S3.
+func TestLocalUploaders(t *testing.T) {
+	t.Parallel()
+	l := localCmd{Port: 8080}
+	for cors, want := range map[string][]string{
+		"": nil, "http://localhost:3000, https://app.example,": {"http://localhost:3000", "https://app.example"}, "*": {"*"},
+	} {
+		if got := l.uploaders(cors); !slices.Equal(got, append(l.origins(), want...)) {
+			t.Errorf("CORS_ORIGINS=%q: %q", cors, got)
+		}
 	}
 }
 

@@ -270,7 +270,7 @@ func TestMixedImages(t *testing.T) {
 	}{
 		{"image", "image", asked},
 		{"exec", "exec:" + self + " " + asProgram, turned(notAPicture)},
-		{"http", server.URL + "/turn", turned("the processor refused the image (status 422)")},
+		{"http", server.URL + "/turn", turned("the processor refused the image (status 422): " + notAPicture)},
 	}
 	for _, p := range processors {
 		t.Run(p.name, func(t *testing.T) {

@@ -19,6 +19,8 @@ import (
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
 	"github.com/versity/versitygw/s3response"
+
+	"claimcheck.example/internal/early"
 )
 
 const (
@@ -80,9 +82,10 @@ func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
 		observe: o.Observe,
 		served:  make(chan error, 1),
 		transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			// The gateway refuses an upload before its end, and hangs up.
+			DialContext: early.Answers(func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "unix", socket)
-			},
+			}),
 			MaxIdleConnsPerHost: maxConnections,
 			DisableCompression:  true,
 		},
@@ -93,7 +96,11 @@ func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "s3.local"
 			r.Out.Host = r.In.Host // the signature includes it
 		},
-		ModifyResponse: stripChunkedEncoding,
+		ModifyResponse: func(r *http.Response) error {
+			stripChunkedEncoding(r)
+			readRefused(r)
+			return nil
+		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			o.Logger.Debug("S3 request broke off", "method", r.Method, "error", err)
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -131,6 +138,9 @@ func (s *s3Server) answers(ctx context.Context) error {
 
 func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.observe(s3Call(r))
+	if r.ContentLength != 0 {
+		r.Body = io.NopCloser(r.Body) // the server closes it: see readRefused
+	}
 	s.proxy.ServeHTTP(metadataWriter{w}, r)
 }
 
@@ -154,11 +164,21 @@ func (w metadataWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // stripChunkedEncoding removes the transfer coding from the stored Content-Encoding: S3
 // does not store it, the gateway does.
-func stripChunkedEncoding(r *http.Response) error {
+func stripChunkedEncoding(r *http.Response) {
 	if r.Header.Get("Content-Encoding") == "aws-chunked" {
 		r.Header.Del("Content-Encoding")
 	}
-	return nil
+}
+
+// maxRefused bounds what is read of a refused upload, in bytes.
+const maxRefused = 64 << 20
+
+// readRefused reads the rest of an upload that the gateway refuses: a connection that is
+// closed while its client sends is reset, and the client does not see why.
+func readRefused(r *http.Response) {
+	if body := r.Request.Body; r.StatusCode >= 300 && body != nil {
+		_, _ = io.CopyN(io.Discard, body, maxRefused)
+	}
 }
 
 // close stops the gateway. The front server has been shut down before, so no request

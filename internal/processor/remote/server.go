@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"claimcheck.example/internal/early"
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/processor/input"
 	"claimcheck.example/internal/processor/params"
@@ -73,7 +74,7 @@ func New(address string, opts Options) (*Server, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
-	transport.DialContext = keepingEarly(transport.DialContext)
+	transport.DialContext = early.Answers(transport.DialContext)
 	return &Server{url: address, opts: opts.withDefaults(), client: &http.Client{
 		Transport: transport, CheckRedirect: checkRedirect,
 	}}, nil

@@ -60,7 +60,7 @@ var adapters = []string{"httpapi", "s3store", "sqsqueue", "pgstore", "dirstore",
 var leaves = []string{"imageinfo", "config", "telemetry", "awsclient", "workloadidentity", "proof", "provision", "cost"}
 
 // shared leaves may be imported by adapters and other leaves.
-var shared = []string{"imageinfo", "limiter", "awsclient", "proof", "signature", "digest"}
+var shared = []string{"imageinfo", "limiter", "awsclient", "proof", "signature", "digest", "early"}
 
 // isTest reports whether a package is only for tests.
 func isTest(path string) bool {

@@ -175,6 +175,15 @@ func TestMarkedBlocks(t *testing.T) {
 			}
 		}
 	})
+	t.Run("README.md, with Prefer: wait at the submit", func(t *testing.T) {
+		t.Parallel()
+		block := marked(readPage(t, "README.md"), runMark)[0]
+		waiting := strings.Replace(block, "$(curl -s ", `$(curl -s -H "Prefer: wait=30" `, 1)
+		if waiting == block {
+			t.Fatalf("the first block submits nothing: %s", block)
+		}
+		newShell(t, path, open, issuer).run(t, []string{waiting})
+	})
 	t.Run("README.md, signed in", func(t *testing.T) {
 		t.Parallel()
 		newShell(t, path, closed, issuer).run(t, marked(readPage(t, "README.md"), signedInMark))

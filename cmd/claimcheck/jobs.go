@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,6 +146,9 @@ func (c outputCmd) Run(ctx context.Context, s streams) error {
 		}
 	}
 	r, err := api.Output(ctx, c.Job)
+	if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == http.StatusNotFound && p.Location != "" { // of a job that is not over
+		return fmt.Errorf("%w; --wait waits for it", err)
+	}
 	if err != nil {
 		return err
 	}

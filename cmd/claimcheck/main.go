@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -86,7 +88,7 @@ const (
 
 const exitHelp = `Exit codes: 0 success; 1 a job, a file or the server failed; 2 the command line is wrong; 3 provision found a difference; 130 interrupted.
 
---server or CLAIMCHECK_SERVER names the API. CLAIMCHECK_TOKEN or a file named by --token-file supplies the bearer token; the command line never does, because other users of the machine can see it.`
+--server, before or after the command, or CLAIMCHECK_SERVER names the API. CLAIMCHECK_TOKEN or a file named by --token-file supplies the bearer token; the command line never does, because other users of the machine can see it.`
 
 func run(ctx context.Context, args []string, s streams) (code int) {
 	var c cli
@@ -109,7 +111,7 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(behindCommand(args))
 	if exited >= 0 {
 		return exited // --help
 	}
@@ -136,6 +138,24 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		fmt.Fprintln(s.err, "claimcheck:", advise(err))
 		return exitError
 	}
+}
+
+// behindCommand moves the flags that name the server behind the command, which has them.
+func behindCommand(args []string) []string {
+	n := 0
+	for n < len(args) {
+		name, _, whole := strings.Cut(args[n], "=")
+		if name != "--server" && name != "--token-file" && name != "--auth-header" {
+			break
+		}
+		if n++; !whole {
+			n++
+		}
+	}
+	if n == 0 || n >= len(args) {
+		return args
+	}
+	return slices.Concat(args[n:n+1], args[:n], args[n+1:])
 }
 
 // advise adds to an error what can be done about it on the command line.

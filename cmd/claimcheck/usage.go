@@ -167,7 +167,11 @@ func table(w io.Writer) bill {
 			if owners++; owners > 1 {
 				fmt.Fprintln(w)
 			}
-			fmt.Fprintf(w, "%s, %s to %s\n\n", u.Owner, u.From, u.To)
+			owner := u.Owner
+			if owner == job.Anonymous.Owner() {
+				owner = "everyone"
+			}
+			fmt.Fprintf(w, "Usage of %s, %s to %s\n\n", owner, u.From, u.To)
 			if len(u.Days) == 0 {
 				_, err := fmt.Fprintln(w, "No job ended on these days.")
 				return err

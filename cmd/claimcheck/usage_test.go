@@ -41,6 +41,9 @@ func TestUsage(t *testing.T) {
 			break
 		}
 	}
+	if r := claimcheck(t.Context(), nil, "usage", "--server", s.URL); !strings.HasPrefix(r.out, "Usage of everyone, ") || strings.Contains(r.out, "anonymous") {
+		t.Errorf("the table begins with %.80q", r.out)
+	}
 	if r := claimcheck(t.Context(), nil, "usage", "--server", s.URL, "--from", "yesterday"); r.code != 2 || !strings.Contains(r.err, "--from is not a day") {
 		t.Errorf("exit code %d, %q", r.code, r.err)
 	}

@@ -8,19 +8,29 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress is the bar of a batch on a terminal; anywhere else it shows nothing.
+// progress is the bar of a batch on a terminal; anywhere else it shows nothing. The bar is
+// the share of the images that are done, and the bytes that are sent are a figure beside it.
 type progress struct {
 	mu     sync.Mutex // guards all below
 	bar    *progressbar.ProgressBar
 	words  words
+	verb   string // what is done with an image
 	total  int
 	over   int
 	failed int
-	bytes  int64 // of the images that have been opened
+	sent   int64 // bytes
+	shown  time.Time
 }
 
-func newProgress(s streams, files int) *progress {
-	p := &progress{total: files}
+// redraw is the time between two bars of which the bytes alone differ.
+const redraw = 100 * time.Millisecond
+
+// newProgress returns the progress of a batch; wait says that an image is done when its job is.
+func newProgress(s streams, images int, wait bool) *progress {
+	p := &progress{total: images, verb: "submitted"}
+	if wait {
+		p.verb = "done"
+	}
 	columns, ok := terminal(s.err)
 	if !ok {
 		return p
@@ -29,9 +39,8 @@ func newProgress(s streams, files int) *progress {
 	if width == 0 {
 		return p
 	}
-	p.bar = progressbar.NewOptions64(-1,
-		progressbar.OptionSetWriter(s.err), progressbar.OptionShowBytes(p.words == full), progressbar.OptionUseIECUnits(true),
-		progressbar.OptionSetWidth(width), progressbar.OptionThrottle(100*time.Millisecond),
+	p.bar = progressbar.NewOptions(images,
+		progressbar.OptionSetWriter(s.err), progressbar.OptionSetWidth(width),
 		progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 	)
 	p.describe()
@@ -42,17 +51,21 @@ func newProgress(s streams, files int) *progress {
 type words uint8
 
 const (
-	full  words = iota // 1 of 3 done, 1 failed  50% |████| (1.0 MiB/s)
-	short              // 1/3, 1 failed  50% |██|
-	tiny               // 1/3  50% ||
+	full  words = iota // 1 of 3 done, 1 failed, 2.4 MiB sent  33% |████|
+	short              // 1/3, 1 failed  33% |██|
+	tiny               // 1/3  33% ||
 )
 
-func (w words) say(over, total, failed int) string {
-	text := fmt.Sprintf("%d/%d", over, total)
+func (p *progress) say(w words, over, failed int, sent string) string {
 	if w == full {
-		text = fmt.Sprintf("%d of %d done", over, total)
+		text := fmt.Sprintf("%d of %d %s", over, p.total, p.verb)
+		if failed > 0 {
+			text += fmt.Sprintf(", %d failed", failed)
+		}
+		return text + ", " + sent + " sent"
 	}
-	if failed > 0 && w != tiny {
+	text := fmt.Sprintf("%d/%d", over, p.total)
+	if failed > 0 && w == short {
 		text += fmt.Sprintf(", %d failed", failed)
 	}
 	return text
@@ -61,37 +74,43 @@ func (w words) say(over, total, failed int) string {
 // fit chooses the most words that leave the bar some room on a line of so many columns,
 // and returns how wide that makes the bar: zero where there is no room for any.
 func (p *progress) fit(columns int) int {
-	const percent, speed = len(" 100% || "), len("(1023.9 MiB/s) ")
+	const percent, longest = len(" 100% || "), "1023.9 MiB"
 	for p.words = full; ; p.words++ {
-		left := columns - percent - len(p.words.say(p.total, p.total, p.total))
-		if p.words == full {
-			left -= speed
-		}
+		left := columns - percent - len(p.say(p.words, p.total, p.total, longest))
 		if p.words == tiny || left >= 5 {
 			return min(max(left, 0), 40)
 		}
 	}
 }
 
-func (p *progress) describe() { p.bar.Describe(p.words.say(p.over, p.total, p.failed)) }
+func (p *progress) describe() { p.bar.Describe(p.say(p.words, p.over, p.failed, inMiB(p.sent))) }
 
-// file adds an image of this many bytes and returns what hears how many of them were
-// sent. A try that starts anew does not move the bar back.
-func (p *progress) file(size int64) func(sent int64) {
+// inMiB writes a number of bytes in MiB, or in GiB from 1024 MiB on.
+func inMiB(n int64) string {
+	if mib := float64(n) / (1 << 20); mib < 1023.95 {
+		return fmt.Sprintf("%.1f MiB", mib)
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}
+
+// file returns what hears how many bytes of an image were sent. A try that starts anew does
+// not count them again.
+func (p *progress) file() func(sent int64) {
 	if p.bar == nil {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.bytes += size
-	p.bar.ChangeMax64(p.bytes + 1) // it is over by end alone
 	var most int64
 	return func(sent int64) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if sent > most {
-			_ = p.bar.Add64(sent - most)
-			most = sent
+		if sent <= most {
+			return
+		}
+		p.sent += sent - most
+		most = sent
+		if now := time.Now(); now.Sub(p.shown) >= redraw {
+			p.shown = now
+			p.describe()
 		}
 	}
 }
@@ -106,6 +125,9 @@ func (p *progress) done(ok bool) {
 	}
 	if p.bar != nil {
 		p.describe()
+		if p.over < p.total { // a full bar would end by itself
+			_ = p.bar.Set(p.over)
+		}
 	}
 }
 

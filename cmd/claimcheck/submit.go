@@ -29,7 +29,8 @@ import (
 // public API alone.
 type submitCmd struct {
 	server
-	Files       []string          `arg:"" name:"file" predictor:"file" help:"The images: files, https URLs that the server fetches, or - for standard input."`
+	Files       []string          `arg:"" name:"file" predictor:"file" help:"The images: files, https URLs that the server fetches, - for standard input, or folders with --recursive."`
+	Recursive   bool              `short:"r" help:"Submit all images in the named folders and the folders below them, except hidden ones. The results get the same folders."`
 	Param       map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; repeatable."`
 	Params      string            `placeholder:"JSON" help:"All parameters as one JSON object."`
 	Webhook     string            `placeholder:"URL" help:"Have the service post the end of each job to this URL."`
@@ -64,16 +65,29 @@ func (c submitCmd) Run(ctx context.Context, s streams) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	images, stems, err := c.images(ctx, s)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(c.Files, "-") { // it is long until standard input has been read
+		if err := api.Reachable(ctx); err != nil {
+			return err
+		}
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	b := &batch{submitCmd: c, api: api, params: params, s: s, show: newProgress(s, len(c.Files)), stop: stop}
+	b := &batch{
+		submitCmd: c, api: api, params: params, s: s, stop: stop,
+		many: len(c.Files) > 1 || c.Recursive, show: newProgress(s, len(images), c.Wait || c.Output != ""),
+	}
+	var begun atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(c.Jobs)
-	names := resultNames(c.Files)
-	for i, file := range c.Files {
+	for i, file := range images {
 		group.Go(func() error {
 			if ctx.Err() == nil {
-				o, err := b.process(ctx, file, names[i])
+				begun.Add(1)
+				o, err := b.process(ctx, file, stems[i])
 				b.tell(ctx, o, err)
 			}
 			return nil
@@ -81,6 +95,9 @@ func (c submitCmd) Run(ctx context.Context, s streams) error {
 	}
 	_ = group.Wait()
 	b.show.end()
+	if left := len(images) - int(begun.Load()); left > 0 {
+		fmt.Fprintf(s.err, "claimcheck: %d of %d images were not begun; %s\n", left, len(images), c.howToResume())
+	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -88,6 +105,18 @@ func (c submitCmd) Run(ctx context.Context, s streams) error {
 		return errSomeFailed
 	}
 	return nil
+}
+
+// howToResume says how to submit what an ended batch has left.
+func (c submitCmd) howToResume() string {
+	if c.Key == "" {
+		return "a batch with a name, by --key, can be repeated without a second job for any image"
+	}
+	again := "--key " + c.Key
+	if c.Output != "" && !c.Force {
+		again += " and --force"
+	}
+	return "repeat the command with " + again + " to submit them without a second job for any image"
 }
 
 // check finds out before any image is submitted what would be in the way of its result.
@@ -145,8 +174,9 @@ type batch struct {
 	api    *client.Client
 	params string
 	s      streams
+	many   bool // images, so that each line names its own
 	show   *progress
-	stop   context.CancelCauseFunc // ends the batch, because no reader is left
+	stop   context.CancelCauseFunc // ends the batch, because no reader or no server is left
 
 	mu     sync.Mutex // guards failed, and the streams
 	failed bool
@@ -157,10 +187,20 @@ func (b *batch) tell(ctx context.Context, o outcome, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.show.done(err == nil)
+	if _, ok := errors.AsType[*client.Unreachable](err); ok {
+		b.stop(err)
+	}
+	gone, unreachable := errors.AsType[*client.Unreachable](context.Cause(ctx))
+	if unreachable && err != nil && o.URL == "" {
+		if !b.JSON {
+			return // the end of the batch says it once
+		}
+		err = gone
+	}
 	if err != nil {
 		b.failed = true
 		o.Error = advise(err).Error()
-		if ctx.Err() != nil && !errors.Is(err, errUnfinished) {
+		if ctx.Err() != nil && !errors.Is(err, errUnfinished) && (!unreachable || err != error(gone)) {
 			o.Error = "interrupted; nothing was submitted"
 			switch {
 			case o.Job != nil && o.Job.Over():
@@ -178,9 +218,9 @@ func (b *batch) tell(ctx context.Context, o outcome, err error) {
 		case err != nil:
 			b.complain(o, o.Error)
 		case o.Output != "":
-			_, unheard = fmt.Fprintln(b.s.out, o.Output)
+			unheard = b.print(o.Output, o.File, b.Output == "")
 		default:
-			_, unheard = fmt.Fprintln(b.s.out, o.URL)
+			unheard = b.print(o.URL, o.File, true)
 		}
 		if unheard != nil { // what is known of the job is not to be lost with it
 			b.failed = true
@@ -192,6 +232,16 @@ func (b *batch) tell(ctx context.Context, o outcome, err error) {
 			b.stop(errSomeFailed)
 		}
 	})
+}
+
+// print prints what an image has become, and beside a URL, of which there are many, which
+// image that is.
+func (b *batch) print(what, file string, isURL bool) error {
+	if b.many && isURL {
+		what += "\t" + file
+	}
+	_, err := fmt.Fprintln(b.s.out, what)
+	return err
 }
 
 // complain says what went wrong with an image, and which job is its.
@@ -243,6 +293,9 @@ func (b *batch) process(ctx context.Context, file, stem string) (o outcome, err 
 	path := filepath.Join(b.Output, nameOf(r))
 	if stem != "" {
 		path = filepath.Join(b.Output, stem+filepath.Ext(path))
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil { // less the umask
+		return o, err
 	}
 	if err := keep(ctx, path, r, b.Force); err != nil {
 		return o, err
@@ -312,7 +365,7 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 	whole.Store(img.Source != "") // of which nothing is sent
 	content := &halting{ReaderAt: img.Content, ctx: ctx}
 	img.Content = content
-	show := b.show.file(img.Size)
+	show := b.show.file()
 	img.Progress = func(sent int64) {
 		if show != nil {
 			show(sent)
@@ -323,7 +376,10 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 	}
 	defer context.AfterFunc(interrupted, func() {
 		content.halted.Store(true)
-		if whole.Load() {
+		_, gone := errors.AsType[*client.Unreachable](context.Cause(interrupted))
+		if gone && !whole.Load() {
+			cancel()
+		} else if whole.Load() {
 			time.AfterFunc(patience, cancel)
 		} else {
 			time.AfterFunc(haste, cancel)
@@ -346,24 +402,31 @@ func (b *batch) submit(interrupted context.Context, img client.Image) (check cli
 	return check, context.Cause(interrupted)
 }
 
-// resultNames are what the images' results are called, without their endings, which are
-// known when they come. Of equal names the second becomes name-2: no result replaces
-// another's, also where case makes no difference. What comes from standard input has none.
-func resultNames(files []string) []string {
-	names, taken := make([]string, len(files)), map[string]int{} // how often, in lower case
-	for i, file := range files {
-		if file == "-" {
+// stemOf is what the result of an image is called, without its ending, which is known when
+// it comes. What comes from standard input has no name.
+func stemOf(file string) string {
+	if file == "-" {
+		return ""
+	}
+	if isURL(file) {
+		if u, err := url.Parse(file); err == nil {
+			file = path.Base("/" + u.Path)
+		}
+		if file == "/" {
+			file = "output"
+		}
+	}
+	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+}
+
+// numbered makes equal names differ: the second becomes name-2, so that no result replaces
+// another's, also where case makes no difference.
+func numbered(stems []string) []string {
+	names, taken := make([]string, len(stems)), map[string]int{} // how often, in lower case
+	for i, stem := range stems {
+		if stem == "" {
 			continue
 		}
-		if isURL(file) {
-			if u, err := url.Parse(file); err == nil {
-				file = path.Base("/" + u.Path)
-			}
-			if file == "/" {
-				file = "output"
-			}
-		}
-		stem := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 		names[i] = stem
 		for low := strings.ToLower(stem); taken[strings.ToLower(names[i])] > 0; {
 			taken[low]++
@@ -422,7 +485,7 @@ func (b *batch) spool(ctx context.Context, file string) (*os.File, error) {
 		// Opened first, a pipe would wait for its writer.
 		switch info, err := os.Stat(file); {
 		case err == nil && info.IsDir():
-			return nil, errors.New("it is a folder; name the images in it")
+			return nil, errors.New("it is a folder; name the images in it, or submit all of them with --recursive")
 		case err == nil && !info.Mode().IsRegular():
 			return nil, errors.New("it is not a file; pipe it into standard input, written -")
 		}

@@ -182,9 +182,9 @@ func (broken) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 // TestManyEqualNames names results of as many images as a command line holds.
 func TestManyEqualNames(t *testing.T) {
 	t.Parallel()
-	files := slices.Repeat([]string{"a/x.png", "b/X-2.png"}, 50_000)
+	files := slices.Repeat([]string{stemOf("a/x.png"), stemOf("b/X-2.png")}, 50_000)
 	names := map[string]bool{}
-	for _, name := range resultNames(files) {
+	for _, name := range numbered(files) {
 		names[strings.ToLower(name)] = true
 	}
 	if len(names) != len(files) {
@@ -259,7 +259,7 @@ func TestLifeOfAJob(t *testing.T) {
 	if r := do(0, "status", id); r.out != job+"\tpending\n" {
 		t.Errorf("status is %q", r.out)
 	}
-	if r := do(1, "output", id, "-o", "-"); !strings.Contains(r.err, "pending") {
+	if r := do(1, "output", id, "-o", "-"); !strings.Contains(r.err, "pending") || !strings.HasSuffix(r.err, "; --wait waits for it\n") {
 		t.Errorf("the output of a pending job: %q", r.err)
 	}
 	s.StartWorker(t)

@@ -200,7 +200,7 @@ func TestBarFits(t *testing.T) {
 	for _, columns := range []int{16, 24, 40, 60, 80, 200} {
 		for _, total := range []int{1, 25, 1000} {
 			command, _, screen, ended := open(t, columns)
-			p := newProgress(streams{err: command}, total)
+			p := newProgress(streams{err: command}, total, false)
 			if p.bar == nil {
 				if columns > 16 || total < 100 {
 					t.Errorf("%d columns, %d images: there is no bar", columns, total)
@@ -208,7 +208,7 @@ func TestBarFits(t *testing.T) {
 				continue
 			}
 			p.over, p.failed = total, total
-			p.file(1 << 30)(1 << 30)
+			p.file()(1 << 40)
 			p.describe()
 			if err := p.bar.RenderBlank(); err != nil {
 				t.Fatal(err)
@@ -218,6 +218,35 @@ func TestBarFits(t *testing.T) {
 			if !strings.Contains(screen.text(), fmt.Sprint(total)) || screen.widest > columns || screen.left() != "" {
 				t.Errorf("%d columns, %d images: %d characters, %q is left of %q", columns, total, screen.widest, screen.left(), screen.text())
 			}
+		}
+	}
+}
+
+// TestBarHasOneMeaning compares the share that the bar shows with the words beside it.
+func TestBarHasOneMeaning(t *testing.T) {
+	t.Parallel()
+	for _, wait := range []bool{true, false} {
+		command, _, screen, ended := open(t, 100)
+		p := newProgress(streams{err: command}, 4, wait)
+		sent := p.file()
+		sent(1 << 20)
+		sent(3 << 19)
+		sent(1 << 20) // again, from the beginning
+		for _, ok := range []bool{true, false, true} {
+			p.done(ok)
+			p.around(func() {}) // draws it, however soon
+		}
+		p.done(true)
+		p.end()
+		ended()
+		verb := map[bool]string{true: "done", false: "submitted"}[wait]
+		for _, want := range []string{"1 of 4 " + verb + ", 1.5 MiB sent  25% |", "2 of 4 " + verb + ", 1 failed, 1.5 MiB sent  50% |", "3 of 4 " + verb + ", 1 failed, 1.5 MiB sent  75% |"} {
+			if !strings.Contains(screen.text(), want) {
+				t.Errorf("there is no %q in %q", want, screen.text())
+			}
+		}
+		if strings.Contains(screen.text(), "0 of 4 "+verb+", 1 failed") || strings.Contains(screen.text(), "100%") || screen.left() != "" {
+			t.Errorf("the bar is %q, and leaves %q", screen.text(), screen.left())
 		}
 	}
 }

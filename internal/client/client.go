@@ -229,6 +229,22 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	return resp, nil
 }
 
+// Reachable returns an [*Unreachable] when no connection to the server is possible.
+func (c *Client) Reachable(ctx context.Context) error {
+	for try := 1; ; try++ {
+		_, _, err := c.once(ctx, request{method: http.MethodGet, url: c.server + "/health", good: []int{http.StatusOK}})
+		if _, ok := errors.AsType[*Unreachable](err); !ok || ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if try >= c.tries(err) {
+			return err
+		}
+		if err := pause(ctx, backoff(try)); err != nil {
+			return err
+		}
+	}
+}
+
 // Unreachable means that no connection to the client's server was possible.
 type Unreachable struct{ err error }
 

@@ -6,7 +6,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// Cancel ends a job that is not over, and returns it. A worker that has it stops at its
+// Cancel ends an unfinished job, and returns it. A worker that has it stops at its
 // next renewal of the lease, discards its output and bills its work; without a worker the
 // bill is written here. Cancel returns a canceled job as it is, so it can be repeated.
 // Conflict when the job is completed or failed.

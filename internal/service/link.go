@@ -14,7 +14,7 @@ const (
 	MaxLink = 7 * 24 * time.Hour
 )
 
-// Share makes a link to the output of a job, whatever state the job is in, and returns its
+// Share makes a link to the output of a job in any state, and returns its
 // token and the time at which it expires. Nothing is stored.
 func (s *Service) Share(ctx context.Context, who job.Caller, id job.ID, ttl time.Duration, download bool) (token string, expiresAt time.Time, err error) {
 	expiresAt = s.now().Add(ttl).UTC().Truncate(time.Second)
@@ -27,8 +27,8 @@ func (s *Service) Share(ctx context.Context, who job.Caller, id job.ID, ttl time
 
 // Linked returns the output behind a link's token, or the part of it that choose asks for;
 // the caller closes Body. admit is asked, with the owner of the job, before storage is asked
-// for the output. Errors say nothing of the job: who has a link is a stranger.
-// When there is no output (yet), the error is NotFound and the job is returned beside it.
+// for the output. Errors reveal nothing of the job, because anyone may have the link.
+// Without an output the error is NotFound, and the job is returned with it.
 func (s *Service) Linked(ctx context.Context, token string, admit func(owner string) error, choose func(*job.Job) job.OpenOptions) (*job.Job, authz.Link, *job.Content, error) {
 	j, link, open, err := s.authz.Linked(ctx, token)
 	if err != nil {

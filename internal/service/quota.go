@@ -7,7 +7,7 @@ import (
 )
 
 // booking is the booking of one submit in its owner's quota: the request and, in the end,
-// every byte of the image that was read, or the size of a direct upload.
+// every byte read of the image, or the size of a direct upload.
 type booking struct {
 	quota   job.Quota
 	owner   string
@@ -62,8 +62,8 @@ func (r *bookedImage) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// settle returns the bytes that were announced and not read, unless the image comes by a
-// direct upload. A submit that was refused for lack of a place costs no request.
+// settle refunds announced bytes that were not read, unless the image comes by a direct
+// upload. A submit that was refused for lack of a place costs no request.
 func (b *booking) settle(out Outcome, err error) error {
 	used := b.read
 	if err == nil && out.Job != nil && b.account == job.NewJobs {

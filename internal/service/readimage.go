@@ -23,7 +23,7 @@ func (u *submit) announce() error {
 	return u.takeParams()
 }
 
-// takeRest reads what comes beside the image: the params and the webhook.
+// takeRest reads the other parts of the submission: the params and the webhook.
 func (u *submit) takeRest() (err error) {
 	if u.in.Rest != nil {
 		if u.job.Params, err = u.in.Rest(); err != nil {
@@ -41,7 +41,7 @@ func (u *submit) takeParams() error {
 	return u.s.rules.CheckParams(u.job.Input, u.job.Params)
 }
 
-// digest reads an image only to compare it with the one of its key.
+// digest reads an image only to compare it with the image of the key's job.
 func (u *submit) digest() error {
 	sum := newDigest()
 	src := &boundedImage{r: u.in.Image, max: u.s.limits.MaxBytes, inline: u.s.limits.MaxBytes}
@@ -117,7 +117,7 @@ func (u *submit) inline() int64 {
 	return u.s.limits.InlineBytes
 }
 
-// countRest determines the size of an image that gets the offer of a direct upload.
+// countRest determines the size of an image that is offered a direct upload.
 func (u *submit) countRest(src *boundedImage) error {
 	n := u.in.Size
 	if n == 0 {
@@ -154,7 +154,7 @@ func (s *Service) tooLarge() error {
 // errOverInline means that an image is too large for a submit itself.
 var errOverInline = errors.New("image is over the inline limit")
 
-// boundedImage bounds an image and words its reader's errors.
+// boundedImage bounds an image, and turns its reader's errors into sentences.
 type boundedImage struct {
 	r           io.Reader
 	n           int64

@@ -17,7 +17,7 @@ func (u *submit) charge(ctx context.Context, beside job.Requests) {
 	job.MeterOf(ctx).Charge(u.job, soon)
 }
 
-// beside returns the requests of what a submit stores beside its document.
+// beside returns the requests that store the image and the list's entry.
 func (s *Service) beside(u *submit) (r job.Requests) {
 	if c, ok := u.staged.(job.CommitCounter); ok && !u.stored {
 		r = s.charges.Upload(c.CommitRequests())

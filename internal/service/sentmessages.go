@@ -11,8 +11,8 @@ import (
 // the queue has accepted it.
 const resendPause = 5 * time.Second
 
-// sent remembers the messages that the queue has accepted in the last seconds, for up to
-// two pauses. It forgets by generations, so that it needs no sweep.
+// sent records the messages that the queue has accepted in the last seconds, for up to two
+// pauses. It drops whole generations, so that it needs no sweep.
 type sent struct {
 	mu              sync.Mutex // guards what follows
 	since           time.Time  // when the latest generation began

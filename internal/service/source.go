@@ -11,7 +11,7 @@ import (
 	"claimcheck.example/internal/limiter"
 )
 
-// source is an image on its way from the URL that the client named.
+// source is an image that is fetched from the client's URL.
 type source struct {
 	content io.ReadCloser  // nil while nothing is fetched
 	place   *limiter.Lease // among the fetches; nil while none is taken
@@ -26,7 +26,7 @@ func (s *source) close() {
 	}
 }
 
-// checkSource refuses a URL that cannot be fetched from, before anything is looked up.
+// checkSource refuses an invalid URL before any other step.
 func (u *submit) checkSource() error {
 	if u.s.fetcher == nil {
 		return job.Errorf(job.Invalid, "this service fetches no images; send the image itself")
@@ -39,7 +39,7 @@ func (u *submit) checkSource() error {
 	return nil
 }
 
-// fetch opens the source in the place of an image that the client sends.
+// fetch opens the source as the image of the submission.
 func (u *submit) fetch(ctx context.Context) (err error) {
 	if u.source.place, err = u.s.fetches.Acquire(ctx, u.job.Owner); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (r sourceImage) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sourceError says in the client's sentence that the error is about the source.
+// sourceError adds to the client's sentence that the error is about the source.
 func sourceError(err error) error {
 	kind, sentence := job.KindOf(err), job.MessageOf(err)
 	if kind == job.Canceled {

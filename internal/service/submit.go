@@ -14,11 +14,11 @@ import (
 
 // Submission is one image to submit.
 type Submission struct {
-	// Image is the image, read to its end or to the first error, which comes back as
-	// the client's own when it has a Kind, else as Invalid. Nil without a Source announces
-	// an image that the client will upload directly.
+	// Image is read to its end or to the first error. Submit returns an error with a Kind
+	// unchanged, and any other as Invalid. Nil without a Source announces an image that the
+	// client will upload directly.
 	Image io.Reader
-	// Source is the URL from which the image is fetched, in the place of Image; empty for none.
+	// Source is the URL from which to fetch the image, instead of Image; empty for none.
 	Source string
 	// ContentType is the media type of an announced image.
 	ContentType string
@@ -26,18 +26,18 @@ type Submission struct {
 	Size int64
 	// SHA256 is the lower-case hexadecimal SHA-256 of an announced image; empty when unknown.
 	SHA256 string
-	// Announced is the least that the body brings, in bytes; zero when unknown.
+	// Announced is the minimum size of the body, in bytes; zero if unknown.
 	Announced int64
 	// Rest is called once the image has been read to its end and before anything is
 	// stored; it returns the params that came after (or before) it. Nil: no params.
 	Rest func() (params json.RawMessage, err error)
-	// Webhook returns the URL that the job's end is posted to, empty for none; it is called
-	// after Rest. Nil: none.
+	// Webhook returns the URL of the job's webhook, empty for none; it is called after Rest.
+	// Nil: none.
 	Webhook func() string
-	// Base begins the URLs of what is posted, without a final slash.
+	// Base begins the URLs in the webhook, without a final slash.
 	Base string
-	// Acquire takes the room in memory that an image of this size needs, zero for an unknown
-	// one, before it is staged and after its head is known to be an image's. Nil: it needs none.
+	// Acquire reserves the memory for an image of this size, zero if unknown. It is called
+	// after the head of the image is checked and before the image is staged. Nil: no limit.
 	Acquire func(ctx context.Context, size int64) error
 	// Key is the idempotency key; empty for none.
 	Key string
@@ -45,7 +45,7 @@ type Submission struct {
 	// [job.MaxCancelAfter]; zero for never. Under a key that has a job already it has no
 	// effect.
 	CancelAfter int
-	// Trace is the W3C trace context that travels with the message; may be nil.
+	// Trace is the W3C trace context of the message; may be nil.
 	Trace map[string]string
 }
 
@@ -66,7 +66,7 @@ const (
 	NotAccepted
 )
 
-// Outcome is what became of a submission.
+// Outcome is the outcome of a submission.
 type Outcome struct {
 	Result Result
 	Job    *job.Job
@@ -81,10 +81,9 @@ const (
 
 // Submit accepts an image, or the announcement of one, as a job of the caller.
 //
-// It writes nothing until the body has been read to its end and is known to be good.
-// Then the last bytes of the image and the document are stored, then the message is sent.
-// From the last byte on it runs to its end even when ctx is cancelled, within
-// Limits.Settle.
+// It makes nothing visible until it has read the whole body and found it valid. Then it stores
+// the last bytes of the image and the document, and then sends the message. After the last
+// byte it continues even when ctx is canceled, within Limits.Settle.
 //
 // An error is the client's own mistake (Invalid, TooLarge, Unsupported, Mismatch, Timeout), a
 // failure of the server that the client named (Upstream), or a refusal (Denied, Exhausted, and
@@ -209,7 +208,7 @@ func (u *submit) receive(ctx context.Context) error {
 	return u.stage(ctx)
 }
 
-// settle makes the job real, or finds the job that another submit under the key has made.
+// settle makes the job durable, or finds the job of another submit under the key.
 func (u *submit) settle(ctx context.Context) (Outcome, error) {
 	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.s.limits.Settle*2/3)
 	defer cancel()
@@ -309,7 +308,7 @@ func (u *submit) createAndSend(ctx context.Context, j *job.Job) (version string,
 	return version, err
 }
 
-// storeImage makes the image visible, once, where no other job's image is.
+// storeImage makes the image visible, once, under a key that no other job has.
 func (u *submit) storeImage(ctx context.Context) error {
 	if u.staged == nil || u.stored {
 		return nil
@@ -328,16 +327,16 @@ func (u *submit) unstore(ctx context.Context, other *job.Job) {
 	}
 }
 
-// removeInput removes an image that no document names. What stays after a failure is the
-// lifecycle rule's to remove.
+// removeInput removes an image that no document names. The lifecycle rule removes what stays
+// after a failure.
 func (u *submit) removeInput(ctx context.Context, id job.ID) {
 	if id != "" {
 		_ = u.to.Objects.Remove(ctx, job.Input, id, "")
 	}
 }
 
-// publish makes the stored job one that goes on: it sends the message, or signs the request
-// for the upload.
+// publish lets the stored job continue: it sends the message, or signs the request for the
+// upload.
 func (u *submit) publish(ctx context.Context) (err error) {
 	switch {
 	case u.sent:
@@ -356,7 +355,7 @@ func (u *submit) accepted() Outcome {
 	return u.answer(Accepted, u.job)
 }
 
-// repeat answers with the job that the key names already.
+// repeat returns the existing job of the key.
 func (u *submit) repeat(ctx context.Context, other *job.Job) (Outcome, error) {
 	other, err := u.s.resend(ctx, u.to.Documents, other, u.in.Trace)
 	if errors.Is(err, errBeingDeleted) {
@@ -371,8 +370,8 @@ func (u *submit) repeat(ctx context.Context, other *job.Job) (Outcome, error) {
 	return u.answer(Repeated, other), nil
 }
 
-// answer is the outcome of a job that is in order. An image that was too large for the
-// submit is not in it, but offered a direct upload.
+// answer is the outcome of an accepted job. For an image that is too large for the submit it is
+// the offer of a direct upload.
 func (u *submit) answer(r Result, j *job.Job) Outcome {
 	if u.over && j.Upload != nil {
 		return Outcome{Offered, j, job.Errorf(job.TooLarge,
@@ -430,7 +429,7 @@ func (u *submit) failUnaccepted(ctx context.Context) (*job.Job, error) {
 	}
 }
 
-// failedBackend tells a backend's failure from the client's mistake or departure.
+// failedBackend reports whether the error is a backend's failure, not a client's mistake.
 func failedBackend(err error) bool {
 	switch job.KindOf(err) {
 	case job.Unknown, job.Unavailable, job.Misconfigured, job.Corrupt, job.Conflict, job.NotFound:

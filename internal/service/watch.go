@@ -37,8 +37,7 @@ func (s *Service) Wait(ctx context.Context, who job.Caller, id job.ID, d time.Du
 	return j, true, nil
 }
 
-// Watch follows the status of one job for one caller. One goroutine uses it, and ends it by
-// Close.
+// Watch follows the status of one job for one caller. One goroutine uses and closes it.
 type Watch struct {
 	s        *Service
 	who      job.Caller
@@ -144,8 +143,8 @@ func (w *Watch) Draining() bool {
 	}
 }
 
-// crowd is how many watches an owner may have before all of its watches slow down. Reads
-// of many watches together would keep everyone else's waiting.
+// crowd is the number of watches of an owner above which all of its watches slow down.
+// Otherwise the reads of many watches would delay those of other owners.
 const crowd = 8
 
 // The intervals between reads. The end of a job that takes milliseconds is seen in

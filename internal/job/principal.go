@@ -2,8 +2,8 @@ package job
 
 import "net/netip"
 
-// Principal is who asks. It is established by the transport's authenticator and
-// passed to every method of the service.
+// Principal is the authenticated caller. The transport's authenticator determines it, and
+// every method of the service gets it.
 type Principal struct {
 	// Issuer and Subject name the principal: the token's iss and sub.
 	Issuer, Subject string

@@ -32,7 +32,7 @@ type Delivery struct {
 	// Job is the document of the job at the moment of the delivery, where the queue has it
 	// at hand; else nil.
 	Job *Job
-	// Malformed says why the body is no message of ours; then JobID is empty.
+	// Malformed says why the body is not a valid message; then JobID is empty.
 	Malformed string
 }
 

@@ -12,7 +12,7 @@ import (
 // in other languages. So a document keeps the members that this release does not know.
 // They are kept at its top alone: that is where a release has to put what it adds.
 
-// plainJob is a Job as encoding/json reads and writes it by itself.
+// plainJob is a Job without custom JSON methods.
 type plainJob Job
 
 // UnmarshalJSON reads a document, and into Extra what is not known of it.

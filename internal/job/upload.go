@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Upload is a request with which a client puts an image into storage by itself.
+// Upload describes the request of a direct upload.
 type Upload struct {
 	Method string
 	// URL carries a signature, and anyone who knows it may upload. It is never logged. A URL that

@@ -32,7 +32,7 @@ type costCmd struct {
 	PrintPrices bool          `help:"Print the built-in prices and their sources as a file that you can edit and pass to --prices."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help in addition to the flags.
 func (costCmd) Help() string {
 	return `The estimate counts the requests that docs/costs.md lists. It assumes a server of 1 vCPU and 512 MiB, and workers of 1 vCPU and 2 GiB. The homes are:
 

@@ -8,7 +8,7 @@ import (
 	"claimcheck.example/internal/provision"
 )
 
-// backends names where jobs are, beside a bucket and an SQS queue.
+// backends names the locations of jobs, in addition to a bucket and an SQS queue.
 type backends struct {
 	Database  config.Location `env:"DATABASE_URL" placeholder:"URL" help:"The PostgreSQL database that holds documents and queue, such as postgres://user@host/claimcheck."`
 	Documents config.Location `env:"DOCUMENTS" hidden:""`

@@ -23,7 +23,7 @@ type listenCmd struct {
 	Forward string `placeholder:"URL" help:"Pass each verified webhook on to this URL, and answer as it does."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help in addition to the flags.
 func (listenCmd) Help() string {
 	return `Verifies each webhook by the public keys of --server (GET /webhook-key), prints one line of JSON for it, and answers 204. It answers 400 to what it cannot verify.
 

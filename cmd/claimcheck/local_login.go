@@ -15,7 +15,7 @@ type signedIn struct {
 	token string
 }
 
-// noOtherIssuer refuses --login beside a provider that the environment names.
+// noOtherIssuer refuses --login if the environment names a provider.
 func noOtherIssuer() error {
 	for _, name := range []string{"OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_CLIENT_ID", "ALLOW_ANONYMOUS", "AUTH_HEADER"} {
 		if os.Getenv(name) != "" {

@@ -169,7 +169,7 @@ func advise(err error) error {
 	return err
 }
 
-// lineError is a command line that is wrong in itself, whatever it would act on.
+// lineError is an error in the command line itself.
 type lineError struct{ error }
 
 func wrongLine(format string, args ...any) error {

@@ -21,7 +21,7 @@ type mcpCmd struct {
 	Folder string `type:"existingdir" default:"." placeholder:"DIR" help:"The folder below which the tools read images and write outputs (default: the working directory)."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help in addition to the flags.
 func (mcpCmd) Help() string {
 	return `Speaks the Model Context Protocol on standard input and output, for agents. An MCP client starts it by a configuration such as
 

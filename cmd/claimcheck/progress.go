@@ -47,7 +47,7 @@ func newProgress(s streams, images int, wait bool) *progress {
 	return p
 }
 
-// words are how much is said beside the bar.
+// words is the amount of text next to the bar.
 type words uint8
 
 const (

@@ -32,7 +32,7 @@ type provisionCmd struct {
 	Print       bool          `xor:"how" help:"Print the AWS CLI commands for the changes without running them."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help in addition to the flags.
 func (provisionCmd) Help() string {
 	return `Checks the bucket, the queue and the dead-letter queue, or the database schema and the folder of images; prints every difference and fixes it. The command deletes nothing, loosens nothing, and keeps settings that others made. It is safe to repeat.
 

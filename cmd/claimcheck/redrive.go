@@ -34,7 +34,7 @@ type redriveCmd struct {
 	Retention time.Duration `env:"QUEUE_RETENTION" default:"96h" help:"How long the queue keeps a message (default ${default})."`
 }
 
-// Help is what --help says beside the flags.
+// Help is the text of --help in addition to the flags.
 func (redriveCmd) Help() string {
 	return `A failed job becomes pending again, with all its attempts, and gets a new message; it is billed only once. Jobs that are pending, processing or completed stay unchanged. It is safe to repeat or interrupt the command.
 

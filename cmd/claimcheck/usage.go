@@ -110,7 +110,7 @@ func usageView(u *job.Usage, p *cost.Prices, groups bool) *client.Usage {
 	return c
 }
 
-// columns of a bill, beside the owner.
+// columns of a bill, in addition to the owner.
 var columns = []string{"day", "jobs", "completed", "failed", "canceled", "deleted", "bytes_in", "bytes_out", "pixels", "processing_seconds", "units", "store_writes", "store_reads", "queue", "uncounted", "estimated_usd"}
 
 func row(day string, d client.UsageDay) []string {

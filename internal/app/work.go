@@ -82,7 +82,7 @@ func logWalls(log *slog.Logger, c *command.Command) {
 		"walls", walls.Hold, "missing_walls", walls.Missing, "error", err)
 }
 
-// workerName is different for each process, on whatever host: two claims of one job by
+// workerName is different for each process on any host: two claims of one job by
 // the same name are the same claim.
 func workerName() string {
 	host, err := os.Hostname()

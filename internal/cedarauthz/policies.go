@@ -90,7 +90,7 @@ func readPolicyFile(name string) ([]byte, error) {
 func parsePolicies(validator *validate.Validator, origin string, text []byte) (*policySet, error) {
 	list, err := cedar.NewPolicyListFromBytes(origin, text)
 	if err != nil {
-		// Cedar's parser calls the file "<input>", whatever its name.
+		// Cedar's parser calls every file "<input>".
 		return nil, errors.New("the policies do not parse: " + strings.Replace(err.Error(), "<input>", origin, 1))
 	}
 	if len(list) == 0 {

@@ -35,8 +35,7 @@ type Login struct {
 	Scopes   string `json:"scopes"`
 }
 
-// document is something of our own that a browser fetches; it changes with the program
-// alone.
+// document is a part of the page that a browser fetches. It changes only with the program.
 type document struct {
 	contentType string
 	policy      string // Content-Security-Policy; empty for none
@@ -49,7 +48,7 @@ func newDocument(contentType, policy string, body []byte) document {
 	return document{contentType, policy, body, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 }
 
-// answer writes the document, or that the client has it already.
+// answer writes the document, or 304 if the client has it.
 func (d document) answer(w http.ResponseWriter, r *request) {
 	h := w.Header()
 	h.Set("ETag", d.etag)
@@ -164,7 +163,7 @@ func pageFile(name string) []byte {
 	return b
 }
 
-// documents are what the handler serves of its own, each made when it is first asked for.
+// documents are the handler's own documents, each created at its first request.
 type documents struct {
 	page, params, docs func() document
 	folder             func() map[string]document

@@ -132,7 +132,7 @@ func unquoted(tag string) string { return strings.Trim(tag, `"`) }
 // has reports whether the client has this status already.
 func (e *events) has(v statusView) bool { return e.last == unquoted(statusTag(v)) }
 
-// status sends a status, or only a comment when the client has it already.
+// status sends a status, or only a comment if the client has it.
 func (e *events) status(v statusView) {
 	if e.has(v) {
 		e.comment()

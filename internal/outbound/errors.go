@@ -18,7 +18,7 @@ func upstream(format string, args ...any) *job.Error {
 	return job.Errorf(job.Upstream, format, args...)
 }
 
-// status words a status by its number and our own phrase for it: the phrase of the other
+// status describes a status by its number and a standard phrase: the phrase of the other
 // side may be anything.
 func status(code int) string {
 	if text := http.StatusText(code); text != "" {

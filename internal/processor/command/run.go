@@ -148,7 +148,7 @@ func (r *commandRun) wait() error {
 	return r.verdict(nil)
 }
 
-// verdict returns the error of the run; err is a failure of our own.
+// verdict returns the error of the run; err is a failure of the worker.
 func (r *commandRun) verdict(err error) error {
 	if r.excess != nil {
 		return r.excess

@@ -70,7 +70,7 @@ func first(e *jsonschema.ValidationError) *jsonschema.ValidationError {
 	return e
 }
 
-// unknown refuses a name, beside those that are known where it is.
+// unknown refuses a name, and lists the known names of its object.
 func (s *Schema) unknown(name, at string) string {
 	if at == "params" && len(s.compiled.Properties) > 0 {
 		return fmt.Sprintf("there is no %.40q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(s.compiled.Properties)), ", "))

@@ -46,14 +46,18 @@ func (p *Process) Worker() (*Workers, error) {
 	runner := worker.NewRunner(worker.RunnerConfig{
 		Charges:    charges(c),
 		OwnOutputs: inDatabase, Store: b.store(), Ledger: b.documents, Queue: b.queue, Webhooks: b.webhooks, Processor: pr, Limiter: limit, Worker: workerName(), Lease: c.Lease,
-		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Now: time.Now, Logger: log,
+		Inspector: inspector{}, MaxPixels: c.MaxImagePixels, TimeLimit: c.ProcessTimeout, MaxAttempts: c.MaxAttempts, Impatient: p.role == RoleLocal, Now: time.Now, Logger: log,
 	})
+	run := runner.Run
+	if p.role == RoleLocal {
+		run = showStderr(os.Stderr, run)
+	}
 	deliverer, err := p.deliverer()
 	if err != nil {
 		return nil, err
 	}
 	jobs := worker.Config{
-		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(runner.Run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, IdleExit: c.ExitWhenIdle, Logger: log,
+		Queue: observedQueue{b.queue, tel}, Run: tel.observeRun(run), Concurrency: c.Concurrency, Visibility: c.Lease, Grace: c.Grace, IdleExit: c.ExitWhenIdle, Logger: log,
 	}
 	if deliverer == nil {
 		return &Workers{jobs: worker.New(jobs)}, nil

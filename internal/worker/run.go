@@ -86,8 +86,10 @@ type RunnerConfig struct {
 	TimeLimit time.Duration
 	// MaxAttempts is the number of claims after which a job fails.
 	MaxAttempts int
-	Now         func() time.Time
-	Logger      *slog.Logger
+	// Impatient repeats an attempt at once that failed within a second: a developer waits.
+	Impatient bool
+	Now       func() time.Time
+	Logger    *slog.Logger
 }
 
 // Runner does the work of jobs from the queue. It acts for the operator, not for a
@@ -163,7 +165,11 @@ func (r *Runner) run(ctx context.Context, d job.Delivery, received time.Time) (o
 	if j.Attempts >= r.MaxAttempts {
 		return r.fail(ctx, l, givenUp(j.Attempts, messageOr(err, "processing failed")), err)
 	}
-	return r.release(ctx, l, restAfter(err, j.Attempts), messageOr(err, "processing failed")+"; it will be tried again", err)
+	rest := restAfter(err, j.Attempts)
+	if r.Impatient && job.KindOf(err) == job.Unknown && l.worked(r.Now()) < 1 {
+		rest = 0
+	}
+	return r.release(ctx, l, rest, messageOr(err, "processing failed")+"; it will be tried again", err)
 }
 
 // withinLimit works on the job once the limiter admits it, until the time limit.

@@ -191,10 +191,22 @@ func (r *commandRun) verdict(err error) error {
 // detail adds the end of standard error, for the operator.
 func (r *commandRun) detail(err error) error {
 	if text := r.stderr.Text(); text != "" {
-		return fmt.Errorf("%w: %s", err, text)
+		return &failure{err, text}
 	}
 	return err
 }
+
+// failure is how a program failed, and the end of its standard error.
+type failure struct {
+	error
+	stderr string
+}
+
+func (f *failure) Error() string { return f.error.Error() + ": " + f.stderr }
+func (f *failure) Unwrap() error { return f.error }
+
+// Stderr returns the end of standard error.
+func (f *failure) Stderr() string { return f.stderr }
 
 // Read reads the result. It returns io.EOF only when the program has succeeded.
 func (r *commandRun) Read(p []byte) (int, error) {

@@ -126,6 +126,35 @@ func TestVerdictOfEachFailure(t *testing.T) {
 	}
 }
 
+// TestImpatientRunner repeats at once what failed within a second, and nothing else.
+func TestImpatientRunner(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		impatient bool
+		err       error
+		took      time.Duration
+		atOnce    bool
+	}{
+		"a quick failure":                {true, errors.New("no such module"), 0, true},
+		"a slow failure":                 {true, errors.New("no memory"), 2 * time.Second, false},
+		"a processor that is busy":       {true, job.Errorf(job.Unavailable, "model is loading"), 0, false},
+		"a quick failure of a service's": {false, errors.New("no such module"), 0, false},
+	}
+	for name, tt := range tests {
+		s := newSystem(t)
+		now := time.Now()
+		s.runner.Impatient, s.runner.Now = tt.impatient, func() time.Time { return now.Add(time.Duration(s.ahead.Load())) }
+		s.processor.do = func(context.Context, job.Task) (*job.Result, error) {
+			s.ahead.Add(int64(tt.took))
+			return nil, tt.err
+		}
+		s.submit(t, "IMG one")
+		if out := s.runner.Run(t.Context(), s.receive(t)); out.Verdict != worker.Later || (out.After == 0) != tt.atOnce {
+			t.Errorf("%s: %s after %s", name, out.Verdict, out.After)
+		}
+	}
+}
+
 // TestMessagesAreSentences reads a job's message between two attempts, and after the last
 // one.
 func TestMessagesAreSentences(t *testing.T) {

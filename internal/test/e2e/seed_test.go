@@ -107,7 +107,7 @@ func TestPostAnImageToJobs(t *testing.T) {
 		t.Parallel()
 		// The desktop's viewer is a program that keeps the files that it gets.
 		desktop := t.TempDir()
-		viewer := "#!/bin/sh\ncp \"$1\" '" + desktop + "/new' && mv '" + desktop + "/new' '" + desktop + "/shown'\n"
+		viewer := "#!/bin/sh\nPATH=/usr/bin:/bin\ncp \"$1\" '" + desktop + "/new' && mv '" + desktop + "/new' '" + desktop + "/shown'\n"
 		if err := os.WriteFile(desktop+"/xdg-open", []byte(viewer), 0o700); err != nil {
 			t.Fatal(err)
 		}

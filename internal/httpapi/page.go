@@ -134,6 +134,9 @@ func (a *api) newPage() document {
 
 // sendsWebhooks reports whether there is anything to show of webhooks.
 func (a *api) sendsWebhooks() bool {
+	if a.Service == nil { // the documents alone are served
+		return false
+	}
 	_, err := a.Service.WebhookKeys()
 	return err == nil
 }

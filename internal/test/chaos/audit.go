@@ -303,6 +303,10 @@ func (r *report) print(out io.Writer, s *harness, c *clients) error {
 	row("objects without a job", r.orphans)
 	row("uploads of announced jobs that a submit replaced", r.replaced)
 	row("uploads left open", r.uploads)
+	if s.beside != nil {
+		row("starts of this source", s.starts[0])
+		row("starts of the release beside", s.starts[1])
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.kills)) {
 		row("kills of "+name, s.kills[name])
 	}

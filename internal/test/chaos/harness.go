@@ -24,6 +24,7 @@ import (
 type harness struct {
 	dir           string
 	binaries      *process.Binaries
+	beside        *process.Binaries // of another release; nil for none
 	url           string
 	port          int
 	s3Port, qPort int
@@ -36,6 +37,7 @@ type harness struct {
 	workers       int
 
 	mu       sync.Mutex // guards what follows
+	starts   [2]int     // of this source, and of the release beside
 	procs    map[string]proc
 	kills    map[string]int
 	faults   map[string]int
@@ -81,6 +83,11 @@ func newHarness(ctx context.Context, o options, dir string) (*harness, error) {
 		procs: map[string]proc{}, kills: map[string]int{}, faults: map[string]int{}, receiver: newReceiver(o.seed)}
 	if s.binaries, err = (process.Source{Root: root}).Build(ctx, nil, "server", "worker"); err != nil {
 		return nil, err
+	}
+	if o.beside != "" {
+		if s.beside, err = (process.Source{Root: o.beside}).Build(ctx, nil, "server", "worker"); err != nil {
+			return nil, fmt.Errorf("build the release beside: %w", err)
+		}
 	}
 	for _, p := range []*int{&s.port, &s.s3Port, &s.qPort} {
 		if *p, err = process.FreePort(); err != nil {
@@ -163,13 +170,13 @@ func (s *harness) start(ctx context.Context, name string) error {
 			p, s.backendEnv = b.Process, b.Env
 		}
 	case "server":
-		p, err = s.binaries.Start("server", append([]string{"PORT=" + strconv.Itoa(s.port), "ALLOW_ANONYMOUS=true", "LOG_LEVEL=error", "SHUTDOWN_GRACE=1m"}, s.env...))
+		p, err = s.release().Start("server", append([]string{"PORT=" + strconv.Itoa(s.port), "ALLOW_ANONYMOUS=true", "LOG_LEVEL=error", "SHUTDOWN_GRACE=1m"}, s.env...))
 		if err == nil {
 			err = p.Await(ctx, s.url+"/health")
 		}
 	default:
 		// The output is the input, byte for byte, after a pause.
-		p, err = s.binaries.WithLog(&lines{each: s.ends.line}).Start("worker", append([]string{
+		p, err = s.release().WithLog(&lines{each: s.ends.line}).Start("worker", append([]string{
 			"PROCESSOR=exec:sh -c 'sleep 0.0$$; cat'", "CONCURRENCY=6", "LEASE=5s", "MAX_ATTEMPTS=50", "SHUTDOWN_GRACE=2s",
 		}, s.env...))
 	}

@@ -34,6 +34,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of what is killed and cut, and when")
 	flag.BoolVar(&o.database, "database", false, "PostgreSQL and a folder in place of S3 and SQS; the database is killed as well, and no network fails")
 	flag.BoolVar(&o.webhooks, "webhooks", true, "half of the jobs have a webhook, which a try that is cut off delays by a minute")
+	flag.StringVar(&o.beside, "beside", "", "the folder of another release, whose server and worker take turns with this source's")
 	flag.StringVar(&o.root, "root", ".", "the module's folder")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -49,7 +50,7 @@ type options struct {
 	duration, killEvery, faultEvery time.Duration
 	clients, workers                int
 	seed                            uint64
-	root                            string
+	root, beside                    string
 	database, webhooks              bool
 }
 

@@ -109,7 +109,8 @@ func (p *Process) API() (*API, error) {
 	}
 	uploads, _ := b.objects.(httpapi.Uploads) // a bucket takes them itself
 	handler, routes := httpapi.New(httpapi.Options{
-		Hosts: hosts, Uploads: uploads, ParamsSchema: paramsSchema, Login: login(c),
+		Version: Version,
+		Hosts:   hosts, Uploads: uploads, ParamsSchema: paramsSchema, Login: login(c),
 		RequestAttr: describeRequest, Service: service, Auth: auth, Quota: limits, Observer: tel, Trace: telemetry.Inject, Logger: log, Audit: telemetry.Audit(log), With: telemetry.With, PublicURL: c.PublicURL.URL,
 		MaxImageBytes: int64(c.MaxImageBytes), IdleTimeout: c.IdleTimeout, InlineBytes: int64(c.InlineBytes()), Limiter: b.limiter, Outputs: newOutputs(c), Estimator: estimator, JobTTL: time.Duration(c.JobTTLDays) * 24 * time.Hour, CORSOrigins: c.CORSOrigins, AuthHeader: c.AuthHeader, Accepts: rules.Accepts, Proxies: c.Proxies(), Now: time.Now,
 	})

@@ -63,6 +63,8 @@ type Options struct {
 	Audit *slog.Logger
 	// With returns a context in which every log line carries the attributes; nil: none does.
 	With func(context.Context, ...slog.Attr) context.Context
+	// Version is that of the service; /health reports it.
+	Version string
 	// PublicURL begins every URL in an answer; nil: the request's own host.
 	PublicURL *url.URL
 	// Hosts reports whether the server answers to a Host header; nil: to every one.

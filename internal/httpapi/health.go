@@ -18,13 +18,14 @@ const (
 )
 
 type health struct {
-	Status string `json:"status"`
-	Detail string `json:"detail,omitempty"`
+	Status  string `json:"status"`
+	Detail  string `json:"detail,omitempty"`
+	Version string `json:"version,omitempty"`
 }
 
-// health reports that the process runs; it calls no backend.
+// health reports that the process runs, and its version; it calls no backend.
 func (a *api) health(w http.ResponseWriter, _ *request) error {
-	writeJSON(w, http.StatusOK, "application/json", health{Status: "ok"})
+	writeJSON(w, http.StatusOK, "application/json", health{Status: "ok", Version: a.Version})
 	return nil
 }
 
@@ -40,7 +41,7 @@ type readiness struct {
 // and queue, which are no secret to clients that can reach this path. The log has the errors.
 func (a *api) ready(w http.ResponseWriter, r *request) error {
 	if err := a.backends(r); err != nil {
-		writeJSON(w, http.StatusServiceUnavailable, "application/json", health{"not ready", job.AdviceOf(err)})
+		writeJSON(w, http.StatusServiceUnavailable, "application/json", health{Status: "not ready", Detail: job.AdviceOf(err)})
 		return nil
 	}
 	writeJSON(w, http.StatusOK, "application/json", health{Status: "ready"})

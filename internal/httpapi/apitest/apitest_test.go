@@ -17,6 +17,7 @@ import (
 	"claimcheck.example/internal/httpapi"
 	"claimcheck.example/internal/httpapi/apitest"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/service"
 )
 
 func load(t *testing.T) *apitest.Description {
@@ -31,7 +32,7 @@ func load(t *testing.T) *apitest.Description {
 // TestDescriptionAndRoutesAgree asks each route for its methods.
 func TestDescriptionAndRoutesAgree(t *testing.T) {
 	t.Parallel()
-	h, patterns := httpapi.New(httpapi.Options{Auth: httpapi.Anonymous{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	h, patterns := httpapi.New(httpapi.Options{Service: &service.Service{}, Auth: httpapi.Anonymous{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	served := map[string][]string{}
 	for _, p := range patterns {
 		w := httptest.NewRecorder()
@@ -167,7 +168,7 @@ func TestHandlerFailsTheTest(t *testing.T) {
 
 func TestDescriptionIsServed(t *testing.T) {
 	t.Parallel()
-	h, _ := httpapi.New(httpapi.Options{Auth: httpapi.Anonymous{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	h, _ := httpapi.New(httpapi.Options{Service: &service.Service{}, Auth: httpapi.Anonymous{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	server := httptest.NewServer(apitest.Handler(t, h))
 	t.Cleanup(server.Close)
 	client := server.Client()

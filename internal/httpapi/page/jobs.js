@@ -43,6 +43,8 @@ function more() {
       const names = new Map(remembered().map((j) => [j.id, j.name]));
       for (const job of answer.json.jobs) have(job, names.get(job.job_id));
       next = nextOf(answer);
+      end.unobserve($("#more")); // a tall window wants the next part as well
+      end.observe($("#more"));
       $("#list-why").textContent = "";
     } catch (e) {
       if (!(e instanceof Problem)) throw e;
@@ -128,7 +130,8 @@ $("#filter").onchange = () => {
   fromTheTop();
 };
 $("#more").onclick = more;
-new IntersectionObserver(([e]) => { if (e.isIntersecting) more(); }, { rootMargin: "400px" }).observe($("#more"));
+const end = new IntersectionObserver(([e]) => { if (e.isIntersecting) more(); }, { rootMargin: "400px" });
+end.observe($("#more"));
 
 $("#save-all").onclick = async () => {
   const button = $("#save-all");

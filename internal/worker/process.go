@@ -64,6 +64,11 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 			return result{}, err
 		}
 	}
+	var seen *measure
+	if out.Width == 0 && strings.HasPrefix(out.ContentType, "image/") {
+		seen = &measure{inspection: r.Inspector.Inspect(maxResultPixels)}
+		body = io.TeeReader(body, seen)
+	}
 	staged, err := r.Store.Stage(ctx, job.Output, j.OutputObject(), out.ContentType, body)
 	if err != nil && made.failed == nil {
 		err = byStorage(err)
@@ -73,6 +78,9 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 	}
 	defer staged.Discard()
 	out.SizeBytes, out.SHA256 = staged.Size(), staged.SHA256()
+	if seen != nil {
+		out.Width, out.Height = seen.size()
+	}
 	if res.Units != nil {
 		done.units = res.Units()
 	}
@@ -82,6 +90,37 @@ func (r *Runner) work(ctx context.Context, l *lease) (done result, err error) {
 	out.Tag, err = r.publish(ctx, l, staged)
 	done.output = out
 	return done, err
+}
+
+// maxResultPixels bounds nothing: no decoder reads a result here.
+const maxResultPixels = 1 << 50
+
+// measure reads the size of a result from its header, for processors that do not state it.
+// A result that it cannot read has no size.
+type measure struct {
+	inspection job.Inspection
+	failed     bool
+}
+
+// Write implements io.Writer. It never fails, so that the result is stored in any case.
+func (m *measure) Write(p []byte) (int, error) {
+	if !m.failed {
+		_, err := m.inspection.Write(p)
+		m.failed = err != nil
+	}
+	return len(p), nil
+}
+
+// size returns the width and height after the last byte.
+func (m *measure) size() (width, height int) {
+	if m.failed {
+		return 0, 0
+	}
+	media, err := m.inspection.Finish()
+	if err != nil {
+		return 0, 0
+	}
+	return media.Width, media.Height
 }
 
 // maxMediaType bounds a media type: its two names have up to 127 characters each (RFC 6838, 4.2).

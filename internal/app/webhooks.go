@@ -65,7 +65,7 @@ func (p *Process) deliverer() (*worker.Deliverer, error) {
 	b := p.backends
 	status := httpapi.Options{Estimator: estimator, JobTTL: time.Duration(p.Config.JobTTLDays) * 24 * time.Hour, Now: time.Now}
 	return worker.NewDeliverer(worker.DelivererConfig{
-		Documents: b.documents, Events: b.documents, Queue: b.webhooks, Retention: p.Config.QueueRetention, Keys: w.Keys, Post: w.post,
+		Documents: b.documents, Events: b.documents, Queue: b.webhooks, Retention: p.Config.QueueRetention, Keys: w.Keys, Post: w.post, Concurrency: p.Config.WebhookConcurrency,
 		Status: func(j *job.Job) []byte { return httpapi.Status(status, j.WebhookBase, j) }, Now: time.Now, Logger: p.Telemetry.Log,
 	}), nil
 }

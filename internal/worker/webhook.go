@@ -25,6 +25,8 @@ type DelivererConfig struct {
 	Retention time.Duration
 	Keys      *webhook.Keys
 	Post      webhook.Post
+	// Concurrency is the number of tries at once; one owner has three quarters of them at most.
+	Concurrency int
 	// Status returns a job's status as the API does.
 	Status func(*job.Job) []byte
 	Now    func() time.Time
@@ -32,10 +34,15 @@ type DelivererConfig struct {
 }
 
 // Deliverer notifies the receivers of webhooks of ended jobs. It is safe for concurrent use.
-type Deliverer struct{ DelivererConfig }
+type Deliverer struct {
+	DelivererConfig
+	shares *shares
+}
 
 // NewDeliverer returns a deliverer made of c.
-func NewDeliverer(c DelivererConfig) *Deliverer { return &Deliverer{c} }
+func NewDeliverer(c DelivererConfig) *Deliverer {
+	return &Deliverer{c, newShares(c.Concurrency)}
+}
 
 const (
 	// tooEarly is how often a message may arrive before the end of its job: the message can be
@@ -89,6 +96,10 @@ func (d *Deliverer) run(ctx context.Context, m job.Delivery) Outcome {
 	case !j.Status.Over() || !j.WebhookDue:
 		return Outcome{Verdict: Done, Job: j} // what ends the job sends another message
 	}
+	if !d.shares.take(j.Owner) {
+		return Outcome{Verdict: Later, After: 20*time.Second + rand.N(40*time.Second), Job: j}
+	}
+	defer d.shares.release(j.Owner)
 	log, err := d.log(ctx, j)
 	if job.KindOf(err) == job.Corrupt {
 		return Outcome{Verdict: Never, Job: j, Err: err} // the operator deletes it, and the client sends the event again

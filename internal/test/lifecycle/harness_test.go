@@ -67,7 +67,7 @@ func newSystemWith(t *testing.T, change func(*service.Config)) *system {
 	s.runner = s.newRunner("worker-1")
 	s.receiver = &receiver{s: s}
 	s.deliverer = worker.NewDeliverer(worker.DelivererConfig{
-		Documents: s.store, Events: s.store, Queue: s.queue, Retention: retention, Keys: webhookKeys, Post: s.receiver.post, Status: asStatus, Now: now, Logger: log,
+		Documents: s.store, Events: s.store, Queue: s.queue, Retention: retention, Keys: webhookKeys, Post: s.receiver.post, Concurrency: 4, Status: asStatus, Now: now, Logger: log,
 	})
 	s.redriver = redrive.New(redrive.Config{Store: s.store, Queue: s.queue, Retention: retention, Now: now})
 	return s

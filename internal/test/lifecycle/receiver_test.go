@@ -94,10 +94,13 @@ func (r *receiver) post(ctx context.Context, address string, header http.Header,
 		}
 	}
 	r.got = append(r.got, a)
-	if r.answer != nil {
-		return r.answer(len(r.got))
+	if r.answer == nil {
+		return http.StatusNoContent, 0, nil
 	}
-	return http.StatusNoContent, 0, nil
+	n := len(r.got)
+	r.mu.Unlock() // one that hangs does not keep the others out
+	defer r.mu.Lock()
+	return r.answer(n)
 }
 
 // arrivals returns what has arrived of a job.

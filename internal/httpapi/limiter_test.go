@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -90,6 +91,83 @@ func TestNoPlaceInTime(t *testing.T) {
 	}
 }
 
+// TestNoPlaceBeforeTheHead looks whether the only place is taken while a body arrives: a
+// body whose head has not arrived takes none, and one that is read further has it.
+func TestNoPlaceBeforeTheHead(t *testing.T) {
+	t.Parallel()
+	share := limiter.Share{Bytes: 256 << 10, Uploads: 1, Wait: time.Millisecond}
+	limit := limiter.New(limiter.Options{Small: share, Large: share})
+	h := handler(t, func(o *httpapi.Options) { o.Limiter = limit })
+	img := append(small(t), make([]byte, 16<<10)...)
+	contentType, form := apptest.Form(t, img)
+	for name, tt := range map[string]struct {
+		contentType string
+		body        []byte
+		length      int64
+	}{
+		"bare":         {"image/png", img, int64(len(img))},
+		"large":        {"image/png", append(img, make([]byte, 512<<10)...), 512<<10 + int64(len(img))},
+		"size unknown": {"image/png", img, -1},
+		"a form":       {contentType, form, int64(len(form))},
+	} {
+		read := 0
+		body := readerFunc(func(p []byte) (int, error) {
+			if read == len(tt.body) {
+				return 0, io.EOF
+			}
+			size := max(tt.length, 0)
+			if tt.length < 0 {
+				size = 1 // it begins as a small one
+			}
+			lease, err := limit.Acquire(t.Context(), "another", size)
+			if err == nil {
+				lease.Release()
+			}
+			if free := err == nil; free != (read < 4<<10) {
+				t.Errorf("%s: after %d bytes the place is free: %v", name, read, free)
+			}
+			n := copy(p, tt.body[read:min(len(tt.body), read+512)])
+			read += n
+			return n, nil
+		})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/jobs", body)
+		r.ContentLength = tt.length
+		r.Header.Set("Content-Type", tt.contentType)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusAccepted {
+			t.Errorf("%s: %d: %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestAnnouncedLengthIsBooked announces more bytes than the owner has left of the day, and
+// sends none of the image: the refusal does not wait for them.
+func TestAnnouncedLengthIsBooked(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t, "RATE_LIMIT=100/minute,100KiB/day", "IDLE_TIMEOUT=1h")
+	for contentType, begin := range map[string]string{
+		"image/png":                       "",
+		"multipart/form-data; boundary=b": "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n",
+	} {
+		c := dial(t, s)
+		c.SetDeadline(time.Now().Add(2 * time.Minute))
+		fmt.Fprintf(c, "POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", contentType, 500<<10, begin)
+		a, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", contentType, err)
+		}
+		text, err := io.ReadAll(a.Body)
+		if a.StatusCode != http.StatusTooManyRequests || err != nil || !bytes.Contains(text, []byte("bytes of images per day")) {
+			t.Errorf("%s: %s: %s", contentType, a.Status, text)
+		}
+	}
+	wantNothing(t, s)
+}
+
 // TestUnknownSizeBeginsSmall uses up the budget of large uploads. The server accepts a small
 // body of unknown size, and reads no more of a larger one than the size of a small one.
 func TestUnknownSizeBeginsSmall(t *testing.T) {
@@ -132,6 +210,24 @@ func TestNoOutputInTime(t *testing.T) {
 	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/jobs/"+job.NewID().String()+"/output", nil))
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many outputs") {
 		t.Errorf("%d, Retry-After %q: %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+	}
+}
+
+// TestOutputsCountForTheirOwner has owners take what one of them may have: the owner who
+// has it gets no more, and others are not concerned.
+func TestOutputsCountForTheirOwner(t *testing.T) {
+	t.Parallel()
+	for owner, want := range map[string]int{job.Anonymous.Owner(): http.StatusTooManyRequests, "another": http.StatusNotFound} {
+		places := limiter.NewPool(limiter.PoolOptions{Places: 2, Wait: time.Millisecond, Of: "outputs"})
+		if _, ok := places.TryAcquire(owner); !ok {
+			t.Fatal("there is no place")
+		}
+		h := handler(t, func(o *httpapi.Options) { o.Outputs = places })
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/jobs/"+job.NewID().String()+"/output", nil))
+		if w.Code != want {
+			t.Errorf("%s has one: %d, want %d: %s", owner, w.Code, want, w.Body)
+		}
 	}
 }
 

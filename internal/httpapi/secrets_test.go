@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -16,7 +17,9 @@ import (
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/httpapi"
 	"claimcheck.example/internal/httpapi/apitest"
+	"claimcheck.example/internal/job"
 )
 
 // journal is a log that can be read while it is written.
@@ -161,6 +164,25 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			if strings.Contains(line, s) {
 				t.Errorf("%s is in the log: %s", s, line)
 			}
+		}
+	}
+}
+
+// TestRequestRecordNamesOwnerAndJob holds that the one record of an ordinary read says whose
+// read it was, of which job, and how it ended.
+func TestRequestRecordNamesOwnerAndJob(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h := handler(t, func(o *httpapi.Options) { o.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
+	id := job.NewID().String()
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/jobs/"+id, nil))
+	var got map[string]any
+	if err := json.Unmarshal(log.Bytes(), &got); err != nil {
+		t.Fatalf("not one record: %v in %s", err, &log)
+	}
+	for key, want := range map[string]any{"msg": "request", "owner": job.Anonymous.Owner(), "job_id": id, "status": 404.0, "method": "GET"} {
+		if got[key] != want {
+			t.Errorf("%s is %v, want %v", key, got[key], want)
 		}
 	}
 }

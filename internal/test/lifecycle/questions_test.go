@@ -50,3 +50,46 @@ func TestOneQuestionForUsageAtATime(t *testing.T) {
 		}
 	})
 }
+
+// TestWatchesCountForTheirOwner has one caller watch a job as often as it may. Another caller
+// finds a place all the same, and the first one does again once a watch has ended.
+func TestWatchesCountForTheirOwner(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	bob := alice
+	bob.Subject = "bob"
+	j := s.submit(t, "IMG one")
+	watch := func(who job.Caller) *service.Watch {
+		t.Helper()
+		w, _, err := s.service.Watch(t.Context(), who, j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	var following []*service.Watch
+	for {
+		w := watch(alice)
+		if !w.Follows() {
+			w.Close()
+			break
+		}
+		following = append(following, w)
+	}
+	if len(following) != 3 { // of four places
+		t.Errorf("one caller follows %d times, want 3", len(following))
+	}
+	w := watch(bob)
+	if !w.Follows() {
+		t.Error("another caller finds no place")
+	}
+	w.Close()
+	following[0].Close()
+	if following[0] = watch(alice); !following[0].Follows() {
+		t.Error("the place of a watch that has ended does not come back")
+	}
+	for _, w := range following {
+		w.Close()
+	}
+	s.drain(t)
+}

@@ -82,6 +82,19 @@ func TestServer(t *testing.T) {
 			io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		}, job.Unavailable, 0, ""},
+		{"hangs in its result", func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}, job.Unavailable, 0, ""},
+		{"hangs in its refusal", func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}, job.Unavailable, 0, ""},
 	}
 	opts := remote.Options{Timeout: time.Minute, MaxOutputBytes: 1 << 20}
 	for _, tt := range tests {
@@ -90,7 +103,7 @@ func TestServer(t *testing.T) {
 			srv := httptest.NewServer(tt.handler)
 			defer srv.Close()
 			opts := opts
-			if tt.name == "hangs" {
+			if strings.HasPrefix(tt.name, "hangs") {
 				opts.Timeout = 100 * time.Millisecond
 			}
 			p, err := remote.New(srv.URL, opts)

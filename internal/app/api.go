@@ -101,11 +101,9 @@ func (p *Process) API() (*API, error) {
 	if c.Cloud.Google() || c.LogFormat == string(telemetry.FormatGCP) {
 		describeRequest = telemetry.HTTPRequest
 	}
-	var hosts func(string) bool // a server on loopback answers to its own names alone
+	var hosts func(string) bool
 	if p.role == RoleLocal {
-		hosts = func(host string) bool {
-			return loopback.Host(host) || c.PublicURL.URL != nil && strings.EqualFold(host, c.PublicURL.Host)
-		}
+		hosts = ownHosts(c)
 	}
 	uploads, _ := b.objects.(httpapi.Uploads) // a bucket takes them itself
 	handler, routes := httpapi.New(httpapi.Options{
@@ -118,6 +116,13 @@ func (p *Process) API() (*API, error) {
 		Providers: tel.providers, Metrics: tel.metrics, Routes: routes, Quiet: []string{"/health", "/ready"},
 	}, handler)
 	return a, nil
+}
+
+// ownHosts reports whether a host is one of those that a server on loopback answers to.
+func ownHosts(c *config.Config) func(host string) bool {
+	return func(host string) bool {
+		return loopback.Host(host) || c.PublicURL.URL != nil && strings.EqualFold(host, c.PublicURL.Host)
+	}
 }
 
 // maxFetches bounds the images that are fetched from their sources at once.

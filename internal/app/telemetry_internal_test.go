@@ -134,3 +134,27 @@ func TestTimesOfAJobThatNeverBegan(t *testing.T) {
 		t.Errorf("%v; want a minute in the queue and no work", got)
 	}
 }
+
+// TestAbandonedIsCounted has one processor of two not return when its time is over.
+func TestAbandonedIsCounted(t *testing.T) {
+	t.Parallel()
+	tel, reader := measured(t)
+	for _, abandoned := range []bool{false, true} {
+		tel.observeRun(func(context.Context, job.Delivery) worker.Outcome { return worker.Outcome{Abandoned: abandoned} })(t.Context(), job.Delivery{})
+	}
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	var got int64
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if m.Name == "claimcheck.worker.abandoned" {
+				got += m.Data.(metricdata.Sum[int64]).DataPoints[0].Value
+			}
+		}
+	}
+	if got != 1 {
+		t.Errorf("%d are counted, want 1", got)
+	}
+}

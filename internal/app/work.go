@@ -40,7 +40,8 @@ func (p *Process) Worker() (*Workers, error) {
 		limit = im.Limiter(c.DecodedPixels())
 	}
 	if command, ok := pr.(*command.Command); ok {
-		logWalls(log, command)
+		walls, err := command.Walls()
+		logWalls(log, walls.Hold, walls.Missing, err)
 	}
 	_, inDatabase := b.documents.(*pgstore.Store) // then images can be where no condition holds
 	runner := worker.NewRunner(worker.RunnerConfig{
@@ -76,14 +77,13 @@ func (p *Process) Worker() (*Workers, error) {
 const webhookVisibility = time.Minute
 
 // logWalls says what keeps the runs of a command apart.
-func logWalls(log *slog.Logger, c *command.Command) {
-	walls, err := c.Walls()
-	if !slices.Contains(walls.Missing, "folders") && !slices.Contains(walls.Missing, "signals") {
-		log.Info("walls between commands", "walls", walls.Hold, "missing_walls", walls.Missing)
+func logWalls(log *slog.Logger, hold, missing []string, err error) {
+	if !slices.Contains(missing, "folders") && !slices.Contains(missing, "signals") {
+		log.Info("walls between commands", "walls", hold, "missing_walls", missing)
 		return
 	}
 	log.Warn("this worker cannot keep commands apart: a program can reach the others that run beside it, and the worker; let all jobs of one worker be of one trust",
-		"walls", walls.Hold, "missing_walls", walls.Missing, "error", err)
+		"walls", hold, "missing_walls", missing, "error", err)
 }
 
 // workerName is different for each process on any host: two claims of one job by

@@ -13,8 +13,8 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-// TestLocalForgetsOldJobs restarts `claimcheck local` over a folder whose files are eight
-// days old: the jobs are deleted, their usage stays.
+// TestLocalForgetsOldJobs restarts `claimcheck local` over a folder whose files are older than
+// JOB_TTL_DAYS: the jobs are deleted, their usage stays.
 func TestLocalForgetsOldJobs(t *testing.T) {
 	t.Parallel()
 	flags := service.LocalFlags(t)
@@ -32,7 +32,7 @@ func TestLocalForgetsOldJobs(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(data, "secret-key")); err != nil || strings.TrimSpace(string(b)) != secret || len(secret) < 26 {
 		t.Errorf("the secret key is %q, and %q in its file: %v", secret, b, err)
 	}
-	old := time.Now().AddDate(0, 0, -8)
+	old := time.Now().AddDate(0, 0, -6)
 	err := filepath.WalkDir(filepath.Join(data, "s3"), func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			err = os.Chtimes(name, old, old)
@@ -42,13 +42,13 @@ func TestLocalForgetsOldJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := service.StartLocal(t, flags)
+	second := service.StartLocal(t, flags, "JOB_TTL_DAYS=5") // of which the default is 7
 	deadline := time.Now().Add(service.Limit)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for apptest.Get(t, location).StatusCode != http.StatusNotFound || files(t, data, "input")+files(t, data, "output") > 0 {
 		if time.Now().After(deadline) {
-			t.Fatalf("the job of eight days ago is still there: %s", second.Output())
+			t.Fatalf("the job of six days ago is still there: %s", second.Output())
 		}
 		<-tick.C
 	}

@@ -233,3 +233,16 @@ func TestRateLimitIsShownAndEnforced(t *testing.T) {
 		t.Errorf("another owner: %s", a.Status)
 	}
 }
+
+// TestTokensOfNamedClientsAlone names the clients whose tokens the service takes: a good token
+// that names no client is refused.
+func TestTokensOfNamedClientsAlone(t *testing.T) {
+	t.Parallel()
+	p := apptest.StartProvider(t)
+	for parties, want := range map[string]int{"": http.StatusOK, "web,cli": http.StatusUnauthorized} {
+		s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck", "OIDC_AUTHORIZED_PARTIES="+parties)
+		if a := apptest.Get(t, s.URL+"/usage", "Authorization", p.Bearer("alice")); a.StatusCode != want {
+			t.Errorf("clients %q: %s: %s", parties, a.Status, a.Bytes)
+		}
+	}
+}

@@ -148,3 +148,20 @@ func TestVariables(t *testing.T) {
 		}
 	}
 }
+
+// TestRangeOfUploadTTL compares the range in its row with the one that a start names which
+// refuses a value below it.
+func TestRangeOfUploadTTL(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(config.Server, []string{"UPLOAD_TTL=59s"})
+	if err == nil {
+		t.Fatal("59 s are taken")
+	}
+	said := regexp.MustCompile(`UPLOAD_TTL: 59s is out of range \((.*?)\)`).FindStringSubmatch(err.Error())
+	if said == nil {
+		t.Fatalf("59 s: %v", err)
+	}
+	if row := regexp.MustCompile("(?m)^\\| `UPLOAD_TTL` .*$").FindString(readPage(t, "docs/configuration.md")); !strings.Contains(row, said[1]) {
+		t.Errorf("its row lacks %q: %s", said[1], row)
+	}
+}

@@ -128,6 +128,12 @@ func TestLoggedLeavesOutOrdinaryReads(t *testing.T) {
 		{"own usage", job.Access{Principal: ann, Action: job.ActionReadUsage, Owner: ann.Owner()}, 0},
 		{"submit", job.Access{Principal: ann, Action: job.ActionSubmit, Owner: ann.Owner()}, 1},
 		{"delete", job.Access{Principal: ann, Action: job.ActionDelete, Owner: ann.Owner(), Job: mine}, 1},
+		{"own list", job.Access{Principal: ann, Action: job.ActionList, Owner: ann.Owner()}, 0},
+		{"another's list, by an operator", job.Access{Principal: staff, Action: job.ActionList, Owner: bob.Owner()}, 1},
+		{"another's list", job.Access{Principal: ann, Action: job.ActionList, Owner: bob.Owner()}, 1},
+		{"a job of another's list, by an operator", job.Access{Principal: staff, Action: job.ActionReadStatus, Owner: bob.Owner(), Job: others, Listed: true}, 0},
+		{"cancel", job.Access{Principal: ann, Action: job.ActionCancel, Owner: ann.Owner(), Job: mine}, 1},
+		{"link", job.Access{Principal: ann, Action: job.ActionShare, Owner: ann.Owner(), Job: mine}, 1},
 		{"another's status", job.Access{Principal: ann, Action: job.ActionReadStatus, Owner: bob.Owner(), Job: others}, 1},
 		{"another's output, by an operator", job.Access{Principal: staff, Action: job.ActionReadOutput, Owner: bob.Owner(), Job: others}, 1},
 	}

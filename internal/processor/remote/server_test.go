@@ -2,6 +2,8 @@ package remote_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -143,6 +145,35 @@ func TestServer(t *testing.T) {
 			t.Errorf("got %s of %v units", r.ContentType, r.Units())
 		}
 	})
+}
+
+// TestCanceledRequestsEnd ends the work on a job in the middle of a request: the server sees its
+// client leave.
+func TestCanceledRequestsEnd(t *testing.T) {
+	t.Parallel()
+	begun, ended := make(chan struct{}), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		close(begun)
+		<-r.Context().Done()
+		close(ended)
+	}))
+	defer srv.Close()
+	p, err := remote.New(srv.URL, remote.Options{Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	canceled := errors.New("the job is canceled")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-begun
+		cancel(canceled)
+	}()
+	_, err = p.Process(ctx, job.Task{Image: strings.NewReader("picture"), Progress: func(float64, string) {}})
+	if !errors.Is(err, canceled) {
+		t.Errorf("a canceled request ends by %v", err)
+	}
+	<-ended
 }
 
 // TestServerAnswersEarly has a server answer and hang up while a large image is still on

@@ -55,6 +55,34 @@ func TestListAsksTheMonitor(t *testing.T) {
 	}
 }
 
+// TestListIsDecidedOnceAPage: a page that needs several reads has one decision about the list,
+// which is the one on record.
+func TestListIsDecidedOnceAPage(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for range 60 {
+		s.submit(t, "IMG one")
+	}
+	var lists, unlisted int
+	s.monitor.deny = func(q job.Access) (bool, bool) {
+		switch {
+		case q.Action == job.ActionList:
+			lists++
+		case !q.Listed:
+			unlisted++
+		}
+		return false, true
+	}
+	before := s.store.Calls(jobtest.OpList)
+	page, err := s.service.List(t.Context(), alice, service.ListQuery{Owner: alice.Owner(), Limit: 1, Statuses: []job.Status{job.Failed}})
+	if err != nil || len(page.Jobs) != 0 {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	if reads := s.store.Calls(jobtest.OpList) - before; reads < 2 || lists != 1 || unlisted != 0 {
+		t.Errorf("a page of %d reads has %d decisions about the list, and %d about jobs outside of it", reads, lists, unlisted)
+	}
+}
+
 // TestListShowsEffectiveStatus filters by what a status request says, which the document
 // need not say.
 func TestListShowsEffectiveStatus(t *testing.T) {

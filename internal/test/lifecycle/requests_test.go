@@ -51,6 +51,18 @@ func TestWhatFollowsIsCounted(t *testing.T) {
 	}
 }
 
+// TestNoEntryIsNotCounted: a service without lists counts a write less.
+func TestNoEntryIsNotCounted(t *testing.T) {
+	t.Parallel()
+	s := newSystemWith(t, func(c *service.Config) {
+		c.Charges, c.Lists = job.Charges{Documents: true, Objects: true, Queue: true}, nil
+	})
+	j := s.submit(t, "IMG one")
+	if got, want := s.document(t, j.ID).Requests, (job.Counted{Requests: job.Requests{StoreWrites: 2, Queue: 1}}); got == nil || *got != want {
+		t.Errorf("a submit has %+v, want %+v: image, document and message", got, want)
+	}
+}
+
 // TestForeignWorkerIsNotCounted: a worker that counts nothing leaves a job whose requests
 // are not known, also when one that counts takes over from it.
 func TestForeignWorkerIsNotCounted(t *testing.T) {

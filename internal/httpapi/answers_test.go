@@ -7,12 +7,19 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/httpapi"
 	"claimcheck.example/internal/job"
 )
@@ -171,6 +178,12 @@ func TestCORS(t *testing.T) {
 	if a.StatusCode != 204 || a.Header.Get("Access-Control-Allow-Origin") != "https://app.example" || !strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "X-Serverless-Authorization, ") {
 		t.Errorf("allowed origin: %s, %v", a.Status, a.Header)
 	}
+	allowed := strings.Split(a.Header.Get("Access-Control-Allow-Headers"), ", ")
+	for _, name := range []string{"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Last-Event-ID", "Cancel-After", "Idempotency-Key", "Prefer"} {
+		if !slices.Contains(allowed, name) {
+			t.Errorf("a page may not send %s; it may send %v", name, allowed)
+		}
+	}
 	if a := apptest.Do(t, http.MethodOptions, s.URL+"/jobs", nil, append(preflight, "https://evil.example")...); a.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("another origin: %v", a.Header)
 	}
@@ -201,6 +214,137 @@ func TestWaitingForTheEnd(t *testing.T) {
 	}
 	if took := time.Since(start); took > 50*time.Second {
 		t.Errorf("it waited %s for a job that was done", took)
+	}
+}
+
+// TestCancel cancels a job twice, one that is completed, and none.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	s, done := completed(t)
+	cancel := func(location string) apptest.Answer {
+		return apptest.Do(t, http.MethodPost, location+"/cancel", nil)
+	}
+	if a := cancel(done); a.StatusCode != http.StatusConflict || !strings.Contains(a.JSON(t)["detail"].(string), "completed already") {
+		t.Errorf("of a completed job: %s: %s", a.Status, a.Bytes)
+	}
+	announced := apptest.Do(t, http.MethodPost, s.URL+"/jobs", strings.NewReader(`{"content_type": "image/png", "size_bytes": 99}`), "Content-Type", "application/json").Header.Get("Location")
+	for _, which := range []string{"first", "second"} {
+		a := cancel(announced)
+		if v := a.JSON(t); a.StatusCode != http.StatusAccepted || a.Header.Get("Location") != announced || v["status"] != "canceled" || v["message"] != "canceled by its owner" {
+			t.Errorf("the %s time: %s, Location %q: %s", which, a.Status, a.Header.Get("Location"), a.Bytes)
+		}
+	}
+	if usage := apptest.Get(t, announced).JSON(t)["usage"].(map[string]any); usage["processing_seconds"] != 0.0 || usage["estimated_cost"].(map[string]any)["usd"] != 0.0 {
+		t.Errorf("a job that never started has the usage %v", usage)
+	}
+	if a := cancel(s.URL + "/jobs/0199f1c2-7d3a-7c11-9a52-5f0f6f3b8e21"); a.StatusCode != http.StatusNotFound {
+		t.Errorf("of no job: %s: %s", a.Status, a.Bytes)
+	}
+}
+
+// TestCancelAfterIsANumberOfSeconds takes one second to a week, as a header of an image and
+// as a member of an announcement, and refuses all else.
+func TestCancelAfterIsANumberOfSeconds(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	submit := func(values ...string) apptest.Answer {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/jobs", bytes.NewReader(small(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header["Content-Type"], req.Header["Cancel-After"] = []string{"image/png"}, values
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return apptest.Answer{Response: resp, Bytes: b}
+	}
+	announce := func(seconds string, header ...string) apptest.Answer {
+		t.Helper()
+		body := `{"content_type": "image/png", "size_bytes": 99, "cancel_after": ` + seconds + `}`
+		return apptest.Do(t, http.MethodPost, s.URL+"/jobs", strings.NewReader(body), append(header, "Content-Type", "application/json")...)
+	}
+	kept := func(a apptest.Answer) any {
+		t.Helper()
+		if a.StatusCode != http.StatusAccepted {
+			t.Fatalf("%s: %s", a.Status, a.Bytes)
+		}
+		return object(t, s, "jobs/"+idOf(a))["cancel_after"]
+	}
+	for text, want := range map[string]float64{"1": 1, "604800": 604800} {
+		if header, member := kept(submit(text)), kept(announce(text)); header != want || member != want {
+			t.Errorf("of %s, jobs keep %v as a header and %v as a member", text, header, member)
+		}
+	}
+	const bounds = "whole number of seconds from 1 to 604800"
+	for _, wrong := range [][]string{{"0"}, {"604801"}, {"-1"}, {"1.5"}, {"soon"}, {""}, {"99999999999999999999"}, {"60", "60"}} {
+		wantRefusal(t, fmt.Sprintf("header %q", wrong), submit(wrong...), http.StatusBadRequest, "Cancel-After must be one "+bounds)
+	}
+	for _, wrong := range []string{"0", "604801", "-1"} {
+		wantRefusal(t, "member "+wrong, announce(wrong), http.StatusBadRequest, "cancel_after must be one "+bounds)
+	}
+	wantRefusal(t, "both", announce("60", "Cancel-After", "60"), http.StatusBadRequest, "send one of them")
+}
+
+// TestPricesOfAFile estimates the cost of a job by the prices of PRICES_FILE, and says of when
+// they are.
+func TestPricesOfAFile(t *testing.T) {
+	t.Parallel()
+	prices, err := os.ReadFile(awstest.Path("../cost/prices.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dear := strings.NewReplacer(`"as_of": "2026-06"`, `"as_of": "2031-02"`, `[{"price": 0.005}]`, `[{"price": 5000}]`).Replace(string(prices))
+	file := filepath.Join(t.TempDir(), "prices.json")
+	if err := os.WriteFile(file, []byte(dear), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, location := completed(t, "PRICES_FILE="+file)
+	usage := apptest.Get(t, location).JSON(t)["usage"].(map[string]any)
+	cost, _ := usage["estimated_cost"].(map[string]any)
+	writes := usage["requests"].(map[string]any)["store_writes"].(float64)
+	if usd, _ := cost["usd"].(float64); cost["prices"] != "2031-02" || usd < 5*writes || usd > 5*writes+1 {
+		t.Errorf("%v writes at 5 USD cost %v", writes, cost)
+	}
+}
+
+// TestJobsOfAWorkerThatCountsNothing: their requests and cost are null, and the usage says of
+// how many jobs they are not known.
+func TestJobsOfAWorkerThatCountsNothing(t *testing.T) {
+	t.Parallel()
+	s, location := completed(t)
+	id := location[strings.LastIndexByte(location, '/')+1:]
+	doc := object(t, s, "jobs/"+id)
+	delete(doc, "requests")
+	put(t, s, "jobs/"+id, doc)
+	records, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: aws.String("usage/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range records.Contents {
+		record := object(t, s, *o.Key)
+		delete(record, "requests")
+		put(t, s, *o.Key, record)
+	}
+	for name, v := range map[string]map[string]any{
+		"status": apptest.Get(t, location).JSON(t), "list": apptest.Get(t, s.URL+"/jobs").JSON(t)["jobs"].([]any)[0].(map[string]any),
+	} {
+		usage := v["usage"].(map[string]any)
+		for _, key := range []string{"requests", "estimated_cost"} {
+			if value, ok := usage[key]; value != nil || !ok {
+				t.Errorf("%s: %s is %v", name, key, value)
+			}
+		}
+	}
+	total := apptest.Get(t, s.URL+"/usage").JSON(t)["total"].(map[string]any)
+	if total["jobs"] != 1.0 || total["uncounted"] != 1.0 || total["requests"].(map[string]any)["store_writes"] != 0.0 {
+		t.Errorf("the usage is %v", total)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestSumUsage(t *testing.T) {
 	}
 	for n := range 4 {
 		ended := first.AddDate(0, 0, n)
-		record("alice", job.UsageRecord{Outcome: job.Completed, EndedAt: ended, BytesIn: 1 << 40, BytesOut: 3, Pixels: 1 << 33, ProcessingSeconds: 0.1, Units: 0.3})
+		record("alice", job.UsageRecord{Outcome: job.Completed, EndedAt: ended, BytesIn: 1 << 40, BytesOut: 3, Pixels: 1 << 33, ProcessingSeconds: 0.1, Units: 0.3, Requests: &job.Requests{StoreWrites: 4 + n, StoreReads: 2, Queue: 3}})
 		record("alice", job.UsageRecord{Outcome: job.Failed, EndedAt: ended, BytesIn: 5, ProcessingSeconds: 0.2})
 		record("alice", job.UsageRecord{Outcome: "deleted", EndedAt: ended})
 		record("alice", job.UsageRecord{Outcome: "of a newer release", EndedAt: ended, Units: 1e-6})

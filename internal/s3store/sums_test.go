@@ -29,7 +29,7 @@ const alice = "https://issuer.example/|alice"
 func billed(ended time.Time) *job.Job {
 	return &job.Job{
 		ID: job.NewID(), Owner: alice, Status: job.Completed, Attempts: 1, CreatedAt: ended, UpdatedAt: ended, EndedAt: ended,
-		Input: job.Media{SizeBytes: 100, Width: 3, Height: 4}, Output: &job.Media{SizeBytes: 7}, WorkSeconds: 0.1,
+		Input: job.Media{SizeBytes: 100, Width: 3, Height: 4}, Output: &job.Media{SizeBytes: 7}, WorkSeconds: 0.1, Requests: &job.Counted{Requests: job.Requests{StoreWrites: 7, StoreReads: 2, Queue: 3}, Attempts: 1},
 	}
 }
 
@@ -78,7 +78,7 @@ func TestSumsOfDaysAreKept(t *testing.T) {
 		record(t, s, billed(day(n)), billed(day(n)), billed(day(n)))
 	}
 	redriven := billed(day(1))
-	redriven.Status, redriven.Message = job.Failed, "it failed"
+	redriven.Status, redriven.Message, redriven.Requests = job.Failed, "it failed", nil
 	record(t, s, redriven)
 
 	reads := func() int {

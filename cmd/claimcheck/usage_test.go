@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,12 @@ func TestUsage(t *testing.T) {
 			want := []string{"anonymous|anonymous", time.Now().UTC().Format(time.DateOnly), "2", "2", "0", "0", "0", "452298"}
 			if diff := cmp.Diff(want, rows[1][:8]); diff != "" {
 				t.Errorf("bill (-want +got):\n%s", diff)
+			}
+			total := apptest.Get(t, s.URL+"/usage").JSON(t)["total"].(map[string]any)
+			requests, usd := total["requests"].(map[string]any), total["estimated_cost"].(map[string]any)["usd"].(float64)
+			cost := []string{fmt.Sprint(requests["store_writes"]), fmt.Sprint(requests["store_reads"]), fmt.Sprint(requests["queue"]), fmt.Sprint(total["uncounted"]), strconv.FormatFloat(usd, 'f', -1, 64)}
+			if diff := cmp.Diff(cost, rows[1][len(rows[1])-5:]); diff != "" {
+				t.Errorf("requests and cost (-want +got):\n%s", diff)
 			}
 			break
 		}

@@ -28,13 +28,18 @@ func TestCancelAndWatch(t *testing.T) {
 			t.Errorf("cancel: exit code %d, %q, %q; want %q", r.code, r.out, r.err, want)
 		}
 	}
+	r := claimcheck(t.Context(), nil, "cancel", "--format", "json", "--server", s.URL, url)
+	var canceled client.Job
+	if err := json.Unmarshal([]byte(r.out), &canceled); err != nil || r.code != 0 || canceled.URL != url || canceled.Status != "canceled" || canceled.Message != "canceled by its owner" {
+		t.Errorf("cancel --format json: exit code %d, %v: %q, %q", r.code, err, r.out, r.err)
+	}
 	for _, args := range [][]string{{"--watch"}, {"--wait"}} {
 		r := claimcheck(t.Context(), nil, append([]string{"status", "--server", s.URL, url}, args...)...)
 		if want := url + "\tcanceled\tcanceled by its owner\n"; r.code != 1 || r.out != want {
 			t.Errorf("status %s of a canceled job: exit code %d, %q, %q", args, r.code, r.out, r.err)
 		}
 	}
-	r := claimcheck(t.Context(), nil, "cancel", "--server", s.URL, "https://elsewhere.example/jobs/"+url[strings.LastIndexByte(url, '/')+1:])
+	r = claimcheck(t.Context(), nil, "cancel", "--server", s.URL, "https://elsewhere.example/jobs/"+url[strings.LastIndexByte(url, '/')+1:])
 	if r.code != 1 || !strings.Contains(r.err, "to cancel it there, give its identifier alone") {
 		t.Errorf("another server's: exit code %d, %q", r.code, r.err)
 	}

@@ -97,6 +97,7 @@ func (d *Deliverer) run(ctx context.Context, m job.Delivery) Outcome {
 		return Outcome{Verdict: Done, Job: j} // what ends the job sends another message
 	}
 	if !d.shares.take(j.Owner) {
+		pause(ctx, 500*time.Millisecond) // a long queue of one owner passes by slowly
 		return Outcome{Verdict: Later, After: 20*time.Second + rand.N(40*time.Second), Job: j}
 	}
 	defer d.shares.release(j.Owner)

@@ -369,6 +369,7 @@ func TestDropAndPaste(t *testing.T) {
 	b := open(t, s.URL, look{})
 	folder := t.TempDir()
 	data := &input.DragData{Items: []*input.DragDataItem{}, Files: []string{rainier(), folder}, DragOperationsMask: 1}
+	b.until(`!document.querySelector("#work").hidden`) // before that the page takes no drop
 	for _, typ := range []input.DispatchDragEventType{input.DispatchDragEventTypeDragEnter, input.DispatchDragEventTypeDragOver} {
 		b.do(call(input.DispatchDragEvent, input.DispatchDragEventParams{Type: typ, X: 640, Y: 700, Data: data}))
 	}

@@ -22,6 +22,7 @@ func TestATelephonesHEICComesBackUpright(t *testing.T) {
 		Items: []*input.DragDataItem{}, DragOperationsMask: 1,
 		Files: []string{file(t, "IMG_0001.HEIC", imagingtest.File(t, "heif", "telephone.heic"))},
 	}
+	b.until(`!document.querySelector("#work").hidden`) // before that the page takes no drop
 	for _, typ := range []input.DispatchDragEventType{input.DispatchDragEventTypeDragEnter, input.DispatchDragEventTypeDragOver, input.DispatchDragEventTypeDrop} {
 		b.do(call(input.DispatchDragEvent, input.DispatchDragEventParams{Type: typ, X: 640, Y: 700, Data: data}))
 	}

@@ -69,7 +69,8 @@ function have(job, name) {
     if (older) older.before(card.node);
     else $("#jobs").append(card.node);
     card.update(job);
-    card.run().finally(() => { card.quiet = false; });
+    if (card.over) card.quiet = false; // and it keeps its reason
+    else card.run().finally(() => { card.quiet = false; });
     return;
   }
   card.update(job);

@@ -44,6 +44,9 @@ func TestMyJobsOnAnotherDevice(t *testing.T) {
 	b.until(visible+` === %s`, jobs-1)
 	choose("")
 
+	other := open(t, s.URL, look{})
+	other.until(first + `?.dataset.state === "canceled" && ` + first + `.querySelector(".what").innerText === "Canceled by its owner."`)
+
 	eval[chromedp.Void](b, "navigator.clipboard.writeText = (text) => { window.copied = text }")
 	eval[any](b, `[...document.querySelectorAll(".card")].find((c) => c.dataset.state === "completed").querySelector(".link").click()`)
 	b.until("window.copied")

@@ -126,7 +126,7 @@ func TestNoPlaceBeforeTheHead(t *testing.T) {
 			if free := err == nil; free != (read < 4<<10) {
 				t.Errorf("%s: after %d bytes the place is free: %v", name, read, free)
 			}
-			n := copy(p, tt.body[read:min(len(tt.body), read+512)])
+			n := copy(p, tt.body[read:min(len(tt.body), read+max(512, read))]) // in few reads, each of which waits above
 			read += n
 			return n, nil
 		})

@@ -56,12 +56,18 @@ func TestHomesByHand(t *testing.T) {
 				t.Errorf("%s: %s is %.6f, want %.6f", home, item, got[item], amount)
 			}
 		}
-		if _, ok := got[cost.PoolCPU]; ok {
-			t.Errorf("%s: there is a worker pool on the bill", home)
+		others := []cost.Item{cost.PoolCPU, cost.PoolMemory}
+		switch home {
+		case cost.Lambda:
+			others = append(others, cost.RunRequests, cost.RunCPU, cost.RunMemory, cost.GoogleEgress)
+		case cost.Machine:
+			others = append(others, cost.S3Writes, cost.S3Reads, cost.S3Storage, cost.SQSRequests, cost.SQSGroups, cost.RunRequests, cost.RunCPU, cost.RunMemory, cost.GoogleEgress)
 		}
-	}
-	if _, ok := tests[cost.Machine][cost.S3Writes]; ok {
-		t.Error("a machine pays for S3")
+		for _, item := range others {
+			if _, ok := got[item]; ok {
+				t.Errorf("%s: another home's %s is on the bill", home, item)
+			}
+		}
 	}
 	for name, w := range map[string]cost.Workload{
 		"an unknown home": in("moon"), "no schedule": {Home: cost.CloudRunJob, Lease: time.Minute},

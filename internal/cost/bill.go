@@ -196,7 +196,7 @@ func (b *Bill) Write(out io.Writer) error {
 	case Machine:
 		workers += " on one machine"
 	case CloudRunJob:
-		workers = fmt.Sprintf("workers that start every %s", strings.TrimSuffix(w.Schedule.String(), "0s"))
+		workers = "workers that start every " + duration(w.Schedule)
 	}
 	fmt.Fprintf(out, "and its output %s, %s of work each by %s, kept for %s.\n", of(w.Outputs, "time"), w.Work, workers, of(w.Days, "day"))
 	fmt.Fprintf(out, "List prices of %s, %s, without taxes and discounts.\n\n", b.Place, b.AsOf)
@@ -224,6 +224,17 @@ func of(n float64, what string) string {
 		what += "s"
 	}
 	return number(n) + " " + what
+}
+
+// duration returns d without the zeros at its end: 10m, 1h or 30s.
+func duration(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-len(zero)+1]
+		}
+	}
+	return s
 }
 
 // number returns n in whole numbers with commas; below 10, with up to two decimals.

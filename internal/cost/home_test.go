@@ -94,6 +94,28 @@ func TestPricesOfAnEarlierRelease(t *testing.T) {
 	}
 }
 
+// TestScheduleForPeople reads the schedule in the bill's first lines.
+func TestScheduleForPeople(t *testing.T) {
+	t.Parallel()
+	for schedule, want := range map[time.Duration]string{
+		10 * time.Minute: "10m", time.Hour: "1h", 90 * time.Minute: "1h30m", 30 * time.Second: "30s", 100 * time.Second: "1m40s", 10*time.Hour + 10*time.Second: "10h0m10s",
+	} {
+		w := million
+		w.Home, w.Schedule = cost.CloudRunJob, schedule
+		b, err := cost.NewBill(w, cost.Published())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := b.Write(&out); err != nil {
+			t.Fatal(err)
+		}
+		if want := "workers that start every " + want + ", kept for"; !strings.Contains(out.String(), want) {
+			t.Errorf("a schedule of %s: no %q in %s", schedule, want, out.String())
+		}
+	}
+}
+
 // TestPageComparesHomes compares the table of docs/deploy.md with the bills.
 func TestPageComparesHomes(t *testing.T) {
 	t.Parallel()

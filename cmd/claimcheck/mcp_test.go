@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -97,7 +98,7 @@ func TestMCP(t *testing.T) {
 	}
 	cmd := self(t.Context(), "mcp", "--server", s.URL, "--folder", dir)
 	cmd.Stderr = os.Stderr
-	session := connect(t, &mcp.CommandTransport{Command: cmd}, nil)
+	session := connect(t, &mcp.CommandTransport{Command: cmd, TerminateDuration: 2 * time.Minute}, nil) // a loaded machine needs more than the 5 s that the SDK waits
 
 	list, err := session.ListTools(t.Context(), nil)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -25,22 +24,14 @@ import (
 
 // kept is a system on a database and a folder with one accepted job.
 type kept struct {
-	*apptest.System
-	home     service.Home
-	answer   apptest.Answer
-	location string
-	id       string
+	accepted
+	home service.Home
 }
 
-func keep(t *testing.T, vars ...string) kept {
+func keep(t *testing.T) kept {
 	t.Helper()
-	s, home := onDatabase(t, vars...)
-	a := s.Submit(t, apptest.Photograph(t))
-	if a.StatusCode != http.StatusAccepted {
-		t.Fatalf("submit: %s: %s", a.Status, a.Bytes)
-	}
-	location := a.Header.Get("Location")
-	return kept{s, home, a, location, location[strings.LastIndexByte(location, '/')+1:]}
+	s, home := onDatabase(t)
+	return kept{acceptOn(t, s), home}
 }
 
 // column reads the one value of a query.
@@ -295,26 +286,6 @@ func TestIssuesOnDatabase(t *testing.T) {
 		t.Parallel()
 		p := apptest.StartProvider(t)
 		s, _ := onDatabase(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck")
-		s.StartWorker(t)
-		ct, body := apptest.Form(t, apptest.Photograph(t))
-		if a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct); a.StatusCode != http.StatusUnauthorized {
-			t.Errorf("an anonymous submit: %s: %s", a.Status, a.Bytes)
-		}
-		a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Authorization", p.Bearer("alice"), "Prefer", "wait=60")
-		if a.StatusCode != http.StatusCreated {
-			t.Fatalf("alice's submit: %s: %s", a.Status, a.Bytes)
-		}
-		billed := func(who string) any {
-			total, _ := apptest.Get(t, s.URL+"/usage", "Authorization", p.Bearer(who)).JSON(t)["total"].(map[string]any)
-			return total["jobs"]
-		}
-		for begin := time.Now(); billed("alice") != 1.0; time.Sleep(10 * time.Millisecond) {
-			if time.Since(begin) > time.Minute {
-				t.Fatalf("alice is billed %v jobs, want 1", billed("alice"))
-			}
-		}
-		if n := billed("bob"); n != 0.0 {
-			t.Errorf("bob is billed %v jobs, want none", n)
-		}
+		wantBilled(t, s, p)
 	})
 }

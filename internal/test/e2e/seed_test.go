@@ -34,9 +34,13 @@ type accepted struct {
 	id       string
 }
 
-func accept(t *testing.T, vars ...string) accepted {
+func accept(t *testing.T) accepted {
 	t.Helper()
-	s := apptest.Start(t, vars...)
+	return acceptOn(t, apptest.Start(t))
+}
+
+func acceptOn(t *testing.T, s *apptest.System) accepted {
+	t.Helper()
 	a := s.Submit(t, apptest.Photograph(t))
 	if a.StatusCode != http.StatusAccepted {
 		t.Fatalf("submit: %s: %s", a.Status, a.Bytes)
@@ -393,29 +397,7 @@ func TestIssues(t *testing.T) {
 		t.Parallel()
 		p := apptest.StartProvider(t)
 		s := apptest.Start(t, "OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE=claimcheck")
-		s.StartWorker(t)
-		ct, body := apptest.Form(t, apptest.Photograph(t))
-		if a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct); a.StatusCode != http.StatusUnauthorized {
-			t.Errorf("an anonymous submit: %s: %s", a.Status, a.Bytes)
-		}
-		alice := p.Bearer("alice")
-		a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Authorization", alice, "Prefer", "wait=60")
-		if a.StatusCode != http.StatusCreated {
-			t.Fatalf("alice's submit: %s: %s", a.Status, a.Bytes)
-		}
-		billed := func(who string) any {
-			total, _ := apptest.Get(t, s.URL+"/usage", "Authorization", p.Bearer(who)).JSON(t)["total"].(map[string]any)
-			return total["jobs"]
-		}
-		// The record is written when the job has ended.
-		for begin := time.Now(); billed("alice") != 1.0; time.Sleep(10 * time.Millisecond) {
-			if time.Since(begin) > time.Minute {
-				t.Fatalf("alice is billed %v jobs, want 1", billed("alice"))
-			}
-		}
-		if n := billed("bob"); n != 0.0 {
-			t.Errorf("bob is billed %v jobs, want none", n)
-		}
+		wantBilled(t, s, p)
 	})
 	t.Run("output should return a location if the job is pending or processing", func(t *testing.T) {
 		t.Parallel()
@@ -436,4 +418,32 @@ func TestIssues(t *testing.T) {
 			}
 		}
 	})
+}
+
+// wantBilled submits anonymously and as alice: the service refuses the one and bills the other.
+func wantBilled(t *testing.T, s *apptest.System, p apptest.Provider) {
+	t.Helper()
+	s.StartWorker(t)
+	ct, body := apptest.Form(t, apptest.Photograph(t))
+	if a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("an anonymous submit: %s: %s", a.Status, a.Bytes)
+	}
+	alice := p.Bearer("alice")
+	a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct, "Authorization", alice, "Prefer", "wait=60")
+	if a.StatusCode != http.StatusCreated {
+		t.Fatalf("alice's submit: %s: %s", a.Status, a.Bytes)
+	}
+	billed := func(who string) any {
+		total, _ := apptest.Get(t, s.URL+"/usage", "Authorization", p.Bearer(who)).JSON(t)["total"].(map[string]any)
+		return total["jobs"]
+	}
+	// The record is written when the job has ended.
+	for begin := time.Now(); billed("alice") != 1.0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			t.Fatalf("alice is billed %v jobs, want 1", billed("alice"))
+		}
+	}
+	if n := billed("bob"); n != 0.0 {
+		t.Errorf("bob is billed %v jobs, want none", n)
+	}
 }

@@ -220,7 +220,7 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 	}
 	environ = append(environ, os.Environ()...)
 	if l.Login {
-		environ = append(environ, loginSettings(login)...)
+		environ = withLogin(environ, login)
 	}
 	c, err := config.Load(config.Server, environ)
 	if err != nil {

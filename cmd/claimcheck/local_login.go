@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"claimcheck.example/internal/oidclocal"
@@ -43,13 +44,16 @@ func (l localCmd) startLogin(ctx context.Context) (*oidclocal.Provider, []signed
 	return p, people, nil
 }
 
-// loginSettings make the API accept the tokens of the local provider, and its page sign in
-// there.
-func loginSettings(p *oidclocal.Provider) []string {
-	return []string{
-		"OIDC_ISSUER=" + p.URL, "OIDC_AUDIENCE=" + oidclocal.Client, "OIDC_CLIENT_ID=" + oidclocal.Client, "OIDC_SCOPES=" + oidclocal.Scopes,
-		"OIDC_AUTHORIZED_PARTIES=", "GROUPS_CLAIM=groups", "ADMIN_GROUP=" + oidclocal.Admins,
-	}
+// withLogin returns an environment in which the API accepts the tokens of the local provider,
+// and its page signs in there, whatever environ says about the tokens of another one.
+func withLogin(environ []string, p *oidclocal.Provider) []string {
+	environ = slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
+		return strings.HasPrefix(kv, "OIDC_AUTHORIZED_PARTIES=") // an empty value after it would not count
+	})
+	return append(environ,
+		"OIDC_ISSUER="+p.URL, "OIDC_AUDIENCE="+oidclocal.Client, "OIDC_CLIENT_ID="+oidclocal.Client, "OIDC_SCOPES="+oidclocal.Scopes,
+		"AUDIENCE_CLAIM=aud", "GROUPS_CLAIM=groups", "ADMIN_GROUP="+oidclocal.Admins,
+	)
 }
 
 // welcomePeople prints the tokens, ready to paste.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"claimcheck.example/internal/config"
+	"claimcheck.example/internal/oidclocal"
 )
 
 func TestLocalRefusesPorts(t *testing.T) {
@@ -46,6 +48,27 @@ func TestLoginHasItsOwnProvider(t *testing.T) {
 	r := claimcheck(t.Context(), nil, "local", "--login")
 	if want := "OIDC_ISSUER is set too"; r.code != exitUsage || !strings.Contains(r.err, want) {
 		t.Errorf("exit code %d, error %q, want %q", r.code, r.err, want)
+	}
+}
+
+// TestLoginIgnoresAnotherProvidersClaims has the environment describe the tokens of another
+// provider.
+func TestLoginIgnoresAnotherProvidersClaims(t *testing.T) {
+	t.Parallel()
+	login := &oidclocal.Provider{URL: "http://127.0.0.1:9400"}
+	tokens := func(environ ...string) string {
+		t.Helper()
+		environ = append(environ, "S3_BUCKET=b", "SQS_QUEUE_URL=http://q/q")
+		c, err := config.Load(config.Server, withLogin(environ, login))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%q", []any{c.Issuers, c.Audiences, c.AudienceClaim, c.AuthorizedParties, c.ClientID, c.Scopes, c.GroupsClaim, c.AdminGroup})
+	}
+	want := tokens()
+	got := tokens("AUDIENCE_CLAIM=client_id", "OIDC_AUTHORIZED_PARTIES=other", "OIDC_SCOPES=openid email", "GROUPS_CLAIM=roles", "ADMIN_GROUP=root")
+	if got != want {
+		t.Errorf("the service takes tokens by %s, want %s", got, want)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +20,7 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
+	"claimcheck.example/internal/config"
 	"claimcheck.example/internal/test/service"
 )
 
@@ -33,7 +36,7 @@ func TestFirstLine(t *testing.T) {
 	flags := service.LocalFlags(t)
 	words := append(strings.Fields(line), flags...)
 	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Dir, cmd.SysProcAttr = awstest.Module("."), &syscall.SysProcAttr{Setpgid: true}
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = awstest.Module("."), withoutSettings(os.Environ()), &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +69,26 @@ func TestFirstLine(t *testing.T) {
 	if !strings.Contains(string(rest), "Stopped. Everything is kept in") {
 		t.Errorf("after Ctrl-C it says %q, %q", rest, errs.String())
 	}
+}
+
+// withoutSettings leaves out the settings of a service of the shell's own.
+func withoutSettings(environ []string) []string {
+	settings := map[string]bool{}
+	var read func(reflect.Type)
+	read = func(of reflect.Type) {
+		for f := range of.Fields() {
+			if name := f.Tag.Get("env"); name != "" {
+				settings[name] = true
+			} else if f.Type.Kind() == reflect.Struct {
+				read(f.Type)
+			}
+		}
+	}
+	read(reflect.TypeFor[config.Config]())
+	return slices.DeleteFunc(environ, func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return settings[name]
+	})
 }
 
 // picture is a PNG of one colour for each n.

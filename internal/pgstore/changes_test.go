@@ -73,3 +73,44 @@ func TestChangesOfAnotherProcess(t *testing.T) {
 	awaits(t, f, true)
 	swap()
 }
+
+// TestChangesWithLostAnswers writes in a way that the first attempt takes effect and the second
+// changes no row.
+func TestChangesWithLostAnswers(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(*testing.T, *pgstore.Store, *job.Job) error{
+		"swap": func(t *testing.T, s *pgstore.Store, j *job.Job) error {
+			_, err := s.Swap(t.Context(), jobtest.Claimed(j, "worker"))
+			return err
+		},
+		"erase": func(t *testing.T, s *pgstore.Store, j *job.Job) error {
+			return s.Erase(t.Context(), j.ID, j.Version)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			direct := provisioned(t)
+			reader := pgstore.NewStore(open(t, direct))
+			j := jobtest.NewJob()
+			version, err := reader.Create(t.Context(), j)
+			must(t, err)
+			j.Version = version
+			f := reader.Follow(j.ID)
+			defer f.Close()
+			awaits(t, f, true)
+			p := cutter(t, direct)
+			writer := pgstore.NewStore(open(t, p.url))
+			must(t, writer.Ready(t.Context())) // there is a connection
+			p.armed.Store(true)
+			must(t, write(t, writer, j))
+			if p.armed.Load() {
+				t.Fatal("no answer was lost")
+			}
+			select {
+			case <-f.Changed():
+			case <-time.After(time.Minute):
+				t.Fatal("no change is reported")
+			}
+		})
+	}
+}

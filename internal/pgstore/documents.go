@@ -66,8 +66,8 @@ func (s *Store) Swap(ctx context.Context, j *job.Job) (string, error) {
 		sql, args = swapPending, append(args, j.CreatedAt)
 	}
 	rows, err := s.db.exec(ctx, "swap job", sql, args...)
+	s.changed(j.ID)
 	if err != nil || rows == 1 {
-		s.changed(j.ID)
 		return j.Revision, err
 	}
 	return s.decide(ctx, "jobs", string(j.ID), j.Revision)
@@ -132,8 +132,8 @@ func (s *Store) Load(ctx context.Context, id job.ID) (*job.Job, error) {
 func (s *Store) Erase(ctx context.Context, id job.ID, version string) error {
 	rows, err := s.db.exec(ctx, "erase job", `
 		DELETE FROM claimcheck.jobs WHERE id = $1 AND ($2 = '' OR revision = $2)`, string(id), version)
+	s.changed(id)
 	if err != nil || rows == 1 {
-		s.changed(id)
 		return err
 	}
 	var there string

@@ -10,7 +10,7 @@ import (
 
 // Channels of notifications. A process listens to the channels of its subscriptions.
 const (
-	queueChannel = "claimcheck"      // of messages; the name of a topic is that of the queue
+	queueChannel = "claimcheck"      // of messages; the name of a topic is "queue/" and that of the queue
 	jobChannel   = "claimcheck_jobs" // of documents; the name of a topic is the job's identifier
 )
 

@@ -69,7 +69,8 @@ func (q *Queue) DeadLetters(context.Context) (*Queue, error) {
 // necessary, as with any queue. A sent message is durable before Send returns.
 const lazily = `(SELECT set_config('synchronous_commit', 'off', true)) lazily`
 
-func (q *Queue) topic() topic { return topic{queueChannel, q.opts.Name} }
+// topic has a prefix because releases that run side by side wake each other's receivers.
+func (q *Queue) topic() topic { return topic{queueChannel, "queue/" + q.opts.Name} }
 
 // Send implements job.Queue: one INSERT. The notification follows it.
 func (q *Queue) Send(ctx context.Context, m job.Message) error {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/job/jobtest"
 	"claimcheck.example/internal/pgstore"
@@ -42,6 +44,25 @@ func waiting(t *testing.T, db *pgstore.DB, q *pgstore.Queue) <-chan []job.Delive
 	}()
 	listening(t, db)
 	return got
+}
+
+// TestNotificationOfOtherReleases reads a notification as a receiver of another release does.
+func TestNotificationOfOtherReleases(t *testing.T) {
+	t.Parallel()
+	url := provisioned(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	_, err = conn.Exec(t.Context(), "LISTEN claimcheck")
+	must(t, err)
+	must(t, pgstore.NewQueue(open(t, url), pgstore.QueueOptions{}).Send(t.Context(), job.Message{JobID: job.NewID()}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	n, err := conn.WaitForNotification(ctx)
+	must(t, err)
+	if want := "queue/jobs"; n.Payload != want {
+		t.Errorf("the notification is %q, want %q", n.Payload, want)
+	}
 }
 
 // TestNotification wakes a receiver of another process, which looks by itself only after

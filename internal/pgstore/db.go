@@ -100,7 +100,8 @@ const (
 )
 
 // do runs a statement. It repeats the statement after a broken connection or while the
-// database cannot accept it, so the statement must be idempotent. The error has a kind.
+// database cannot accept it, so the statement must do no harm when it runs twice. The error
+// has a kind.
 func (d *DB) do(ctx context.Context, operation string, statement func(context.Context) error) error {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, d.opts.CallTimeout)

@@ -9,9 +9,9 @@
 // channel "claimcheck" wakes waiting receivers, and on "claimcheck_jobs" the followers of a
 // job.
 //
-// Every statement is a transaction of its own and idempotent. Therefore the package repeats
-// statements after a broken connection: a restart or failover of the database causes a short
-// delay, or an error of kind Unavailable.
+// Every statement is a transaction of its own and does no harm when it runs twice: at worst a
+// message comes twice. Therefore the package repeats statements after a broken connection: a
+// restart or failover of the database causes a short delay, or an error of kind Unavailable.
 //
 // Only [Provision] changes the schema. The role of servers and workers needs USAGE of the
 // schema claimcheck and SELECT, INSERT, UPDATE and DELETE on its tables. It needs no right to

@@ -7,7 +7,7 @@
 //
 // Rights needed (IAM actions, on the queue): sqs:SendMessage to submit;
 // sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility to work;
-// sqs:GetQueueAttributes for [Queue.Ready].
+// sqs:GetQueueAttributes for [Queue.Ready] and [Queue.Depth].
 //
 // The SDK repeats a send whose answer was lost, so the queue may contain a message twice.
 // Receivers must tolerate that.

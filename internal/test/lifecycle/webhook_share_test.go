@@ -1,6 +1,8 @@
 package lifecycle_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"testing"
@@ -83,4 +85,50 @@ func TestWebhooksAreShared(t *testing.T) {
 		t.Errorf("the owner's next try, when places are free again: %+v", out)
 	}
 	s.receiver.noLies(t)
+}
+
+// TestEveryTryGivesItsPlaceBack ends tries of one owner in each way that is not an answer, as
+// often as the owner has places, and makes one more.
+func TestEveryTryGivesItsPlaceBack(t *testing.T) {
+	t.Parallel()
+	const share = 3 // of the deliverer of newSystem
+	s := newSystem(t)
+	j := s.submitHooked(t, "IMG")
+	d := s.receive(t)
+	if err := settle(t.Context(), s, d, s.runner.Run(t.Context(), d)); err != nil {
+		t.Fatal(err)
+	}
+	d = s.receive(t)
+	for range share { // tries that a stop interrupts
+		ctx, cancel := context.WithCancelCause(t.Context())
+		s.receiver.answer = func(int) (int, time.Duration, error) {
+			cancel(job.ErrStopping)
+			return 0, 0, context.Canceled
+		}
+		if out := s.deliverer.Run(ctx, d); !errors.Is(out.Err, job.ErrStopping) {
+			t.Fatalf("a try that is interrupted: %+v", out)
+		}
+	}
+	s.receiver.answer = func(int) (int, time.Duration, error) { panic("a fault of ours") }
+	for range share {
+		func() {
+			defer func() { recover() }()
+			s.deliverer.Run(t.Context(), d)
+			t.Error("the try does not panic")
+		}()
+	}
+	s.receiver.answer = func(int) (int, time.Duration, error) { return http.StatusServiceUnavailable, 0, nil }
+	for range 1 + share { // the first one sets the pause in which the others come
+		if out := s.deliverer.Run(t.Context(), d); out.Verdict != worker.Later || out.Err != nil {
+			t.Fatalf("a try that is refused, or comes early: %+v", out)
+		}
+	}
+	s.advance(time.Minute)
+	s.receiver.answer = nil
+	if out := s.deliverer.Run(t.Context(), d); out.Verdict != worker.Done {
+		t.Errorf("the try after them: %+v", out)
+	}
+	if log := s.events(t, j); log.State != job.EventDelivered || log.Tries != 2 {
+		t.Errorf("the log is %+v", log)
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"claimcheck.example/internal/app/apptest"
+	"claimcheck.example/internal/client"
 )
 
 // connect connects a client of the SDK.
@@ -167,6 +168,71 @@ func TestMCP(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {
 		t.Errorf("the folder keeps %q, %v", left, err)
 	}
+}
+
+// TestMCPSavesNewFilesAlone saves an output under names that exist, that begin to exist while
+// it arrives, and that lead out of the folder.
+func TestMCPSavesNewFilesAlone(t *testing.T) {
+	t.Parallel()
+	dir, outside := t.TempDir(), t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	write := func(path string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mine := []string{filepath.Join(dir, "old.png"), filepath.Join(dir, "linked.png"), filepath.Join(dir, "young.png"), filepath.Join(outside, "there.png")}
+	write(mine[0])
+	write(mine[1])
+	write(mine[3])
+	for name, to := range map[string]string{
+		"link": "linked.png", "nowhere": filepath.Join(outside, "new.png"), "there": mine[3], "folder": outside,
+	} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := &agent{folder: dir, root: root}
+	for name, want := range map[string]string{
+		"old.png": "exists", "young.png": "exists", "link": "exists", "nowhere": "exists", "there": "exists", "folder": "exists", ".": "exists",
+		"folder/there.png": "escapes", "folder/new.png": "escapes", "new.png": "",
+	} {
+		body := &onRead{Reader: strings.NewReader("output"), do: func() {
+			if name == "young.png" {
+				write(mine[2])
+			}
+		}}
+		err := a.save(t.Context(), filepath.FromSlash(name), &client.Result{Body: io.NopCloser(body), Size: 6})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	for _, path := range mine {
+		if b, err := os.ReadFile(path); err != nil || string(b) != "mine" {
+			t.Errorf("%s has %q, %v", path, b, err)
+		}
+	}
+	for folder, want := range map[string]int{dir: 8, outside: 1} { // no more, and no part of an output
+		if left, err := os.ReadDir(folder); err != nil || len(left) != want {
+			t.Errorf("%s has %v, %v; want %d", folder, left, err, want)
+		}
+	}
+}
+
+// onRead does something before each read.
+type onRead struct {
+	io.Reader
+	do func()
+}
+
+func (r *onRead) Read(p []byte) (int, error) {
+	r.do()
+	return r.Reader.Read(p)
 }
 
 // TestMCPRefusals has an agent ask for what the tools do not do.

@@ -232,8 +232,14 @@ func TestProviderDownLater(t *testing.T) {
 	if !strings.Contains(kt.log.String(), "the old ones stay") {
 		t.Errorf("the log does not say so: %s", kt.log)
 	}
-	// An unknown key may be a new one: later, not never.
-	kt.want(kt.send(young), job.Unavailable, 1)
+	// An unknown key may be a new one: later, not never. Many of them ask the provider no more.
+	asked := kt.discoveries.Load()
+	for range 10 {
+		kt.want(kt.send(young), job.Unavailable, 1)
+	}
+	if got := kt.discoveries.Load(); got != asked {
+		t.Errorf("%d requests for unknown keys, want none", got-asked)
+	}
 	// Old keys do not stay valid for ever.
 	kt.clock.advance(time.Hour)
 	kt.want(kt.send(k), job.Unavailable, 1)
@@ -301,6 +307,54 @@ func TestRenewalHoldsUpNobody(t *testing.T) {
 		close(release)
 		if err := <-renewed; err != nil {
 			t.Errorf("the renewal: %v", err)
+		}
+		if requests != 2 {
+			t.Errorf("%d requests, want 2", requests)
+		}
+	})
+}
+
+// A key that is published while a fetch is under way is found by one more, for the token that
+// waited for the first.
+func TestKeysPublishedDuringAFetch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, young := rsaKey(0, "k"), rsaKey(1, "young")
+		var mu sync.Mutex // guards published and requests
+		published, requests := []jose.JSONWebKey{k.public()}, 0
+		release := make(chan struct{})
+		client := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			mu.Lock()
+			set := jose.JSONWebKeySet{Keys: published}
+			requests++
+			mu.Unlock()
+			<-release
+			return answer(string(mustJSON(t, set))), nil
+		})}
+		const issuer = "https://idp.example"
+		a := newAuthenticator(t, oidcauthn.Options{
+			Issuers: []string{issuer}, JWKSURLs: map[string]string{issuer: issuer}, HTTPClient: client, Clock: time.Now,
+		})
+		answers := make(chan error, 2)
+		send := func(k signingKey) {
+			c := map[string]any{"iss": issuer, "sub": "ann", "aud": audience, "exp": time.Now().Add(time.Minute).Unix()}
+			_, err := a.Authenticate(withToken(t, k.sign(t, c, nil)))
+			answers <- err
+		}
+		go send(k)
+		synctest.Wait()
+		mu.Lock()
+		published = append(published, young.public())
+		mu.Unlock()
+		time.Sleep(time.Second)
+		go send(young)
+		synctest.Wait()
+		time.Sleep(time.Second)
+		close(release)
+		for range 2 {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
 		}
 		if requests != 2 {
 			t.Errorf("%d requests, want 2", requests)

@@ -173,6 +173,10 @@ func TestStrangers(t *testing.T) {
 	if login := begin(t, p, "http://stranger.example/", "x"); login != "" {
 		t.Errorf("another page may get the code: %s", login)
 	}
+	unknown := url.Values{"response_type": {"code"}, "client_id": {"stranger"}, "redirect_uri": {page + "/"}, "scope": {oidclocal.Scopes}}
+	if resp, _ := ask(t, p.URL+"/authorize?"+unknown.Encode(), nil); resp.Header.Get("Location") != "" {
+		t.Errorf("an unknown client may begin: %s", resp.Header.Get("Location"))
+	}
 	const verifier = "a-verifier-of-at-least-forty-three-characters"
 	stolen := url.Values{"grant_type": {"authorization_code"}, "code": {signIn(t, p, "ada", verifier)}, "redirect_uri": {page + "/"}}
 	if got := redeem(t, p, stolen); got.Access != "" {

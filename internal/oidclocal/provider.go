@@ -154,6 +154,11 @@ func (users) GetUserByID(id string) *storage.User {
 // client is the page's: public, with PKCE, for tokens that are JWTs.
 type client struct{ *storage.Client }
 
+// A native client may be sent back to any port of loopback (RFC 8252, 7.3), a client of this
+// type to the redirects alone; DevMode lets those be http.
+func (client) ApplicationType() op.ApplicationType { return op.ApplicationTypeUserAgent }
+func (client) DevMode() bool                       { return true }
+
 func (client) AccessTokenType() op.AccessTokenType { return op.AccessTokenTypeJWT }
 func (client) LoginURL(id string) string           { return "/login?id=" + id }
 

@@ -170,8 +170,10 @@ func TestSignIn(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	if login := begin(t, p, "http://stranger.example/", "x"); login != "" {
-		t.Errorf("another page may get the code: %s", login)
+	for _, other := range []string{"http://stranger.example/", "http://localhost:2/", "http://localhost/", page + "/other"} {
+		if login := begin(t, p, other, "x"); login != "" {
+			t.Errorf("another page, %s, may get the code: %s", other, login)
+		}
 	}
 	unknown := url.Values{"response_type": {"code"}, "client_id": {"stranger"}, "redirect_uri": {page + "/"}, "scope": {oidclocal.Scopes}}
 	if resp, _ := ask(t, p.URL+"/authorize?"+unknown.Encode(), nil); resp.Header.Get("Location") != "" {

@@ -237,17 +237,26 @@ func (l localCmd) serve(ctx context.Context, listener net.Listener, data string,
 	}
 	defer api.Close()
 	api.Handler = withData(data, api.Handler)
+	parts := []app.Role{app.RoleServer}
+	var worker *app.Workers
+	if l.Worker {
+		if worker, err = p.Worker(); err != nil {
+			return err
+		}
+		parts = append(parts, app.RoleWorker)
+	}
+	stop, err := p.ServeMetrics(ctx, parts...)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	if l.Login {
 		group.Go(func() error { return login.Serve(ctx) })
 	}
 	group.Go(func() error { return app.ServeAPI(ctx, listener, api, c) })
-	if l.Worker {
-		w, err := p.Worker()
-		if err != nil {
-			return err
-		}
-		group.Go(func() error { return w.Serve(ctx) })
+	if worker != nil {
+		group.Go(func() error { return worker.Serve(ctx) })
 	}
 	group.Go(func() error {
 		expire(ctx, p)

@@ -10,17 +10,22 @@ import (
 	"time"
 )
 
-// serveMetrics answers scrapes on METRICS_PORT until the returned function is called. It
-// does nothing without that port.
-func (p *Process) serveMetrics(ctx context.Context) (stop func(), err error) {
+// ServeMetrics answers scrapes on METRICS_PORT until the returned function is called. It
+// does nothing without that port. The parts are those that run in this process, RoleServer,
+// RoleWorker or both: their counters begin at zero. RoleLocal answers on loopback alone.
+func (p *Process) ServeMetrics(ctx context.Context, parts ...Role) (stop func(), err error) {
 	t := p.Telemetry
 	if t.scraped == nil {
 		return func() {}, nil
 	}
-	if err := p.observe(ctx); err != nil {
+	if err := p.observe(ctx, parts); err != nil {
 		return nil, err
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(p.Config.MetricsPort)))
+	host := ""
+	if p.role == RoleLocal {
+		host = "127.0.0.1"
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(p.Config.MetricsPort)))
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on port %d (set METRICS_PORT to another port): %w", p.Config.MetricsPort, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,12 +13,14 @@ import (
 )
 
 // observe has scrapes read the depth of the queues, and a worker's the memory of its
-// engine. It begins the counters that alerts watch.
-func (p *Process) observe(ctx context.Context) error {
+// engine. It begins the counters of the parts that run in this process.
+func (p *Process) observe(ctx context.Context, parts []Role) error {
 	m, b, log := p.Telemetry.metrics, p.backends, p.Telemetry.Log
-	if p.role == RoleWorker {
+	works := slices.Contains(parts, RoleWorker)
+	if works {
 		m.ZeroWorker(ctx, string(job.Completed), string(job.Failed), string(job.StatusCanceled))
-	} else {
+	}
+	if slices.Contains(parts, RoleServer) {
 		m.ZeroServer(ctx, job.Exhausted.String(), job.Unavailable.String(), job.Misconfigured.String(), job.Unknown.String(), job.Corrupt.String())
 	}
 	queues := map[string]func(context.Context) (map[string]int64, error){"jobs": (&depth{read: b.queue.Depth, log: log}).last}
@@ -25,7 +28,7 @@ func (p *Process) observe(ctx context.Context) error {
 		queues["webhooks"] = (&depth{read: b.webhooks.Depth, log: log}).last
 	}
 	errs := []error{m.ObserveQueues(queues)}
-	if p.role == RoleWorker && p.Config.Processor == "image" {
+	if works && p.Config.Processor == "image" {
 		e, err := p.engine()
 		if v, ok := e.(*vips.Engine); ok {
 			err = m.ObserveEngine(v.Memory)

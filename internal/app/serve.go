@@ -35,7 +35,7 @@ func Serve(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on port %d (set PORT to another port): %w", c.Port, err)
 	}
-	stop, err := p.serveMetrics(ctx)
+	stop, err := p.ServeMetrics(ctx, RoleServer)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

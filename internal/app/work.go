@@ -107,7 +107,7 @@ func Work(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	stop, err := p.serveMetrics(ctx)
+	stop, err := p.ServeMetrics(ctx, RoleWorker)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -272,7 +273,17 @@ func TestLocalOnDatabase(t *testing.T) {
 	t.Parallel()
 	home, other := service.NewHome(t), service.NewHome(t)
 	for name, flags := range map[string][]string{"with": {"--database=" + home.Database}, "without": nil} {
-		l := service.StartLocal(t, append(service.LocalFlags(t), flags...), other.Env()...)
+		port, err := process.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := service.StartLocal(t, append(service.LocalFlags(t), flags...), append(other.Env(), fmt.Sprint("METRICS_PORT=", port))...)
+		scrape := apptest.Get(t, fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+		for _, line := range []string{"claimcheck_jobs_accepted_total 0", `claimcheck_jobs_refused_total{reason="exhausted"} 0`, `claimcheck_jobs_ended_total{outcome="completed"} 0`, "claimcheck_worker_abandoned_total 0"} {
+			if !bytes.Contains(scrape.Bytes, []byte("\n"+line+"\n")) {
+				t.Errorf("%s a database: the metrics begin without %q: %s", name, line, scrape.Bytes)
+			}
+		}
 		a := l.Submit(t, apptest.Photograph(t))
 		if end := apptest.Await(t, a.Header.Get("Location")); end.StatusCode != http.StatusCreated {
 			t.Errorf("%s a database: the job ends as %s: %s", name, end.Status, end.Bytes)

@@ -22,21 +22,29 @@ func TestRefusedUploadsSayWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	image := make([]byte, 8<<20)
+	// As much as the gateway reads ahead, then a request that lacks its last byte. A gateway that
+	// reads on after its refusal takes it from the next request.
+	smuggled := append(make([]byte, 8<<10), "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n"...)
 	const signature = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"
 	want := func(name string, a *http.Response) {
 		t.Helper()
 		why, err := io.ReadAll(a.Body)
 		a.Body.Close()
-		if err != nil || a.StatusCode != http.StatusForbidden || !strings.Contains(string(why), "<Code>") {
+		if err != nil || !strings.Contains(string(why), "<Code>RequestTimeTooSkewed<") {
 			t.Errorf("%s: %s: %s, %v", name, a.Status, why, err)
 		}
 	}
-	for name, body := range map[string]func() io.Reader{
-		"large":   func() io.Reader { return bytes.NewReader(image) },
-		"chunked": func() io.Reader { return io.MultiReader(bytes.NewReader(image)) },
+	for _, tt := range []struct {
+		name  string
+		times int
+		body  func() io.Reader
+	}{
+		{"with a request in it", 5, func() io.Reader { return bytes.NewReader(smuggled) }},
+		{"large", 5, func() io.Reader { return bytes.NewReader(image) }},
+		{"chunked", 5, func() io.Reader { return io.MultiReader(bytes.NewReader(image)) }},
 	} {
-		for range 5 {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, servers.S3URL()+"/bucket/key", body())
+		for range tt.times {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, servers.S3URL()+"/bucket/key", tt.body())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,10 +53,10 @@ func TestRefusedUploadsSayWhy(t *testing.T) {
 			r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 			a, err := http.DefaultClient.Do(r)
 			if err != nil {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: %v", tt.name, err)
 				continue
 			}
-			want(name, a)
+			want(tt.name, a)
 		}
 	}
 

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/google/uuid"
 
 	"claimcheck.example/internal/client"
 )
@@ -178,54 +175,6 @@ func nameOf(r *client.Result) string {
 		return "output"
 	}
 	return r.Name
-}
-
-// copyOutput writes the whole of an output, or fails.
-func copyOutput(ctx context.Context, w io.Writer, r *client.Result) error {
-	n, err := io.Copy(w, r.Body)
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case err != nil:
-		return fmt.Errorf("the output broke off after %d bytes: %w; fetch it again", n, err)
-	case r.Size >= 0 && n != r.Size:
-		return fmt.Errorf("the output broke off after %d of %d bytes; fetch it again", n, r.Size)
-	}
-	return nil
-}
-
-// keep writes an output into a file, which appears as a whole or not at all, and only by
-// force in place of another.
-func keep(ctx context.Context, path string, r *client.Result, force bool) error {
-	if _, err := os.Lstat(path); err == nil && !force {
-		return errExists(path)
-	}
-	part, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".claimcheck-"+uuid.NewString()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask
-	if err != nil {
-		return err
-	}
-	defer os.Remove(part.Name()) // the name is another once it is kept
-	defer part.Close()
-	if err := copyOutput(ctx, part, r); err != nil {
-		return err
-	}
-	if err := part.Close(); err != nil {
-		return err
-	}
-	if force {
-		return os.Rename(part.Name(), path)
-	}
-	switch err := os.Link(part.Name(), path); {
-	case err == nil:
-		return nil
-	case errors.Is(err, os.ErrExist):
-		return errExists(path)
-	}
-	return os.Rename(part.Name(), path) // a file system without hard links
-}
-
-func errExists(path string) error {
-	return fmt.Errorf("%s exists; choose another place with -o, or overwrite it with --force", path)
 }
 
 // deleteCmd deletes jobs.

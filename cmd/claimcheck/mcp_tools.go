@@ -234,29 +234,11 @@ func said(format string, args ...any) *mcp.CallToolResult {
 
 // save writes an output into a new file, which appears as a whole or not at all.
 func (a *agent) save(ctx context.Context, rel string, r *client.Result) error {
-	exists := fmt.Errorf("%s exists; name another file", filepath.Join(a.folder, rel))
-	if _, err := a.root.Lstat(rel); err == nil {
-		return exists
+	err := save(ctx, a.root, rel, r, false)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists; name another file", filepath.Join(a.folder, rel))
 	}
-	name := filepath.Join(filepath.Dir(rel), ".claimcheck-"+uuid.NewString())
-	part, err := a.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask
-	if err != nil {
-		return err
-	}
-	defer a.root.Remove(name)
-	defer part.Close()
-	if err := copyOutput(ctx, part, r); err != nil {
-		return err
-	}
-	if err := part.Close(); err != nil {
-		return err
-	}
-	if err := a.root.Link(name, rel); errors.Is(err, fs.ErrExist) {
-		return exists
-	} else if err == nil {
-		return nil
-	}
-	return a.root.Rename(name, rel) // a file system without hard links
+	return err
 }
 
 type mcpList struct {

@@ -183,12 +183,13 @@ func (r *commandRun) verdict(err error) error {
 	case tempFail:
 		return job.Wrap(job.Unavailable, r.detail(r.status), "the processor cannot work now")
 	case notRunnable, notThere:
-		return job.Wrap(job.Unknown, r.detail(r.status), fmt.Sprintf("the processor could not run its program (%s)", exit))
+		return job.Wrap(job.Unknown, r.detail(nil), fmt.Sprintf("the processor could not run its program (%s)", exit))
 	}
-	return job.Wrap(job.Unknown, r.detail(r.status), fmt.Sprintf("the processor failed (%s)", exit))
+	return job.Wrap(job.Unknown, r.detail(nil), fmt.Sprintf("the processor failed (%s)", exit))
 }
 
-// detail adds the end of standard error, for the operator.
+// detail adds the end of standard error to err, for the operator. err is nil where the
+// sentence for the client has it already.
 func (r *commandRun) detail(err error) error {
 	if text := r.stderr.Text(); text != "" {
 		return &failure{err, text}
@@ -198,12 +199,18 @@ func (r *commandRun) detail(err error) error {
 
 // failure is how a program failed, and the end of its standard error.
 type failure struct {
-	error
+	err    error // may be nil
 	stderr string
 }
 
-func (f *failure) Error() string { return f.error.Error() + ": " + f.stderr }
-func (f *failure) Unwrap() error { return f.error }
+func (f *failure) Error() string {
+	if f.err == nil {
+		return f.stderr
+	}
+	return f.err.Error() + ": " + f.stderr
+}
+
+func (f *failure) Unwrap() error { return f.err }
 
 // Stderr returns the end of standard error.
 func (f *failure) Stderr() string { return f.stderr }

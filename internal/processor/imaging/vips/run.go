@@ -171,7 +171,7 @@ func (r *run) broken(err error) error {
 	if p.status != nil {
 		how = p.status.Error()
 	}
-	return job.Wrap(job.Unknown, p.detail(fmt.Errorf("vips engine: %w (%s)", err, how)), fmt.Sprintf("the image engine ended while it worked on the image (%s)", how))
+	return job.Wrap(job.Unknown, p.detail(fmt.Errorf("vips engine: %w", err)), fmt.Sprintf("the image engine ended while it worked on the image (%s)", how))
 }
 
 // Read reads the result. It returns io.EOF when the process has said that the result is

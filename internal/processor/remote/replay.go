@@ -17,10 +17,10 @@ var errSpent = errors.New("the image is too large to be sent twice")
 type replay struct {
 	source io.Reader
 
-	mu   sync.Mutex // guards what follows, and reads of source
-	kept []byte     // all that was read of source
-	lost bool       // kept is no longer all
-	turn int        // of the body that may read; others are over
+	mu      sync.Mutex // guards what follows, and reads of source
+	kept    []byte     // all that was read of source
+	lost    bool       // the image is not sent again
+	current *replayed  // the body that may read; others are over
 }
 
 // body returns the image from its beginning, and ends every body before.
@@ -30,45 +30,61 @@ func (r *replay) body() (io.ReadCloser, error) {
 	if r.lost {
 		return nil, errSpent
 	}
-	r.turn++
-	return &replayed{replay: r, turn: r.turn}, nil
+	r.current = &replayed{replay: r}
+	return r.current, nil
 }
 
-// forget keeps no more: there is an answer.
+// forget keeps no more than the body in use needs: there is an answer.
 func (r *replay) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lost = true
+	r.release()
+}
+
+// release drops the bytes that no body reads any more. The caller has locked mu.
+func (r *replay) release() {
+	if r.lost && (r.current == nil || r.current.at >= len(r.kept)) {
+		r.kept = nil
+	}
 }
 
 // replayed is one body of a replay.
 type replayed struct {
 	*replay
-	turn int
-	at   int // in kept
+	at int // in kept
 }
 
 func (b *replayed) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.turn != b.replay.turn {
+	if b != b.current {
 		return 0, io.ErrClosedPipe
 	}
+	defer b.release()
 	if b.at < len(b.kept) {
 		n := copy(p, b.kept[b.at:])
 		b.at += n
 		return n, nil
 	}
 	n, err := b.source.Read(p)
-	if b.lost || err != nil && err != io.EOF || len(b.kept)+n > replayBytes {
-		b.lost, b.kept = true, nil
-		b.at = 0
-		return n, err
+	if err != nil && err != io.EOF || len(b.kept)+n > replayBytes {
+		b.lost = true
 	}
-	b.kept = append(b.kept, p[:n]...)
-	b.at += n
+	if !b.lost {
+		b.kept = append(b.kept, p[:n]...)
+		b.at += n
+	}
 	return n, err
 }
 
 // Close implements io.Closer. The image is its owner's to close.
-func (b *replayed) Close() error { return nil }
+func (b *replayed) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b == b.current {
+		b.current = nil
+	}
+	b.release()
+	return nil
+}

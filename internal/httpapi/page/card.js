@@ -93,6 +93,7 @@ class Card {
 
   known(id) {
     this.id = id;
+    stirred();
     this.$("code").textContent = id;
     this.$(".menu").hidden = false;
     this.$(".hook").hidden = !config.webhooks;
@@ -218,6 +219,7 @@ class Card {
   /** Shows a status of the service's. */
   update(job) {
     if (this.node.dataset.state === "deleting") return;
+    if (job.updated_at !== this.job.updated_at) stirred();
     this.job = job;
     this.created = Date.parse(job.created_at) || this.created;
     this.caption(".before", job.input ?? {});
@@ -306,11 +308,10 @@ class Card {
   facts() {
     if (!Number.isFinite(this.created)) return;
     const { usage, expires_at: expires } = this.job;
-    const usd = usage?.estimated_cost?.usd;
     this.$(".facts").textContent = [
       ago(this.created),
       usage?.processing_seconds !== undefined && `${usage.processing_seconds.toLocaleString("en", { maximumSignificantDigits: 2 })} s of work`,
-      usd !== undefined && money(Number(usd)),
+      usage && cost(usage),
       expires && `kept until ${new Date(expires).toLocaleDateString("en", { day: "numeric", month: "short" })}`,
     ].filter(Boolean).map((p) => p.replaceAll(" ", "\u00a0")).join(" · ");
   }

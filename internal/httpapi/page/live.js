@@ -118,12 +118,26 @@ async function* events(body) {
   }
 }
 
-/** Follows a crowd by the list, while there is one: the newest jobs, and so on to the oldest that is not over. */
+const crowd = { pause: 2, wake: () => {} }; // seconds between two looks at the list
+
+/** Has the crowd looked at soon: a job has changed, or there is another. */
+function stirred() {
+  crowd.pause = 2;
+  crowd.wake();
+}
+
+/**
+ * Follows a crowd by the list, while there is one: the newest jobs, and so on to the oldest that
+ * is not over. While nothing changes it asks less and less often, down to twice a minute.
+ */
 async function followCrowd() {
   for (;;) {
     await seen();
-    await sleep(2);
+    const { pause } = crowd;
+    await Promise.race([sleep(pause), new Promise((done) => { crowd.wake = () => { if (pause > 2) done(); }; })]);
+    if (crowd.pause < pause) continue;
     if (!listed || !overPlaces()) continue;
+    crowd.pause = Math.min(2 * pause, 30);
     const oldest = Math.min(...unfinished().map((c) => c.created));
     for (let url = at("jobs?limit=100"), pages = 0; url && pages < 10; pages++) {
       const answer = await request("GET", url).catch(() => null);

@@ -3,13 +3,24 @@
 const measures = {
   jobs: { title: "Jobs", of: (d) => d.jobs, words: (n) => n.toLocaleString("en") },
   megapixels: { title: "Megapixels", of: (d) => d.pixels / 1e6, words: (n) => n.toLocaleString("en", { maximumFractionDigits: 1 }) },
-  cost: { title: "Estimated cost", of: (d) => d.estimated_cost && Number(d.estimated_cost.usd), words: money },
+  cost: { title: "Estimated cost", of: (d) => d.jobs > 0 && d.uncounted === d.jobs ? undefined : d.estimated_cost?.usd, words: money },
 };
+const uncounted = "not counted"; // a worker that does not count had the job
 const dayCount = 30;
 
 /** An amount as a person reads it; small ones keep two digits that count. */
 function money(usd) {
   return usd.toLocaleString("en", { style: "currency", currency: "USD", ...(usd >= 1 ? {} : { maximumSignificantDigits: 2 }) });
+}
+
+/** What a job that is over costs: nothing is known of it after a worker that does not count. */
+const cost = ({ requests, estimated_cost: estimate }) => requests === null ? `cost ${uncounted}` : estimate && money(estimate.usd);
+
+/** The figure of a day in words. */
+function figure(measure, day) {
+  const n = measure.of(day);
+  if (n === undefined) return day.uncounted ? uncounted : "–";
+  return measure.words(n) + (measure === measures.cost && day.uncounted ? ` (${day.uncounted} of ${day.jobs} jobs ${uncounted})` : "");
 }
 
 /** How long ago that was. */
@@ -41,7 +52,7 @@ async function loadUsage() {
     const known = answer.json.days.some((d) => d.estimated_cost);
     days = Array.from({ length: dayCount }, (_, i) => {
       const day = iso(new Date(from.getTime() + i * 86400_000));
-      return used.get(day) ?? { day, jobs: 0, pixels: 0, ...(known && { estimated_cost: { usd: 0 } }) };
+      return used.get(day) ?? { day, jobs: 0, pixels: 0, uncounted: 0, ...(known && { estimated_cost: { usd: 0 } }) };
     });
     $("#measure option[value=cost]").hidden = $("#measure option[value=cost]").disabled = !known;
     draw();
@@ -52,19 +63,24 @@ async function loadUsage() {
 }
 
 function draw() {
-  const { title, of, words } = measures[$("#measure").value];
+  const measure = measures[$("#measure").value];
+  const { title, of, words } = measure;
   const values = days.map((d) => of(d) ?? 0);
   const most = Math.max(...values);
-  const total = values.reduce((a, b) => a + b, 0);
+  const without = measure === measures.cost ? days.reduce((n, d) => n + d.uncounted, 0) : 0;
+  const known = !without || days.some((d) => d.jobs > d.uncounted);
+  const total = (known ? words(values.reduce((a, b) => a + b, 0)) : uncounted)
+    + (known && without ? `, without ${without} ${without === 1 ? "job" : "jobs"} whose cost is ${uncounted}` : "");
   const [width, height, left, bottom] = [600, 180, 8, 22];
   const step = (width - 2 * left) / days.length;
   const chart = $("#chart");
   const nodes = [svg("line", { x1: left, x2: width - left, y1: height - bottom, y2: height - bottom, class: "axis" })];
-  days.forEach(({ day }, i) => {
+  days.forEach((d, i) => {
+    const { day } = d;
     const high = most > 0 ? (height - bottom - 24) * values[i] / most : 0;
     const bar = svg("rect", { x: left + i * step + 1, width: step - 2, y: height - bottom - high, height: high, rx: 2, class: "bar" });
     const tip = svg("title", {});
-    tip.textContent = `${day}: ${words(values[i])}`;
+    tip.textContent = `${day}: ${figure(measure, d)}`;
     bar.append(tip);
     nodes.push(bar);
     if (i % 7 === days.length % 7 || i === days.length - 1) {
@@ -74,11 +90,11 @@ function draw() {
     }
   });
   const top = svg("text", { x: left, y: 17 });
-  top.textContent = most > 0 ? `at most ${words(most)} a day` : "nothing in these days";
+  top.textContent = most > 0 ? `at most ${words(most)} a day` : known ? "nothing in these days" : uncounted;
   nodes.push(top);
   chart.replaceChildren(...nodes);
-  chart.setAttribute("aria-label", `${title} by day, ${days[0].day} to ${days.at(-1).day}: ${words(total)} in all. The table has the figures.`);
-  $("#usage-total").textContent = `${title} in ${dayCount} days: ${words(total)}`;
+  chart.setAttribute("aria-label", `${title} by day, ${days[0].day} to ${days.at(-1).day}: ${total} in all. The table has the figures.`);
+  $("#usage-total").textContent = `${title} in ${dayCount} days: ${total}`;
 
   const body = $("#usage-table tbody");
   const shown = days.filter((d) => d.jobs > 0).reverse();
@@ -89,7 +105,7 @@ function draw() {
     head.textContent = d.day;
     row.append(head, ...Object.values(measures).map((m) => {
       const cell = document.createElement("td");
-      cell.textContent = m.of(d) === undefined ? "–" : m.words(m.of(d));
+      cell.textContent = figure(m, d);
       return cell;
     }));
     return row;

@@ -118,6 +118,11 @@ func TestFileInAnotherField(t *testing.T) {
 		a := postForm(t, s, part{disposition(`name="file"; filename="x.png"`), append(small(t), make([]byte, size)...)})
 		wantRefusal(t, "a file", a, http.StatusBadRequest, want)
 	}
+	// The form is refused before its fields are read.
+	narrow := apptest.Start(t, "MAX_IMAGE_BYTES=1000")
+	large := postForm(t, narrow, part{disposition(`name="file"; filename="x.png"`), make([]byte, 256<<10)})
+	wantRefusal(t, "a file over the maximum", large, http.StatusRequestEntityTooLarge,
+		"an image of 1000 bytes, the maximum of this service; the file belongs in a field named image, as in: curl -F image=@picture.jpg")
 	if a := postForm(t, s, part{disposition(`name="mask"; filename="m.png"`), small(t)}, part{disposition(`name="image"; filename="x.png"`), small(t)}); a.StatusCode != http.StatusAccepted {
 		t.Errorf("another file beside the image: %s: %s", a.Status, a.Bytes)
 	}

@@ -44,6 +44,8 @@ func (a *api) readHead(r *request) (h head, err error) {
 	switch {
 	case r.ContentLength == 0 && h.source == nil:
 		return head{}, job.Errorf(job.Invalid, "the body is empty; send an image, as in: curl -F image=@picture.jpg")
+	case r.ContentLength > a.MaxImageBytes+formOverhead && h.mediaType == "multipart/form-data":
+		return head{}, job.Errorf(job.TooLarge, "the form is larger than an image of %d bytes, the maximum of this service; the file belongs in a field named image, as in: curl -F image=@picture.jpg", a.MaxImageBytes)
 	case r.ContentLength > a.MaxImageBytes+formOverhead:
 		return head{}, tooLarge(a.MaxImageBytes)
 	}

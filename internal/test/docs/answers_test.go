@@ -147,6 +147,8 @@ func answers(t *testing.T, l service.Local) {
 	apptest.Await(t, hooked)
 	deliveries := eventually(t, hooked+"/deliveries", func(d map[string]any) bool { return d["state"] == "delivered" })
 	got["deliveries"] = only(t, deliveries, "tries", func(map[string]any) bool { return true })
+	keep("replayed", http.StatusAccepted, apptest.Do(t, http.MethodPost, hooked+"/deliveries", nil))
+	keep("params", http.StatusOK, apptest.Get(t, l.URL+"/params"))
 	announced := apptest.Do(t, http.MethodPost, l.URL+"/jobs", strings.NewReader(`{"content_type": "image/jpeg", "size_bytes": 226149}`), "Content-Type", "application/json")
 	keep("announced", http.StatusAccepted, announced)
 	keep("canceled", http.StatusAccepted, apptest.Do(t, http.MethodPost, announced.JSON(t)["location"].(string)+"/cancel", nil))
@@ -159,7 +161,7 @@ func answers(t *testing.T, l service.Local) {
 	for page := range pages {
 		pages[page] = readPage(t, page)
 	}
-	shown := 0
+	shown := map[string]bool{}
 	mark := regexp.MustCompile(`<!-- answer ([a-z ]+) -->`)
 	for _, page := range slices.Sorted(maps.Keys(pages)) {
 		for _, m := range mark.FindAllStringSubmatch(pages[page], -1) {
@@ -169,7 +171,7 @@ func answers(t *testing.T, l service.Local) {
 				t.Errorf("%s: the answer %q is not checked here, or is not there once", page, name)
 				continue
 			}
-			shown++
+			shown[name] = true
 			var want, answered any
 			if err := json.Unmarshal([]byte(blocks[0]), &want); err != nil {
 				t.Errorf("%s: the answer %q: %v", page, name, err)
@@ -183,7 +185,9 @@ func answers(t *testing.T, l service.Local) {
 			}
 		}
 	}
-	if shown < len(got) {
-		t.Errorf("the pages show %d of %d answers", shown, len(got))
+	for name := range got {
+		if !shown[name] {
+			t.Errorf("no page shows the answer %q", name)
+		}
 	}
 }

@@ -46,8 +46,14 @@ imaging: ## bin/imaging, the vips engine; it needs gcc, pkg-config and libvips-d
 	CGO_ENABLED=1 go build -trimpath -tags vips -o bin/imaging ./cmd/imaging
 
 .PHONY: release
-release: ## binaries, SBOM and checksums in dist/; VERSION=v1.2.3, by default from git
+release: ## binaries, images, SBOM and checksums in dist/; VERSION=v1.2.3, by default from git
 	.ci/release
+
+.PHONY: rename
+rename: ## give the module another path: MODULE=example.com/you/claimcheck
+	@test -n '$(MODULE)' || { echo "make rename MODULE=example.com/you/claimcheck"; exit 1; }
+	@git ls-files -z '*.go' '*go.mod' '*/testdata/*' Dockerfile | OLD=$$(go list -m) MODULE='$(MODULE)' \
+		xargs -0 perl -pi -e 's{(?<![\w./])\Q$$ENV{OLD}\E(?=/(?:internal|cmd)/|"|$$)}{$$ENV{MODULE}}g'
 
 .PHONY: manifests
 manifests: ## the Kubernetes manifests against the types of Kubernetes, in a module of its own

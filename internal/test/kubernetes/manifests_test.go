@@ -20,7 +20,7 @@ import (
 const folder = "../../../docs/kubernetes"
 
 // TestManifests decodes each document into the type that it names; an unknown or repeated
-// field is an error. The documents of KEDA have no types here.
+// field is an error.
 func TestManifests(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil || len(files) == 0 {
@@ -50,6 +50,7 @@ func TestManifests(t *testing.T) {
 			case "batch/v1 CronJob":
 				object = &batchv1.CronJob{}
 			case "keda.sh/v1alpha1 ScaledObject", "keda.sh/v1alpha1 TriggerAuthentication":
+				checkKEDA(t, where, meta.Kind, document)
 				continue
 			default:
 				t.Errorf("%s: no known kind", where)

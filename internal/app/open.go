@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"claimcheck.example/internal/config"
@@ -32,11 +31,11 @@ type Process struct {
 	closers   []func() error
 }
 
-// Open starts a process: it bounds the memory, opens the telemetry and chooses the backends
+// Open starts a process: it tunes the memory, opens the telemetry and chooses the backends
 // that the configuration names. It waits for none of them, but for the finding of a store
 // under a custom endpoint, without which it fails. Close ends it.
 func Open(ctx context.Context, c *config.Config, role Role) (*Process, error) {
-	limitMemory(c)
+	tuneMemory(c)
 	tel, err := NewTelemetry(ctx, c, "claimcheck-"+string(role))
 	if err != nil {
 		return nil, err
@@ -90,15 +89,4 @@ func (p *Process) Close() {
 // started logs that the process has started, with the configuration in force.
 func (p *Process) started(what string, attrs ...any) {
 	p.Telemetry.Log.Info(what+" started", append([]any{"version", Version, "config", p.Config}, attrs...)...)
-}
-
-// limitMemory makes the garbage collector respect the memory limit of the container
-// (cgroups v1 and v2) or of the Lambda function, unless GOMEMLIMIT says something else.
-// Without a limit nothing changes.
-func limitMemory(c *config.Config) {
-	from := memlimit.FromCgroup
-	if n := c.Cloud.FunctionMiB; n > 0 {
-		from = memlimit.Limit(n << 20)
-	}
-	_, _ = memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(from))
 }

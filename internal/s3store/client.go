@@ -1,15 +1,12 @@
 package s3store
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"claimcheck.example/internal/awsclient"
 )
@@ -22,7 +19,7 @@ import (
 //     counted from the end of the request's body.
 //   - Checksums both ways, unless the config says when_required.
 //   - Path-style addresses with a custom endpoint, which has no names for buckets.
-//   - Accept-Encoding outside of the signature: gateways rewrite it.
+//   - No Accept-Encoding, which gateways rewrite: the signature would cover it.
 //
 // A custom HTTP client in the config is left unchanged.
 func ClientOptions(o *s3.Options) {
@@ -34,38 +31,22 @@ func ClientOptions(o *s3.Options) {
 	if o.ResponseChecksumValidation == aws.ResponseChecksumValidationUnset {
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenSupported
 	}
-	o.APIOptions = append(o.APIOptions, leaveAcceptEncodingUnsigned, countRequests)
+	o.APIOptions = append(o.APIOptions, sendNoAcceptEncoding, countRequests)
 	o.UsePathStyle = o.UsePathStyle || o.BaseEndpoint != nil
-	o.HTTPClient = awsclient.HTTP(o.HTTPClient, func(t *http.Transport) { t.ResponseHeaderTimeout = 10 * time.Second })
+	o.HTTPClient = awsclient.HTTP(o.HTTPClient, func(t *http.Transport) {
+		t.ResponseHeaderTimeout = 10 * time.Second
+		t.DisableCompression = true // or the transport asks for gzip
+	})
 }
 
-// leaveAcceptEncodingUnsigned removes the header from the request during signing. Google
-// Cloud Storage rewrites it in transit and then rejects a signature that covers it.
-func leaveAcceptEncodingUnsigned(stack *middleware.Stack) error {
-	const header = "Accept-Encoding"
-	type saved struct{}
-	take := middleware.FinalizeMiddlewareFunc("claimcheck:TakeAcceptEncoding",
-		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			r, ok := in.Request.(*smithyhttp.Request)
-			if !ok {
-				return middleware.FinalizeOutput{}, middleware.Metadata{}, fmt.Errorf("unexpected request %T", in.Request)
-			}
-			ctx = middleware.WithStackValue(ctx, saved{}, r.Header.Get(header))
-			r.Header.Del(header)
-			return next.HandleFinalize(ctx, in)
-		})
-	put := middleware.FinalizeMiddlewareFunc("claimcheck:PutAcceptEncoding",
-		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			if value, _ := middleware.GetStackValue(ctx, saved{}).(string); value != "" {
-				in.Request.(*smithyhttp.Request).Header.Set(header, value)
-			}
-			return next.HandleFinalize(ctx, in)
-		})
-	if _, signs := stack.Finalize.Get("Signing"); !signs { // a presigned URL
+// sendNoAcceptEncoding removes the step that sets the header. Google Cloud Storage rewrites
+// the header in transit and then rejects a signature that covers it; without one a service
+// does not compress.
+func sendNoAcceptEncoding(stack *middleware.Stack) error {
+	const step = "DisableAcceptEncodingGzip"
+	if _, ok := stack.Finalize.Get(step); !ok { // the call has another header, or is presigned
 		return nil
 	}
-	if err := stack.Finalize.Insert(take, "Signing", middleware.Before); err != nil {
-		return err
-	}
-	return stack.Finalize.Insert(put, "Signing", middleware.After)
+	_, err := stack.Finalize.Remove(step)
+	return err
 }

@@ -27,29 +27,46 @@ const (
 	formOverhead = 128 << 10
 )
 
-// decode finds the image in a request, and reads only what comes before it. limit is the
-// maximum size of an image, in bytes.
+// decode reads a submit in whichever of its forms it comes: up to the image in its body, or
+// the whole of one without an image. limit is the maximum size of an image, in bytes.
 func decode(r *http.Request, h head, limit int64) (service.Submission, error) {
-	if enc := strings.Join(r.Header.Values("Content-Encoding"), ", "); enc != "" && enc != "identity" {
-		return service.Submission{}, job.Errorf(job.Unsupported, "Content-Encoding %.40q is not supported; send the image without a content coding", enc)
-	}
 	switch {
+	case h.source != nil:
+		return fromSource(h.query, r.Body)
 	case h.mediaType == "multipart/form-data":
 		in, err := decodeForm(r.Body, h.boundary)
 		if least := r.ContentLength - formOverhead; least > 0 {
 			in.Announced = least
 		}
 		return in, err
-	case h.mediaType == "application/octet-stream", strings.HasPrefix(h.mediaType, "image/"):
-		if r.ContentLength > limit {
-			return service.Submission{}, tooLarge(limit)
-		}
-		size := max(r.ContentLength, 0)
-		return service.Submission{Size: size, Announced: size, Image: r.Body, Rest: h.itsParams, Webhook: h.itsWebhook}, nil
+	case h.mediaType == "application/json":
+		return readAnnouncement(r.Body)
+	case r.ContentLength > limit:
+		return service.Submission{}, tooLarge(limit)
 	}
-	return service.Submission{}, job.Errorf(job.Unsupported,
-		"bodies of type %.80q are not supported; send multipart/form-data with a file field named image, or the bare image with Content-Type image/*", h.mediaType)
+	size := max(r.ContentLength, 0)
+	return service.Submission{Size: size, Announced: size, Image: r.Body, Rest: h.itsParams, Webhook: h.itsWebhook}, nil
 }
+
+// fromSource is a submit whose query names the source of the image. It has no body.
+func fromSource(q query, body io.Reader) (service.Submission, error) {
+	if n, err := io.ReadFull(body, make([]byte, 1)); n > 0 {
+		return service.Submission{}, errTwoImages
+	} else if err != io.EOF {
+		return service.Submission{}, formError(err)
+	}
+	return sourced(*q.source, q.params, q.webhook)
+}
+
+// sourced is a submit whose image is fetched.
+func sourced(address string, params json.RawMessage, webhook string) (service.Submission, error) {
+	if address == "" {
+		return service.Submission{}, job.Errorf(job.Invalid, "source is empty; set it to the URL of the image")
+	}
+	return service.Submission{Source: address, Rest: func() (json.RawMessage, error) { return params, nil }, Webhook: func() string { return webhook }}, nil
+}
+
+var errTwoImages = job.Errorf(job.Invalid, "the request has a source and an image of its own; send one of them")
 
 func tooLarge(max int64) error {
 	return job.Errorf(job.TooLarge, "the image has more than %d bytes, the maximum of this service", max)

@@ -61,6 +61,11 @@ type announcement struct {
 	Webhook     string          `json:"webhook"`
 }
 
+// from is the member source of a JSON body.
+type from struct {
+	URL string `json:"url"`
+}
+
 // maxAnnouncement bounds such a body, in bytes.
 const maxAnnouncement = maxParams + 4<<10
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"claimcheck.example/internal/job"
 )
@@ -49,7 +50,28 @@ func (a *api) readHead(r *request) (h head, err error) {
 	case r.ContentLength > a.MaxImageBytes+formOverhead:
 		return head{}, tooLarge(a.MaxImageBytes)
 	}
+	if h.hasImage() {
+		if err := checkImageType(r.Header, h.mediaType); err != nil {
+			return head{}, err
+		}
+	}
 	return h, checkDigest(r.Request)
+}
+
+// hasImage reports whether the image is in the body, rather than announced or fetched.
+func (h head) hasImage() bool { return h.source == nil && h.mediaType != "application/json" }
+
+// checkImageType refuses a body that holds no image, and a coded one.
+func checkImageType(h http.Header, mediaType string) error {
+	coding := strings.Join(h.Values("Content-Encoding"), ", ")
+	switch {
+	case coding != "" && coding != "identity":
+		return job.Errorf(job.Unsupported, "Content-Encoding %.40q is not supported; send the image without a content coding", coding)
+	case mediaType == "multipart/form-data", mediaType == "application/octet-stream", strings.HasPrefix(mediaType, "image/"):
+		return nil
+	}
+	return job.Errorf(job.Unsupported,
+		"bodies of type %.80q are not supported; send multipart/form-data with a file field named image, or the bare image with Content-Type image/*", mediaType)
 }
 
 // idempotencyKey reads the header of that name: 1 to 255 visible characters.

@@ -13,21 +13,25 @@ const headBytes = 4 << 10
 
 // place is the place of one upload in the budget of memory. One goroutine uses it.
 type place struct {
-	limiter *limiter.Limiter
+	limiter *limiter.Limiter // nil: there is no bound
 	r       *request
 	lease   *limiter.Lease // nil while none is taken
 }
 
-// needsPlace reports whether an upload needs memory: one that is offered a direct upload does
-// not.
-func (a *api) needsPlace(r *request, mediaType string) bool {
-	return a.Limiter != nil && (r.ContentLength <= a.InlineBytes || mediaType == "multipart/form-data")
+// placeFor returns the place of a submit. A body with an image takes it between its head and
+// the rest, unless the image is so large that it is offered a direct upload.
+func (a *api) placeFor(r *request, h head) *place {
+	o := &place{limiter: a.Limiter, r: r}
+	if a.Limiter != nil && h.hasImage() && (r.ContentLength <= a.InlineBytes || h.mediaType == "multipart/form-data") {
+		r.Body = &headFirst{ReadCloser: r.Body, place: o}
+	}
+	return o
 }
 
 // acquire waits for a place by the body's announced size. A body of unknown size begins as a
 // small one. While others wait, a slow body gives way to them.
 func (o *place) acquire(ctx context.Context, _ int64) error {
-	if o.lease != nil {
+	if o.limiter == nil || o.lease != nil {
 		return nil
 	}
 	size := o.r.ContentLength
@@ -54,8 +58,11 @@ func (o *place) take(ctx context.Context, size int64) error {
 	return nil
 }
 
-// acquireFor waits for the place of an image that is fetched.
-func (o *place) acquireFor(ctx context.Context, size int64) (err error) {
+// acquireFetched waits for the place of an image that is fetched.
+func (o *place) acquireFetched(ctx context.Context, size int64) (err error) {
+	if o.limiter == nil {
+		return nil
+	}
 	o.release() // what its form has taken
 	o.lease, err = o.limiter.Acquire(ctx, o.r.who.Owner(), size)
 	return err

@@ -29,6 +29,16 @@ type statusView struct {
 	Upload    *uploadView     `json:"upload,omitempty"`
 }
 
+// receipt is the check: what a client gets for an image.
+type receipt struct {
+	JobID     job.ID     `json:"job_id"`
+	Status    job.Status `json:"status"`
+	Location  string     `json:"location"`
+	CreatedAt time.Time  `json:"created_at"`
+	// Upload is where to put the image, of a job that awaits it.
+	Upload *uploadView `json:"upload,omitempty"`
+}
+
 type mediaView struct {
 	ContentType string `json:"content_type"`
 	SizeBytes   int64  `json:"size_bytes"`
@@ -140,6 +150,16 @@ func (a *api) writeStatus(w http.ResponseWriter, base string, j *job.Job, known 
 	sum := sha256.Sum256(body)
 	h.Set("Repr-Digest", reprDigest(sum[:]))
 	writeBody(w, code, "application/json", body)
+}
+
+// writeReceipt answers with the receipt of an accepted job.
+func (a *api) writeReceipt(w http.ResponseWriter, r *request, j *job.Job) {
+	v := receipt{j.ID, j.Status, r.jobURL(j.ID), j.CreatedAt, viewUpload(r.base, j.Upload)}
+	w.Header().Set("Location", v.Location)
+	if !j.Status.Over() { // a repeat may be late
+		w.Header().Set("Retry-After", seconds(a.pollHint(j)))
+	}
+	writeJSON(w, http.StatusAccepted, "application/json", v)
 }
 
 // statusTag returns the ETag of a status. It ignores the URL of an upload: each answer signs a

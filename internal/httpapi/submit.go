@@ -1,23 +1,11 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
-	"time"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/service"
 )
-
-// receipt is the check: what a client gets for an image.
-type receipt struct {
-	JobID     job.ID     `json:"job_id"`
-	Status    job.Status `json:"status"`
-	Location  string     `json:"location"`
-	CreatedAt time.Time  `json:"created_at"`
-	// Upload is where to put the image, of a job that awaits it.
-	Upload *uploadView `json:"upload,omitempty"`
-}
 
 // submit answers POST /jobs.
 func (a *api) submit(w http.ResponseWriter, r *request) error {
@@ -41,29 +29,16 @@ func (a *api) take(r *request) (service.Outcome, error) {
 	if err != nil {
 		return service.Outcome{}, err
 	}
-	var in service.Submission
-	place := &place{limiter: a.Limiter, r: r}
+	place := a.placeFor(r, h)
 	defer place.release()
-	var acquire func(context.Context, int64) error
-	switch {
-	case h.source != nil:
-		in, err = fromSource(h.query, r.Body)
-	case h.mediaType == "application/json":
-		in, err = readAnnouncement(r.Body)
-	default:
-		if a.needsPlace(r, h.mediaType) {
-			r.Body = &headFirst{ReadCloser: r.Body, place: place}
-			acquire = place.acquire
-		}
-		in, err = decode(r.Request, h, a.MaxImageBytes)
-	}
+	in, err := decode(r.Request, h, a.MaxImageBytes)
 	if err != nil {
 		return service.Outcome{}, err
 	}
-	if in.Source != "" && a.Limiter != nil {
-		acquire = place.acquireFor
+	in.Acquire = place.acquire
+	if in.Source != "" {
+		in.Acquire = place.acquireFetched
 	}
-	in.Acquire = acquire
 	if h.cancelAfter > 0 && in.CancelAfter > 0 {
 		return service.Outcome{}, job.Errorf(job.Invalid, "the header Cancel-After and the member cancel_after are both there; send one of them")
 	}
@@ -97,13 +72,4 @@ func (a *api) answerJob(w http.ResponseWriter, r *request, j *job.Job) {
 		}
 	}
 	a.writeReceipt(w, r, j)
-}
-
-func (a *api) writeReceipt(w http.ResponseWriter, r *request, j *job.Job) {
-	loc := r.jobURL(j.ID)
-	w.Header().Set("Location", loc)
-	if !j.Status.Over() { // a repeat may be late
-		w.Header().Set("Retry-After", seconds(a.pollHint(j)))
-	}
-	writeJSON(w, http.StatusAccepted, "application/json", receipt{j.ID, j.Status, loc, j.CreatedAt, viewUpload(r.base, j.Upload)})
 }

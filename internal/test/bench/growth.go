@@ -16,11 +16,14 @@ type point struct {
 // curves are points by the kind of request.
 type curves map[string][]point
 
-// growth adds rows of the same requests with more and more jobs in bucket and queue, and with
-// larger and larger images, and draws them.
+// growth adds rows of the same requests with more and more jobs in bucket, queue and list, and
+// with larger and larger images, and draws them.
 func (b *bench) growth(ctx context.Context, image, long []byte) error {
 	jobs, err := b.moreJobs(ctx, image)
 	if err != nil {
+		return err
+	}
+	if err := b.lists(ctx, jobs, image, b.jobs); err != nil {
 		return err
 	}
 	sizes, err := b.largerImages(ctx, long)
@@ -73,9 +76,6 @@ func (b *bench) moreJobs(ctx context.Context, image []byte) (curves, error) {
 				have += 2 * (2*n + 3*m.end.requests)
 			}
 			b.add(c, m.what, float64(jobs), compare(fmt.Sprintf("%s, %s, %d× = %d jobs", m.what, plural(n, "client"), times, jobs), rounds))
-		}
-		if err := b.list(ctx, c, n, times, jobs); err != nil {
-			return nil, err
 		}
 		const drained = 150
 		r, err := b.drain(ctx, server, "claim to complete", drained)

@@ -27,6 +27,9 @@ type harness struct {
 	home    *home // the database beside it; nil until it is asked for
 }
 
+// ownList is the prefix of the keys of the list of the one owner of an anonymous server.
+const ownList = "lists/anonymous=7Canonymous/"
+
 // floorCommand is the folder of the floor.
 const floorCommand = "internal/test/bench/floor"
 
@@ -138,7 +141,7 @@ func (s *harness) exec(f *process.Binaries, which side, more ...string) (*proc, 
 		}
 	}
 	if which == floor {
-		a.Process, err = f.Start("floor", env, "-listen", strings.TrimPrefix(a.url, "http://"), "-bucket", process.Bucket, "-queue", s.queue())
+		a.Process, err = f.Start("floor", env, "-listen", strings.TrimPrefix(a.url, "http://"), "-bucket", process.Bucket, "-queue", s.queue(), "-list", ownList)
 	} else {
 		env = append([]string{"PORT=" + strconv.Itoa(port), "ALLOW_ANONYMOUS=true", "MAX_IMAGE_BYTES=2GiB"}, env...)
 		a.Process, err = f.Start("server", env)

@@ -38,6 +38,7 @@ func main() {
 	flag.StringVar(&o.plots, "plot", "", "a folder for growth.svg; measures growth, too, which takes many minutes")
 	flag.IntVar(&o.jobs, "jobs", 200, "how many jobs 1× is in the growth")
 	flag.IntVar(&o.grown, "rows", 0, "measures PostgreSQL with tables of up to so many rows, too, such as 1000000")
+	flag.IntVar(&o.listed, "listed", 0, "measures pages of the list with up to so many jobs of the caller and of others, too, such as 20000")
 	flag.StringVar(&o.root, "root", ".", "the module's folder")
 	flag.Parse()
 	var err error
@@ -60,7 +61,7 @@ func main() {
 type options struct {
 	round           time.Duration
 	rounds, jobs    int
-	grown           int
+	grown, listed   int
 	short, json     bool
 	only            *regexp.Regexp
 	profiles, plots string
@@ -212,6 +213,11 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}
 		if err := b.homeGrowth(ctx, "PostgreSQL", short, []int{b.grown / 5000, b.grown / 50, b.grown}); err != nil {
+			return err
+		}
+	}
+	if b.listed > 0 {
+		if err := b.lists(ctx, curves{}, short, max(b.listed/100, 1)); err != nil {
 			return err
 		}
 	}

@@ -62,8 +62,9 @@ func TestEveryKindOfRow(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "cat") // a processor that costs next to nothing
 	o := options{
-		round: 20 * time.Millisecond, rounds: 1, json: true, root: "../../..",
-		only: regexp.MustCompile("^(submit 20 KB, 16|status, 1 |output 2 MB, 1 |submit to|claim to|exec to)"),
+		round: 20 * time.Millisecond, rounds: 1, short: true, json: true, root: "../../..",
+		only:   regexp.MustCompile("^(submit 20 KB, 16|status, 1 |output 2 MB, 1 |submit to|claim to|exec to)"),
+		listed: 1,
 	}
 	var out bytes.Buffer
 	if err := run(t.Context(), o, &out, t.Output()); err != nil {
@@ -86,6 +87,7 @@ func TestEveryKindOfRow(t *testing.T) {
 		{"the same, until the answer to a waiting client", []figure{p50, p99}, nil, 0},
 		{"claim to complete, 16 at once", []figure{perSecond, cpu, allocs, peakRSS}, nil, 0},
 		{"exec to first answer", []figure{p50, p99, cpu, peakRSS}, []figure{p50, p99, cpu, peakRSS}, 1},
+		{"list of 20, 16 clients, 1× = 1 own jobs, 1× = 1 of others", both, both, 0},
 	}
 	if len(rows) != len(want) {
 		t.Fatalf("%d rows, not %d: %s", len(rows), len(want), out.Bytes())

@@ -9,15 +9,12 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"claimcheck.example/internal/job"
 	"claimcheck.example/internal/service"
 )
 
 const (
-	// maxParams bounds the params of a job, in bytes.
-	maxParams = 16 << 10
 	// maxParts bounds the fields of a form; a normal form has two.
 	maxParts = 64
 	// maxFieldBytes bounds the total size of a form's other fields.
@@ -274,21 +271,6 @@ func formError(err error) error {
 		return job.Wrap(job.Invalid, err, "the form broke off before its closing boundary; send it again")
 	}
 	return job.Wrap(job.Invalid, err, "the multipart form is malformed")
-}
-
-// checkParams accepts one JSON object of bounded size, or no value.
-func checkParams(raw []byte) (json.RawMessage, error) {
-	if len(raw) > maxParams {
-		return nil, job.Errorf(job.Invalid, "params has more than %d bytes", maxParams)
-	}
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	if raw[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) { // json.Valid looks over bytes that are no UTF-8
-		return nil, job.Errorf(job.Invalid, `params is not a JSON object; send something like {"width": 800}`)
-	}
-	return json.RawMessage(raw), nil
 }
 
 // strictJSON decodes one JSON object whose keys are all known. Clients see its errors.

@@ -191,23 +191,6 @@ func (u *submit) lookUp(ctx context.Context) error {
 	return nil
 }
 
-// receive reads the submission to its end and judges it. Nothing is visible after it.
-func (u *submit) receive(ctx context.Context) error {
-	switch {
-	case u.in.Source != "" && u.earlier != nil: // the URL is compared, and not what is there now
-		return u.takeRest()
-	case u.in.Source != "":
-		if err := u.fetch(ctx); err != nil {
-			return err
-		}
-	case u.in.Image == nil: // nothing to read
-		return nil
-	case u.earlier != nil && !u.s.awaitsUpload(u.earlier):
-		return u.digest()
-	}
-	return u.stage(ctx)
-}
-
 // settle makes the job durable, or finds the job of another submit under the key.
 func (u *submit) settle(ctx context.Context) (Outcome, error) {
 	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.s.limits.Settle*2/3)
@@ -250,102 +233,6 @@ func (u *submit) settle(ctx context.Context) (Outcome, error) {
 			return u.accepted(), nil
 		}
 	}
-}
-
-// store puts image, entry of the list and document into storage. It returns another
-// submit's document when that one was faster.
-//
-// Without a key they are written side by side. Under a key the document comes last, since a
-// repeat that finds the document sends the message; and with an outbox as well, which sends
-// the message with the document.
-func (u *submit) store(ctx context.Context) (other *job.Job, err error) {
-	atOnce := u.in.Key == "" && u.to.Outbox == nil
-	if atOnce {
-		u.charge(ctx, u.s.beside(u))
-	}
-	beside, entry := make(chan error, 2), *u.job
-	go func() { beside <- u.storeImage(ctx) }()
-	go func() { beside <- u.enlist(ctx, &entry) }()
-	if atOnce {
-		other, err = u.put(ctx)
-		return other, errors.Join(err, <-beside, <-beside)
-	}
-	if err := errors.Join(<-beside, <-beside); err != nil {
-		return nil, err
-	}
-	u.charge(ctx, job.Requests{})
-	return u.put(ctx)
-}
-
-// put writes the document in the place of what it replaces: nothing, a try that was not
-// accepted, or an announcement. When another submit was faster it returns that one's.
-func (u *submit) put(ctx context.Context) (other *job.Job, err error) {
-	write := u.to.Documents.Create
-	switch {
-	case u.job.Version != "":
-		write = u.to.Documents.Swap
-	case u.staged != nil && u.to.Outbox != nil:
-		write = u.createAndSend
-	}
-	version, err := write(ctx, u.job)
-	switch {
-	case err == nil:
-		u.job.Version = version
-		return nil, nil
-	case job.KindOf(err) == job.Conflict:
-		return loadExisting(ctx, u.to.Documents, u.job.ID)
-	}
-	return nil, err
-}
-
-// createAndSend writes the document, and the message with it.
-func (u *submit) createAndSend(ctx context.Context, j *job.Job) (version string, err error) {
-	version, err = u.to.Outbox.CreateAndSend(ctx, j, messageOf(j, u.in.Trace))
-	if err == nil {
-		u.sent = true
-		u.s.sent.add(j, u.s.now())
-	}
-	return version, err
-}
-
-// storeImage makes the image visible, once, under a key that no other job has.
-func (u *submit) storeImage(ctx context.Context) error {
-	if u.staged == nil || u.stored {
-		return nil
-	}
-	_, err := u.staged.Commit(ctx, job.Condition{})
-	u.stored = err == nil
-	return err
-}
-
-// unstore removes image and entry of a submit that has lost to another one, whose document
-// there is, or nil. That document may be its own after all, written anew by a repeat.
-func (u *submit) unstore(ctx context.Context, other *job.Job) {
-	u.unlist(ctx, other)
-	if u.stored && (other == nil || other.ObjectID() != u.job.ObjectID()) {
-		u.removeInput(ctx, u.job.ObjectID())
-	}
-}
-
-// removeInput removes an image that no document names. The lifecycle rule removes what stays
-// after a failure.
-func (u *submit) removeInput(ctx context.Context, id job.ID) {
-	if id != "" {
-		_ = u.to.Objects.Remove(ctx, job.Input, id, "")
-	}
-}
-
-// publish lets the stored job continue: it sends the message, or signs the request for the
-// upload.
-func (u *submit) publish(ctx context.Context) (err error) {
-	switch {
-	case u.sent:
-		return nil
-	case u.staged != nil:
-		return u.s.send(ctx, u.job, u.in.Trace)
-	}
-	u.job.Upload, err = u.s.upload(ctx, u.job)
-	return err
 }
 
 func (u *submit) accepted() Outcome {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,9 +9,28 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"claimcheck.example/internal/job"
 )
+
+// maxParams bounds the params of a job, in bytes.
+const maxParams = 16 << 10
+
+// checkParams accepts one JSON object of bounded size, or no value.
+func checkParams(raw []byte) (json.RawMessage, error) {
+	if len(raw) > maxParams {
+		return nil, job.Errorf(job.Invalid, "params has more than %d bytes", maxParams)
+	}
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if raw[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) { // json.Valid looks over bytes that are no UTF-8
+		return nil, job.Errorf(job.Invalid, `params is not a JSON object; send something like {"width": 800}`)
+	}
+	return json.RawMessage(raw), nil
+}
 
 // examples are the params of the image processor and its operations, each as a member of
 // params. %s is the client's value, if it is valid there.

@@ -3,10 +3,7 @@ package service
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"hash"
 	"time"
 
 	"claimcheck.example/internal/job"
@@ -114,10 +111,3 @@ func canonical(params json.RawMessage) []byte {
 	}
 	return out
 }
-
-// digest is a running SHA-256.
-type digest struct{ hash.Hash }
-
-func newDigest() digest { return digest{sha256.New()} }
-
-func (d digest) hex() string { return hex.EncodeToString(d.Sum(nil)) }

@@ -69,7 +69,7 @@ golden: ## write the golden files anew; read the diff before you commit it
 
 .PHONY: scripts
 scripts: ## shellcheck of the scripts, bash's syntax check of the documents' commands
-	@git ls-files .ci cmd findings | xargs grep -lE '^#!.*sh$$' | xargs shellcheck
+	@git ls-files .ci cmd docs findings | xargs grep -lE '^#!.*sh$$' | xargs shellcheck
 	@for page in $$(git ls-files CONTRIBUTING.md 'docs/*.md'); do sed -n '/^```/,/^```/d; s/^    //p' "$$page" | bash -n || exit 1; done
 
 .PHONY: ci

@@ -323,9 +323,15 @@ func TestJobsOfAWorkerThatCountsNothing(t *testing.T) {
 	doc := object(t, s, "jobs/"+id)
 	delete(doc, "requests")
 	put(t, s, "jobs/"+id, doc)
-	records, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: aws.String("usage/")})
-	if err != nil {
-		t.Fatal(err)
+	var records *s3.ListObjectsV2Output
+	for range time.Tick(10 * time.Millisecond) { // a record follows the end of its job
+		var err error
+		if records, err = s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: aws.String("usage/")}); err != nil {
+			t.Fatal(err)
+		}
+		if len(records.Contents) > 0 {
+			break
+		}
 	}
 	for _, o := range records.Contents {
 		record := object(t, s, *o.Key)

@@ -24,11 +24,16 @@ const (
 
 // Retryer makes up to four tries of a call whose failure may be temporary, also when it
 // fails with one of codes. It does not use the adaptive mode, in which one throttled call
-// delays all others.
-func Retryer(codes ...string) aws.Retryer {
+// delays all others. Of the retryer that a client has from its config it keeps only
+// whether it is [Impatient].
+func Retryer(given aws.Retryer, codes ...string) aws.Retryer {
+	pause := backoff
+	if _, ok := given.(impatient); ok {
+		pause = impatientBackoff
+	}
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = tries
-		o.Backoff = retry.BackoffDelayerFunc(backoff)
+		o.Backoff = retry.BackoffDelayerFunc(pause)
 		also := map[string]struct{}{}
 		for _, c := range codes {
 			also[c] = struct{}{}
@@ -45,6 +50,20 @@ func backoff(try int, err error) (time.Duration, error) {
 		base = afterThrottle
 	}
 	return rand.N(min(base<<(try-1), maxBackoff)), nil
+}
+
+// impatience divides the waits of impatient clients.
+const impatience = 20
+
+type impatient struct{ aws.Retryer }
+
+// Impatient is the Retryer of a config for tests: clients with it make the same tries as
+// in production, and wait a twentieth of the time between them.
+func Impatient() aws.Retryer { return impatient{retry.NewStandard()} }
+
+func impatientBackoff(try int, err error) (time.Duration, error) {
+	d, err := backoff(try, err)
+	return d / impatience, err
 }
 
 // HTTP returns the SDK's HTTP client with 2 s to connect and 64 idle connections, and

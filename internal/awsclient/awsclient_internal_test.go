@@ -41,13 +41,27 @@ func TestBackoff(t *testing.T) {
 
 func TestRetryer(t *testing.T) {
 	t.Parallel()
-	r := Retryer("OperationAborted")
+	r := Retryer(nil, "OperationAborted")
 	if r.MaxAttempts() != 4 {
 		t.Errorf("%d tries", r.MaxAttempts())
 	}
 	for code, want := range map[string]bool{"OperationAborted": true, "SlowDown": true, "InternalError": false, "AccessDenied": false} {
 		if got := r.IsErrorRetryable(&smithy.GenericAPIError{Code: code}); got != want {
 			t.Errorf("%s is tried again: %v", code, got)
+		}
+	}
+}
+
+// TestImpatient checks that an impatient client waits less, and differs in nothing else.
+func TestImpatient(t *testing.T) {
+	t.Parallel()
+	r := Retryer(Impatient(), "OperationAborted")
+	if r.MaxAttempts() != tries || !r.IsErrorRetryable(&smithy.GenericAPIError{Code: "OperationAborted"}) {
+		t.Errorf("%d tries", r.MaxAttempts())
+	}
+	for range 1000 {
+		if d, err := r.RetryDelay(tries, &smithy.GenericAPIError{Code: "SlowDown"}); err != nil || d >= maxBackoff/impatience {
+			t.Fatalf("a wait of %s, %v", d, err)
 		}
 	}
 }

@@ -23,7 +23,7 @@ import (
 //
 // A custom HTTP client in the config is left unchanged.
 func ClientOptions(o *s3.Options) {
-	o.Retryer = awsclient.Retryer("ConditionalRequestConflict", "OperationAborted",
+	o.Retryer = awsclient.Retryer(o.Retryer, "ConditionalRequestConflict", "OperationAborted",
 		"ExistingObjectIsDirectory") // versitygw, while the folder's last object is deleted
 	if o.RequestChecksumCalculation == aws.RequestChecksumCalculationUnset {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported

@@ -20,7 +20,7 @@ import (
 //
 // A custom HTTP client in the config stays as it is.
 func ClientOptions(o *sqs.Options) {
-	o.Retryer = awsclient.Retryer()
+	o.Retryer = awsclient.Retryer(o.Retryer)
 	o.HTTPClient = awsclient.HTTP(o.HTTPClient, nil)
 	o.APIOptions = append(o.APIOptions, countRequests)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"claimcheck.example/internal/app"
+	"claimcheck.example/internal/awsclient"
 	"claimcheck.example/internal/awslocal"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/config"
@@ -111,6 +112,7 @@ func (s *System) process(t *testing.T, c *config.Config, watch func(*middleware.
 // aws returns the SDK's settings, behind the backend's proxy.
 func (s *System) aws(watch func(*middleware.Stack) error) aws.Config {
 	cfg := s.Env.Servers.Config()
+	cfg.Retryer = awsclient.Impatient
 	cfg.BaseEndpoint = &s.Backend.url
 	if watch != nil {
 		cfg.APIOptions = append(cfg.APIOptions, watch)

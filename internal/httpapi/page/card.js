@@ -225,6 +225,7 @@ class Card {
     this.caption(".before", job.input ?? {});
     if (job.params) this.params = JSON.stringify(job.params);
     this.over = ["completed", "failed", "canceled"].includes(job.status);
+    if (this.over && !job.usage) this.learning ??= this.learnUsage();
     this.state(job.status); // before the reason, which a screen reader is to tell
     if (job.status === "failed") {
       this.report(sentence(job.message || "the job failed"), this.file ? "Change the parameters above, then try again." : "Submit another image, or this one with other parameters.");
@@ -237,6 +238,20 @@ class Card {
     if (job.status === "completed") this.arrived(job.output ?? {});
     if (job.progress && !this.over) this.progress("Processing", job.progress.fraction, [job.progress.note, `${Math.round(100 * job.progress.fraction)} %`].filter(Boolean).join(", "));
     this.facts();
+  }
+
+  /** Asks a minute long for what a job has used that was canceled during its processing: its worker knows. */
+  async learnUsage() {
+    for (let asked = 0; asked < 6 && !this.job.usage; asked++) {
+      await sleep(10);
+      await seen();
+      if (this.gone.signal.aborted) return;
+      const answer = await request("GET", `jobs/${this.id}`, { signal: this.gone.signal }).catch(() => null);
+      if (answer?.json?.usage) {
+        this.job = answer.json;
+        this.facts();
+      }
+    }
   }
 
   /** Offers the result, and shows it once the card comes into sight. */

@@ -9,7 +9,39 @@ import (
 
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/job"
+	"claimcheck.example/internal/job/jobtest"
+	"claimcheck.example/internal/s3store"
 )
+
+// TestCostOfACanceledJob cancels a job that a worker has: the card shows what the job has used
+// after the worker has noticed.
+func TestCostOfACanceledJob(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	j := jobtest.Claimed(aged(time.Second), "worker")
+	j.StartedAt = j.UpdatedAt
+	stock(t, s, nil, j)
+	b := open(t, s.URL, look{}, `{ const real = setTimeout; window.setTimeout = (f, ms, ...rest) => ms === 10_000 ? (window.learn = f) : real(f, ms, ...rest); }`)
+	b.until(`document.querySelector(".card")?.dataset.state === "processing"`)
+	eval[any](b, `document.querySelector(".cancel").click()`)
+	b.until(`document.querySelector(".card").dataset.state === "canceled" && window.learn`)
+	facts := `document.querySelector(".facts").textContent.replaceAll("\u00a0", " ")`
+	if got := eval[string](b, facts); strings.Contains(got, "work") || strings.Contains(got, "$") {
+		t.Errorf("before the worker has noticed the card says %q", got)
+	}
+	store := s3store.New(s.S3, s.Bucket, s3store.Options{})
+	now, err := store.Load(t.Context(), j.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now.LeaseUntil, now.Worker, now.WorkSeconds = time.Time{}, "", 0.25
+	now.Requests = &job.Counted{Requests: job.Requests{StoreWrites: 7, StoreReads: 2, Queue: 3}, Attempts: now.Attempts}
+	if _, err := store.Swap(t.Context(), now.Stamp(time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	eval[any](b, `learn()`)
+	b.until(facts + `.includes("0.25 s of work · $")`)
+}
 
 // TestCostAgeAndExpiry shows what is known of three jobs: of one that a worker ended which counts
 // its requests, of one that a worker had which does not, and of one that waits.

@@ -1,6 +1,3 @@
-// Package worker receives deliveries from the queue and handles each: by long polls, with
-// bounded concurrency, one verdict per delivery, and a stop in two phases. [Runner] knows
-// what a job is and how it ends.
 package worker
 
 import (

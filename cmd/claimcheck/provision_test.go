@@ -14,14 +14,11 @@ import (
 )
 
 // TestProvision makes a bucket and queues by the command line. The local S3 has no
-// lifecycle rules, encryption or public access blocks, which the command says. It sets
-// the environment, as an operator does.
+// lifecycle rules, encryption or public access blocks, which the command says.
 func TestProvision(t *testing.T) {
+	t.Parallel()
 	env := awstest.Start(t)
-	for _, kv := range env.Servers.Env(env.Bucket+"-new", env.QueueURL+"-new") {
-		k, v, _ := strings.Cut(kv, "=")
-		t.Setenv(k, v)
-	}
+	vars := env.Servers.Env(env.Bucket+"-new", env.QueueURL+"-new")
 	exists := func() bool {
 		name := env.Bucket + "-new"
 		_, err := env.SQS.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: &name})
@@ -49,7 +46,7 @@ func TestProvision(t *testing.T) {
 		{[]string{"--queue", "other", "--dlq", env.QueueURL + "-new-dead", "--dry-run"}, exitDiffers, "to " + env.Bucket + "-new-dead after 100 receives", "", true},
 	}
 	for _, step := range steps {
-		r := claimcheck(t.Context(), nil, append([]string{"provision"}, step.args...)...)
+		r := operate(t, vars, append([]string{"provision"}, step.args...)...)
 		if r.code != step.want || !strings.Contains(r.out, step.out) || !strings.Contains(r.err, step.err) {
 			t.Errorf("%v: exit code %d, errors %q, output\n%s", step.args, r.code, r.err, r.out)
 		}
@@ -84,23 +81,19 @@ func TestProvisionHasTheServersDefaults(t *testing.T) {
 // TestProvisionBucketBesideDatabase makes the bucket of images beside documents and messages in
 // a database: no queue, and no proof.
 func TestProvisionBucketBesideDatabase(t *testing.T) {
+	t.Parallel()
 	env, database := awstest.Start(t), pgtest.Start(t)
-	for _, kv := range env.Servers.Env("", "") {
-		k, v, _ := strings.Cut(kv, "=")
-		t.Setenv(k, v)
-	}
 	bucket := env.Bucket + "-images"
-	t.Setenv("DATABASE_URL", database)
-	t.Setenv("OBJECTS", "s3://"+bucket)
+	vars := append(env.Servers.Env("", ""), "DATABASE_URL="+database, "OBJECTS=s3://"+bucket)
 	for _, want := range []string{"2 to create", "nothing to change"} {
-		r := claimcheck(t.Context(), nil, "provision", "--dry-run")
+		r := operate(t, vars, "provision", "--dry-run")
 		if r.code != exitDiffers || !strings.Contains(r.out, want) || !strings.Contains(r.out, "bucket "+bucket) || strings.Contains(r.out, "queue") || strings.Contains(r.out, "promises") {
 			t.Errorf("exit code %d, errors %q, want %q in\n%s", r.code, r.err, want, r.out)
 		}
 		if want == "nothing to change" {
 			break
 		}
-		if r := claimcheck(t.Context(), nil, "provision"); r.code != exitDiffers || !strings.Contains(r.out, "✓ bucket") {
+		if r := operate(t, vars, "provision"); r.code != exitDiffers || !strings.Contains(r.out, "✓ bucket") {
 			t.Errorf("exit code %d, errors %q\n%s", r.code, r.err, r.out)
 		}
 	}

@@ -17,10 +17,10 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// runRedrive runs the command and returns its counts.
-func runRedrive(t *testing.T, code int, args ...string) (counts map[string]int, letters *deadLetters) {
+// runRedrive runs the command with these variables and returns its counts.
+func runRedrive(t *testing.T, vars []string, code int, args ...string) (counts map[string]int, letters *deadLetters) {
 	t.Helper()
-	r := claimcheck(t.Context(), nil, append([]string{"redrive", "--json"}, args...)...)
+	r := operate(t, vars, append([]string{"redrive", "--json"}, args...)...)
 	var got struct {
 		Jobs        map[string]int `json:"jobs"`
 		DeadLetters *deadLetters   `json:"dead_letters"`
@@ -39,9 +39,9 @@ func wantCounts(t *testing.T, what string, got, want map[string]int) {
 }
 
 // TestRedrive puts back what a worker has failed, job by job and all at once, and the
-// jobs of dead letters. What is completed in the end is billed once. It sets the
-// environment, as an operator does.
+// jobs of dead letters. What is completed in the end is billed once.
 func TestRedrive(t *testing.T) {
+	t.Parallel()
 	works := filepath.Join(t.TempDir(), "works")
 	script := filepath.Join(t.TempDir(), "script")
 	err := os.WriteFile(script, []byte(`if [ -e "$1" ]; then exec cat; fi; cat >/dev/null; echo "the lens cap was on" >&2; exit 65`), 0o600)
@@ -49,10 +49,7 @@ func TestRedrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := apptest.Start(t, "PROCESSOR=exec:sh '"+script+"' '"+works+"'")
-	for _, kv := range s.Servers.Env(s.Bucket, s.QueueURL) {
-		name, value, _ := strings.Cut(kv, "=")
-		t.Setenv(name, value)
-	}
+	vars := s.Servers.Env(s.Bucket, s.QueueURL)
 	image, err := os.ReadFile(photo(t))
 	if err != nil {
 		t.Fatal(err)
@@ -79,21 +76,21 @@ func TestRedrive(t *testing.T) {
 	await(submit(5), "failed")
 	stop()
 
-	wantCounts(t, "a dry run", first(runRedrive(t, exitOK, "--failed", "--since", "1h", "--dry-run")), map[string]int{"put_back": 5})
-	wantCounts(t, "another reason", first(runRedrive(t, exitOK, "--failed", "--reason", "out of paper")), map[string]int{"not_asked_for": 5})
-	wantCounts(t, "another owner", first(runRedrive(t, exitOK, "--failed", "--owner", "https://id.example|bob")), map[string]int{"not_asked_for": 5})
-	wantCounts(t, "another day", first(runRedrive(t, exitOK, "--failed", "--until", "2026-01-01")), map[string]int{})
-	wantCounts(t, "two, by name", first(runRedrive(t, exitOK, urls[0], urls[1][strings.LastIndexByte(urls[1], '/')+1:])), map[string]int{"put_back": 2})
-	wantCounts(t, "once more", first(runRedrive(t, exitOK, urls[0])), map[string]int{"sent_again": 1})
-	wantCounts(t, "one that is not", first(runRedrive(t, exitError, string(job.NewID()), urls[1])), map[string]int{"gone": 1, "sent_again": 1})
-	wantCounts(t, "all", first(runRedrive(t, exitOK, "--failed", "--reason", "lens cap", "--until", time.Now().UTC().Format(time.DateOnly))), map[string]int{"put_back": 3, "not_asked_for": 2})
+	wantCounts(t, "a dry run", first(runRedrive(t, vars, exitOK, "--failed", "--since", "1h", "--dry-run")), map[string]int{"put_back": 5})
+	wantCounts(t, "another reason", first(runRedrive(t, vars, exitOK, "--failed", "--reason", "out of paper")), map[string]int{"not_asked_for": 5})
+	wantCounts(t, "another owner", first(runRedrive(t, vars, exitOK, "--failed", "--owner", "https://id.example|bob")), map[string]int{"not_asked_for": 5})
+	wantCounts(t, "another day", first(runRedrive(t, vars, exitOK, "--failed", "--until", "2026-01-01")), map[string]int{})
+	wantCounts(t, "two, by name", first(runRedrive(t, vars, exitOK, urls[0], urls[1][strings.LastIndexByte(urls[1], '/')+1:])), map[string]int{"put_back": 2})
+	wantCounts(t, "once more", first(runRedrive(t, vars, exitOK, urls[0])), map[string]int{"sent_again": 1})
+	wantCounts(t, "one that is not", first(runRedrive(t, vars, exitError, string(job.NewID()), urls[1])), map[string]int{"gone": 1, "sent_again": 1})
+	wantCounts(t, "all", first(runRedrive(t, vars, exitOK, "--failed", "--reason", "lens cap", "--until", time.Now().UTC().Format(time.DateOnly))), map[string]int{"put_back": 3, "not_asked_for": 2})
 
 	// Two more, and all messages so far, become dead letters; so does one of a stranger.
 	submit(2)
 	if _, err := s.SQS.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &s.QueueURL, MessageBody: aws.String("not ours")}); err != nil {
 		t.Fatal(err)
 	}
-	if r := claimcheck(t.Context(), nil, "redrive", "--dead"); r.code != exitError || !strings.Contains(r.err, "no dead-letter queue") {
+	if r := operate(t, vars, "redrive", "--dead"); r.code != exitError || !strings.Contains(r.err, "no dead-letter queue") {
 		t.Errorf("no dead-letter queue: exit code %d, %q", r.code, r.err)
 	}
 	if _, err := s.Servers.EnsureQueue(t.Context(), s.Bucket, awslocal.QueueOptions{DeadLetter: s.Bucket + "-dead", MaxReceives: 1}); err != nil {
@@ -111,22 +108,22 @@ func TestRedrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.StartWorker(t)
-	dry, letters := runRedrive(t, exitOK, "--dead", "--dry-run")
+	dry, letters := runRedrive(t, vars, exitOK, "--dead", "--dry-run")
 	wantCounts(t, "a dry run of dead letters", dry, map[string]int{"sent_again": 9}) // 7 jobs, two of them with two messages
 	if *letters != (deadLetters{Removed: 9, Malformed: 1}) {
 		t.Errorf("a dry run of dead letters: %+v", *letters)
 	}
-	if r := claimcheck(t.Context(), nil, "redrive", "--dead"); r.code != exitOK || !strings.Contains(r.out, "Dead letters: 9 removed, 0 kept, 1 malformed and kept.") {
+	if r := operate(t, vars, "redrive", "--dead"); r.code != exitOK || !strings.Contains(r.out, "Dead letters: 9 removed, 0 kept, 1 malformed and kept.") {
 		t.Errorf("dead letters: exit code %d, %q, %q", r.code, r.out, r.err)
 	}
 	await(urls, "completed")
-	if _, letters := runRedrive(t, exitOK, "--dead"); *letters != (deadLetters{Malformed: 1}) {
+	if _, letters := runRedrive(t, vars, exitOK, "--dead"); *letters != (deadLetters{Malformed: 1}) {
 		t.Errorf("and again: %+v", *letters)
 	}
-	wantCounts(t, "in the end", first(runRedrive(t, exitOK, "--failed")), map[string]int{"completed": 7})
+	wantCounts(t, "in the end", first(runRedrive(t, vars, exitOK, "--failed")), map[string]int{"completed": 7})
 
 	for range time.Tick(20 * time.Millisecond) { // a record follows the end of its job
-		r := claimcheck(t.Context(), nil, "usage", "--all", "--format", "json")
+		r := operate(t, vars, "usage", "--all", "--format", "json")
 		var bill struct{ Total struct{ Jobs int } }
 		if err := json.Unmarshal([]byte(r.out), &bill); err != nil {
 			t.Fatalf("%v: %q, %q", err, r.out, r.err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -282,6 +283,20 @@ func self(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.Env = append(os.Environ(), asCommand+"=1")
 	return cmd
+}
+
+// operate runs a command line to its end in a process of its own, with the variables that
+// an operator sets.
+func operate(t *testing.T, vars []string, args ...string) result {
+	t.Helper()
+	cmd := self(t.Context(), args...)
+	cmd.Env = append(cmd.Env, vars...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }
 
 // TestCtrlC presses it on a terminal, in the middle of an upload.

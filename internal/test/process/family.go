@@ -32,6 +32,15 @@ func (p *Process) family() ([]int, error) {
 	return pids, nil
 }
 
+// Children returns the numbers of the processes that this one has started and that run.
+func (p *Process) Children() ([]int, error) {
+	pids, err := p.family()
+	if err != nil {
+		return nil, err
+	}
+	return pids[1:], nil
+}
+
 // FamilyCPU returns the processor time of the process and its children so far.
 func (p *Process) FamilyCPU() (sum time.Duration, err error) {
 	pids, err := p.family()

@@ -28,8 +28,8 @@ func readmePage(t *testing.T) string {
 	return page
 }
 
-// TestPageOfTheREADME chooses a photograph on the README's page at another origin, and sees the
-// result: on an anonymous service, and with a token.
+// TestPageOfTheREADME chooses a photograph on the README's page at another origin, sees the
+// result, and deletes it: on an anonymous service, and with a token.
 func TestPageOfTheREADME(t *testing.T) {
 	t.Parallel()
 	issuer := apptest.StartProvider(t)
@@ -67,6 +67,15 @@ func TestPageOfTheREADME(t *testing.T) {
 			b.until(`document.querySelector("img").complete && document.querySelector("img").naturalWidth === 320`)
 			if got := eval[float64](b, `document.querySelector("img").naturalHeight`); got != 427 {
 				t.Errorf("the result has a height of %v", got)
+			}
+			link := eval[string](b, `document.querySelector("img").src`)
+			if a := apptest.Get(t, link); a.StatusCode != http.StatusOK {
+				t.Fatalf("the link to the result: %s", a.Status)
+			}
+			b.do(chromedp.Click(chromedp.CSS("button")))
+			b.until(`document.querySelector("button")?.hidden === true`)
+			if a := apptest.Get(t, link); a.StatusCode != http.StatusNotFound {
+				t.Errorf("the link after the deletion: %s", a.Status)
 			}
 		})
 	}

@@ -217,7 +217,7 @@ func TestRefusals(t *testing.T) {
 	b.choose(file(t, "params.png", good))
 	b.state("params.png", "refused")
 	for name, want := range map[string]string{
-		"holiday.jpg": detail(fake), "large.png": detail(large[:2<<20]), "params.png": detail(good, "params", `{"ops": [{"blur": 90}]}`),
+		"holiday.jpg": detail(fake), "large.png": "The image has more than 1048576 bytes, the maximum of this service.", "params.png": detail(good, "params", `{"ops": [{"blur": 90}]}`),
 	} {
 		if got := b.text(name, ".what"); got != want {
 			t.Errorf("%s: it says %q, the service says %q", name, got, want)

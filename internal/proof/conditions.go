@@ -19,7 +19,7 @@ const (
 func createExisting(ctx context.Context, s *store) error {
 	key := s.key("create")
 	if _, err := s.put(ctx, key, "first", absent()); err != nil {
-		return fmt.Errorf("a create with If-None-Match: * of what does not exist is answered %w", answer(err))
+		return fmt.Errorf("a create with If-None-Match: * of a missing object gets %w", answer(err))
 	}
 	_, err := s.put(ctx, key, "second", absent())
 	if err := refused(err); err != nil {
@@ -83,7 +83,7 @@ func (s *store) race(ctx context.Context, key string, c condition) error {
 		}
 	}
 	if won != 1 {
-		return fmt.Errorf("of %d at once, %d are answered 200", racers, won)
+		return fmt.Errorf("of %d at once, %d get 200", racers, won)
 	}
 	return s.holds(ctx, key, winner)
 }
@@ -96,7 +96,7 @@ func swap(ctx context.Context, s *store) error {
 	}
 	second, err := s.put(ctx, key, "second", match(first))
 	if err != nil {
-		return fmt.Errorf("If-Match with the tag that the write before it answered is answered %w", answer(err))
+		return fmt.Errorf("If-Match with the tag of the write before it gets %w", answer(err))
 	}
 	if first == second {
 		return errors.New("two objects of different bytes have one tag")
@@ -109,7 +109,7 @@ func swap(ctx context.Context, s *store) error {
 		return fmt.Errorf("a read after the swap gives %.20q with tag %s, written is %q with tag %s", body, tag, "second", second)
 	}
 	if _, err := s.put(ctx, key, "third", match(tag)); err != nil {
-		return fmt.Errorf("If-Match with the tag that a read answered is answered %w", answer(err))
+		return fmt.Errorf("If-Match with the tag of a read gets %w", answer(err))
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func deleteStale(ctx context.Context, s *store) error {
 		return err
 	}
 	if _, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key, IfMatch: &current}); err != nil {
-		return fmt.Errorf("a delete with the current tag is answered %w", answer(err))
+		return fmt.Errorf("a delete with the current tag gets %w", answer(err))
 	}
 	return s.gone(ctx, key)
 }

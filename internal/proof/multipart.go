@@ -50,7 +50,7 @@ func (s *store) upload(ctx context.Context, sums Multipart) error {
 	first, last := bytes.Repeat([]byte{'x'}, 5<<20), []byte("end")
 	m, err := s.begin(ctx, key, sums)
 	if err != nil {
-		return fmt.Errorf("CreateMultipartUpload is answered %w", answer(err))
+		return fmt.Errorf("CreateMultipartUpload gets %w", answer(err))
 	}
 	defer m.abort(ctx)
 	var waited, went atomic.Bool
@@ -58,13 +58,13 @@ func (s *store) upload(ctx context.Context, sums Multipart) error {
 		Wait100Continue: func() { waited.Store(true) }, Got100Continue: func() { went.Store(true) },
 	})
 	if err := m.send(traced, first); err != nil {
-		return fmt.Errorf("UploadPart is answered %w", answer(err))
+		return fmt.Errorf("UploadPart gets %w", answer(err))
 	}
 	if err := m.send(ctx, last); err != nil {
-		return fmt.Errorf("UploadPart is answered %w", answer(err))
+		return fmt.Errorf("UploadPart gets %w", answer(err))
 	}
 	if err := m.complete(ctx, absent()); err != nil {
-		return fmt.Errorf("CompleteMultipartUpload with If-None-Match: * of what does not exist is answered %w", answer(err))
+		return fmt.Errorf("CompleteMultipartUpload with If-None-Match: * of a missing object gets %w", answer(err))
 	}
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
 	if err != nil {

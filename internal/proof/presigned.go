@@ -60,7 +60,7 @@ func presigned(ctx context.Context, s *store) error {
 		return err
 	}
 	if status/100 != 2 {
-		return fmt.Errorf("it is answered %d", status)
+		return fmt.Errorf("it gets %d", status)
 	}
 	return s.holds(ctx, key, announced)
 }
@@ -88,7 +88,7 @@ func (s *store) uploadRefusedTo(ctx context.Context, key, body, contentType stri
 		return err
 	}
 	if status < http.StatusBadRequest {
-		return fmt.Errorf("it is answered %d", status)
+		return fmt.Errorf("it gets %d", status)
 	}
 	return s.gone(ctx, key)
 }
@@ -100,14 +100,14 @@ func presignedTwice(ctx context.Context, s *store) error {
 		return err
 	}
 	if status, err := s.uploadTo(ctx, to, announced, announcedType); err != nil || status/100 != 2 {
-		return fmt.Errorf("the first is answered %d, %w", status, err)
+		return fmt.Errorf("the first gets %d, %w", status, err)
 	}
 	status, err := s.uploadTo(ctx, to, strings.Repeat("9", len(announced)), announcedType)
 	if err != nil {
 		return err
 	}
 	if status < http.StatusBadRequest {
-		return fmt.Errorf("it is answered %d: If-None-Match is ignored", status)
+		return fmt.Errorf("it gets %d: the store ignores If-None-Match", status)
 	}
 	return s.holds(ctx, key, announced)
 }

@@ -72,7 +72,7 @@ func (q *queue) send(ctx context.Context, body string, tune func(*sqs.SendMessag
 	}
 	_, err := q.client.SendMessage(ctx, in)
 	if err != nil {
-		return fmt.Errorf("SendMessage is answered %w", answer(err))
+		return fmt.Errorf("SendMessage gets %w", answer(err))
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (q *queue) receive(ctx context.Context, visibility, wait int32) (*types.Mes
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ReceiveMessage is answered %w", answer(err))
+		return nil, fmt.Errorf("ReceiveMessage gets %w", answer(err))
 	}
 	if len(out.Messages) == 0 {
 		return nil, nil
@@ -112,7 +112,7 @@ func (q *queue) expect(ctx context.Context, body string, visibility, wait int32)
 func (q *queue) delete(ctx context.Context, m *types.Message) error {
 	_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle})
 	if err != nil {
-		return fmt.Errorf("DeleteMessage is answered %w", answer(err))
+		return fmt.Errorf("DeleteMessage gets %w", answer(err))
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (q *queue) delete(ctx context.Context, m *types.Message) error {
 func (q *queue) hide(ctx context.Context, m *types.Message, seconds int32) error {
 	_, err := q.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds})
 	if err != nil {
-		return fmt.Errorf("ChangeMessageVisibility is answered %w", answer(err))
+		return fmt.Errorf("ChangeMessageVisibility gets %w", answer(err))
 	}
 	return nil
 }

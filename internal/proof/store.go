@@ -149,7 +149,7 @@ func (s *store) get(ctx context.Context, key string) (body, tag string, err erro
 func (s *store) holds(ctx context.Context, key, body string) error {
 	got, _, err := s.get(ctx, key)
 	if err != nil {
-		return fmt.Errorf("a read of what was written: %w", err)
+		return fmt.Errorf("a read of the written object: %w", err)
 	}
 	if got != body {
 		return fmt.Errorf("a read gives %.20q, written is %.20q", got, body)
@@ -162,9 +162,9 @@ func (s *store) gone(ctx context.Context, key string) error {
 	_, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
 	switch {
 	case err == nil:
-		return errors.New("there is an object where none may be")
+		return errors.New("there is an object that must not exist")
 	case statusOf(err) != http.StatusNotFound:
-		return fmt.Errorf("a HEAD of what does not exist is answered %w", answer(err))
+		return fmt.Errorf("a HEAD of a missing object gets %w", answer(err))
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (s *store) gone(ctx context.Context, key string) error {
 // failed condition.
 func refused(err error, also ...int) error {
 	if err == nil {
-		return errors.New("it is answered 200: the condition is ignored")
+		return errors.New("it gets 200: the store ignores the condition")
 	}
 	status := statusOf(err)
 	for _, s := range append(also, http.StatusPreconditionFailed, http.StatusConflict) {
@@ -181,7 +181,7 @@ func refused(err error, also ...int) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("it is answered %w", answer(err))
+	return fmt.Errorf("it gets %w", answer(err))
 }
 
 // statusOf returns the HTTP status of an answer; 0 when there was none.
@@ -287,10 +287,10 @@ func ranged(ctx context.Context, s *store) error {
 	beyond, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key, Range: aws.String("bytes=20-")})
 	if err == nil {
 		beyond.Body.Close()
-		return errors.New("a range beyond the end is answered 200")
+		return errors.New("a range beyond the end gets 200")
 	}
 	if statusOf(err) != http.StatusRequestedRangeNotSatisfiable {
-		return fmt.Errorf("a range beyond the end is answered %w", answer(err))
+		return fmt.Errorf("a range beyond the end gets %w", answer(err))
 	}
 	return nil
 }
@@ -304,10 +304,10 @@ func conditionalRead(ctx context.Context, s *store) error {
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key, IfNoneMatch: &tag})
 	if err == nil {
 		out.Body.Close()
-		return errors.New("If-None-Match with the object's own tag is answered 200")
+		return errors.New("If-None-Match with the object's own tag gets 200")
 	}
 	if statusOf(err) != http.StatusNotModified {
-		return fmt.Errorf("If-None-Match with the object's own tag is answered %w", answer(err))
+		return fmt.Errorf("If-None-Match with the object's own tag gets %w", answer(err))
 	}
 	return nil
 }
@@ -347,10 +347,10 @@ func wrongChecksum(ctx context.Context, s *store) error {
 		Bucket: &s.bucket, Key: &key, Body: strings.NewReader("damaged"), ContentLength: aws.Int64(7), ChecksumCRC32: CRC([]byte("as sent")),
 	})
 	if err == nil {
-		return errors.New("a body that differs from its x-amz-checksum-crc32 is answered 200")
+		return errors.New("a body that differs from its x-amz-checksum-crc32 gets 200")
 	}
 	if status := statusOf(err); status != http.StatusBadRequest {
-		return fmt.Errorf("a body that differs from its x-amz-checksum-crc32 is answered %w", answer(err))
+		return fmt.Errorf("a body that differs from its x-amz-checksum-crc32 gets %w", answer(err))
 	}
 	return s.gone(ctx, key)
 }

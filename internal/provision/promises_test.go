@@ -92,7 +92,7 @@ func TestPromises(t *testing.T) {
 		t.Fatalf("a store that ignores If-Match: %v, want %v", got, want)
 	}
 	for _, want := range []string{
-		"must not hold documents: it breaks 5 of", "swap by a stale tag is refused: it is answered 200: the condition is ignored", "Without it: two workers hold one job", "To do: ", "PostgreSQL",
+		"must not hold documents: it breaks 5 of", "swap by a stale tag is refused: it gets 200: the store ignores the condition", "Without it: two workers hold one job", "To do: ", "PostgreSQL",
 	} {
 		if !strings.Contains(steps[0].Err.Error(), want) {
 			t.Errorf("the step does not say %q: %v", want, steps[0].Err)

@@ -52,7 +52,7 @@ func fromThisMachine(r *http.Request) bool {
 const neighbourTimeout = 3 * time.Second
 
 // neighbourData asks the program that listens on addr for its data folder. The second
-// result is false when that program is no local Claimcheck.
+// result is false when that program is not a local Claimcheck.
 func neighbourData(ctx context.Context, addr string) (string, bool) {
 	ctx, cancel := context.WithTimeout(ctx, neighbourTimeout)
 	defer cancel()

@@ -36,7 +36,7 @@ func TestProvision(t *testing.T) {
 		{[]string{"--retention", "1s"}, exitError, "", "out of range", false},
 		{nil, exitDiffers, "6 done, 3 not supported here\n\n    export S3_BUCKET=" + env.Bucket + "-new SQS_QUEUE_URL=" + env.QueueURL + "-new\n", "", true},
 		{nil, exitDiffers, "nothing to change, 3 not supported here", "", true},
-		{[]string{"--origin", "https://jobs.example.com/", "--dry-run"}, exitError, "", "is no origin", true},
+		{[]string{"--origin", "https://jobs.example.com/", "--dry-run"}, exitError, "", "is not an origin", true},
 		{[]string{"--origin", "https://jobs.example.com"}, exitDiffers, "1 done, 3 not supported here", "", true},
 		{[]string{"--origin", "https://jobs.example.com"}, exitDiffers, "nothing to change, 3 not supported here", "", true},
 		{[]string{"--print"}, exitOK, "# nothing to change", "", true},

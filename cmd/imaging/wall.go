@@ -25,7 +25,7 @@ var calls = []string{
 	"epoll_create1", "epoll_pwait", "epoll_ctl", "eventfd2", "ppoll", "getrandom", "getrusage", "sysinfo", "uname",
 }
 
-// lockIn gives up for ever what a decoder does not need. It returns the restrictions in
+// lockIn gives up forever what a decoder does not need. It returns the restrictions in
 // force, and those that this kernel lacks. It fails when a restriction that is required
 // does not work.
 func lockIn() (walls, missing []string, err error) {

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 // beProgram turns the image on standard input by a quarter, bills its pixels as units, and
-// says of what it cannot read that it is no picture.
+// says of what it cannot read that it is not a picture.
 func beProgram() {
 	turned, pixels, err := quarterTurn(os.Stdin)
 	if err != nil {
@@ -60,7 +60,7 @@ func beProgram() {
 	os.Exit(0)
 }
 
-const notAPicture = "This is no picture that I know"
+const notAPicture = "This is not a picture that I know"
 
 func quarterTurn(r io.Reader) (turned []byte, pixels int, err error) {
 	in, _, err := image.Decode(r)

@@ -274,7 +274,7 @@ func (s *scarce) Accept() (net.Conn, error) {
 	return s.Listener.Accept()
 }
 
-// TestNoMoreConnections has strangers send what is no HTTP, and then a server run out of
+// TestNoMoreConnections has strangers send what is not HTTP, and then a server run out of
 // file descriptors: of the former the log does not tell, and of the latter once.
 func TestNoMoreConnections(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestStartSaysWhichWallsAreMissing holds that a worker warns where its commands can reach
+// TestStartSaysWhichWallsAreMissing checks that a worker warns where its commands can reach
 // each other, and says which walls are missing.
 func TestStartSaysWhichWallsAreMissing(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,7 @@ import (
 )
 
 // The identity that signs requests unless Options say otherwise. It opens servers on
-// loopback only and is no secret.
+// loopback only and is not a secret.
 const (
 	DefaultRegion    = "us-east-1"
 	DefaultAccessKey = "local"

@@ -77,7 +77,7 @@ func TestOwnPolicies(t *testing.T) {
 			want:     job.Decision{},
 		},
 		{
-			name:     "no e-mail is no attribute",
+			name:     "no e-mail, no attribute",
 			policies: `@id("mail") permit (principal, action, resource) when { principal has email };`,
 			want:     job.Decision{},
 		},

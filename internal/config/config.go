@@ -350,7 +350,7 @@ func (u *URL) UnmarshalText(text []byte) error {
 }
 
 // Rate bounds the submits of one owner, written as "60/minute", "10GiB/day" or both,
-// separated by a comma. Zero is no limit.
+// separated by a comma. Zero means no limit.
 type Rate struct {
 	SubmitsPerMinute int
 	BytesPerDay      int64

@@ -74,7 +74,7 @@ func TestHomesByHand(t *testing.T) {
 		"too much for a machine": {Home: cost.Machine, Jobs: 1e7, Work: time.Second, Lease: time.Minute},
 	} {
 		if _, err := cost.NewBill(w, cost.Published()); err == nil {
-			t.Errorf("%s is no error", name)
+			t.Errorf("%s is not an error", name)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (s *Store) translate(ctx context.Context, operation string, err error) erro
 func (s *Store) misconfigured(operation string, err error) error {
 	hint := "this process may not read and write " + s.root + "; give the folder to its account"
 	if errors.Is(err, fs.ErrNotExist) {
-		hint = s.root + " is no folder of this service; mount its disk, or run claimcheck provision"
+		hint = s.root + " is not a folder of this service; mount its disk, or run claimcheck provision"
 	}
 	return job.Wrap(job.Misconfigured, fmt.Errorf("%s: %w", operation, job.Hint(err, "%s", hint)), sayMisconfigured)
 }

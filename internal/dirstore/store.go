@@ -49,7 +49,7 @@ func Folder(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	switch {
 	case err != nil:
-		return "", errors.New("it is no URL")
+		return "", errors.New("it is not a URL")
 	case u.Scheme != "file" || u.Host != "" && u.Host != "localhost" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("write it like file:///var/lib/claimcheck")
 	case !filepath.IsAbs(u.Path) || filepath.Clean(u.Path) == string(filepath.Separator):

@@ -481,7 +481,7 @@ func TestPanicIsA500AndItsValueIsNotLogged(t *testing.T) {
 }
 
 // TestSubmitIsNeverNotModified answers a submit that waits in full, whatever If-None-Match says:
-// its answer creates a job, and is no copy of one that the client has.
+// its answer creates a job, and is not a copy of one that the client has.
 func TestSubmitIsNeverNotModified(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)

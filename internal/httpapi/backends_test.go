@@ -100,7 +100,7 @@ func failCall(t *testing.T, hit func(apptest.Request) bool, fault apptest.Fault)
 	}
 }
 
-// soon reports whether a Retry-After is of 2 to 5 seconds, or missing where it is no use.
+// soon reports whether a Retry-After is of 2 to 5 seconds, or missing where it is of no use.
 func soon(retryAfter string, use bool) bool {
 	n, err := strconv.Atoi(retryAfter)
 	return use && err == nil && 2 <= n && n <= 5 || !use && retryAfter == ""

@@ -105,17 +105,17 @@ func TestLengthsThatLie(t *testing.T) {
 		rest string
 		want []int
 	}{
-		// What follows the announced bytes is no request.
-		"an image shorter than it is": {bare + "Content-Length: 20\r\n\r\n" + img + "\r\n\r\n", []int{415, 400}},
-		"a form shorter than it is":   {form(-20), []int{400, 400}},
-		"a form longer than it is":    {"Connection: close\r\n" + form(20) + strings.Repeat(" ", 20), []int{202}},
-		"two lengths":                 {bare + fmt.Sprintf("Content-Length: %d\r\nContent-Length: 5\r\n\r\n", len(img)) + img, []int{400}},
-		"a negative length":           {bare + "Content-Length: -1\r\n\r\n" + img, []int{400}},
-		"a length in words":           {bare + "Content-Length: many\r\n\r\n" + img, []int{400}},
-		"a length beyond numbers":     {bare + "Content-Length: 99999999999999999999\r\n\r\n" + img, []int{400}},
-		"a chunk that is no number":   {bare + "Transfer-Encoding: chunked\r\n\r\nzz\r\n" + img, []int{400}},
-		"a chunk of a terabyte":       {bare + "Transfer-Encoding: chunked\r\n\r\n10000000000\r\n" + img + "\r\n0\r\n\r\n", []int{408}},
-		"an unknown encoding":         {bare + "Transfer-Encoding: lzma\r\n\r\n" + img, []int{501}},
+		// What follows the announced bytes is not a request.
+		"an image shorter than it is":  {bare + "Content-Length: 20\r\n\r\n" + img + "\r\n\r\n", []int{415, 400}},
+		"a form shorter than it is":    {form(-20), []int{400, 400}},
+		"a form longer than it is":     {"Connection: close\r\n" + form(20) + strings.Repeat(" ", 20), []int{202}},
+		"two lengths":                  {bare + fmt.Sprintf("Content-Length: %d\r\nContent-Length: 5\r\n\r\n", len(img)) + img, []int{400}},
+		"a negative length":            {bare + "Content-Length: -1\r\n\r\n" + img, []int{400}},
+		"a length in words":            {bare + "Content-Length: many\r\n\r\n" + img, []int{400}},
+		"a length beyond numbers":      {bare + "Content-Length: 99999999999999999999\r\n\r\n" + img, []int{400}},
+		"a chunk that is not a number": {bare + "Transfer-Encoding: chunked\r\n\r\nzz\r\n" + img, []int{400}},
+		"a chunk of a terabyte":        {bare + "Transfer-Encoding: chunked\r\n\r\n10000000000\r\n" + img + "\r\n0\r\n\r\n", []int{408}},
+		"an unknown encoding":          {bare + "Transfer-Encoding: lzma\r\n\r\n" + img, []int{501}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestSlowUploadsYield(t *testing.T) {
 }
 
 // TestAnswersThatNobodyReads asks again and again and reads nothing: the connection is
-// closed, not kept for ever.
+// closed, not kept forever.
 func TestAnswersThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	c := dial(t, apptest.Start(t, "IDLE_TIMEOUT=1s"))
@@ -254,7 +254,7 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 		_, err = c.Write(ask)
 	}
 	if late, ok := err.(net.Error); ok && late.Timeout() {
-		t.Error("the server waits for ever")
+		t.Error("the server waits forever")
 	}
 }
 

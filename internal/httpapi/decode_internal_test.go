@@ -57,7 +57,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestFormsFrameIsBounded holds that no more than a little is read of a form whose parts'
+// TestFormsFrameIsBounded checks that no more than a little is read of a form whose parts'
 // headers, or the bytes before them, never end.
 func TestFormsFrameIsBounded(t *testing.T) {
 	t.Parallel()

@@ -115,7 +115,7 @@ func TestContentDigestInATrailer(t *testing.T) {
 	}
 }
 
-// TestDigestsOfInputAndOutput holds that what was left and what came back can be checked
+// TestDigestsOfInputAndOutput checks that what was left and what came back can be checked
 // by the one who left it, the whole and its parts.
 func TestDigestsOfInputAndOutput(t *testing.T) {
 	t.Parallel()

@@ -270,7 +270,7 @@ func TestUploadIsOfferedToWhoSendsTooMuch(t *testing.T) {
 		}
 		wantNothing(t, s)
 	})
-	t.Run("what is no image", func(t *testing.T) {
+	t.Run("what is not an image", func(t *testing.T) {
 		t.Parallel()
 		s := apptest.Start(t, "MAX_INLINE_BYTES=20KiB")
 		if a := apptest.Do(t, http.MethodPost, s.URL+"/jobs", bytes.NewReader(make([]byte, 50<<10)), "Content-Type", "image/jpeg"); a.StatusCode != http.StatusUnsupportedMediaType {

@@ -109,7 +109,7 @@ func TestEncodedPartsAreRefusedByName(t *testing.T) {
 	}
 }
 
-// TestFileInAnotherField holds that the sentence is the same, small or large.
+// TestFileInAnotherField checks that the sentence is the same, small or large.
 func TestFileInAnotherField(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
@@ -129,7 +129,7 @@ func TestFileInAnotherField(t *testing.T) {
 	wantRefusal(t, "no file", postForm(t, s, part{disposition(`name="title"`), []byte("x")}), http.StatusBadRequest, "the form has no field named image")
 }
 
-// TestParamsOutsideOfParams holds that none of them is passed over, wherever it is. What
+// TestParamsOutsideOfParams checks that none of them is passed over, wherever it is. What
 // the names are the processor says itself.
 func TestParamsOutsideOfParams(t *testing.T) {
 	t.Parallel()

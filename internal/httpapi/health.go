@@ -38,7 +38,7 @@ type readiness struct {
 }
 
 // ready reports whether the backends answer. Its sentences are for the operator and name bucket
-// and queue, which are no secret to clients that can reach this path. The log has the errors.
+// and queue, which are not secret to clients that can reach this path. The log has the errors.
 func (a *api) ready(w http.ResponseWriter, r *request) error {
 	if err := a.backends(r); err != nil {
 		writeJSON(w, http.StatusServiceUnavailable, "application/json", health{Status: "not ready", Detail: job.AdviceOf(err)})

@@ -158,7 +158,7 @@ func manyDirectories(n int) []byte {
 	return b
 }
 
-// TestHostileImages submits what is no image, or one that must not be taken, both as a
+// TestHostileImages submits what is not an image, or one that must not be taken, both as a
 // form's file and bare. Each gets a clear refusal and leaves nothing.
 func TestHostileImages(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,7 @@ func checkParams(raw []byte) (json.RawMessage, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
-	if raw[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) { // json.Valid looks over bytes that are no UTF-8
+	if raw[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) { // json.Valid looks over bytes that are not UTF-8
 		return nil, job.Errorf(job.Invalid, `params is not a JSON object; send something like {"width": 800}`)
 	}
 	return json.RawMessage(raw), nil

@@ -168,7 +168,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	}
 }
 
-// TestRequestRecordNamesOwnerAndJob holds that the one record of an ordinary read says whose
+// TestRequestRecordNamesOwnerAndJob checks that the one record of an ordinary read says whose
 // read it was, of which job, and how it ended.
 func TestRequestRecordNamesOwnerAndJob(t *testing.T) {
 	t.Parallel()

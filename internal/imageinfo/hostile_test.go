@@ -158,7 +158,7 @@ func hostile(t testing.TB) map[string]struct {
 	wholeJPEG := join(0xff, 0xd8, jpegFrame(640, 480), jpegScan(), 0xff, 0xd9)
 	return map[string]file{
 		"one byte":                     {[]byte{0xff}, notImage},
-		"text named jpg":               {[]byte("this is no picture at all"), notImage},
+		"text named jpg":               {[]byte("this is not a picture at all"), notImage},
 		"html":                         {[]byte("<!DOCTYPE html><html><script>alert(1)</script>"), notImage},
 		"svg":                          {[]byte(`<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>`), notImage},
 		"text that begins like bmp":    {[]byte("BM stands for bitmap, says this text, which is none."), notImage},

@@ -22,9 +22,9 @@ func DecodeDocument(id ID, raw []byte) (*Job, error) {
 	case j.ID != id:
 		err = fmt.Errorf("it is of job %.40q", j.ID)
 	case j.UID != "" && !j.UID.canonical():
-		err = fmt.Errorf("its uid %.40q is no UUID", j.UID)
+		err = fmt.Errorf("its uid %.40q is not a UUID", j.UID)
 	case j.OutputID != "" && !j.OutputID.canonical():
-		err = fmt.Errorf("its output_id %.40q is no UUID", j.OutputID)
+		err = fmt.Errorf("its output_id %.40q is not a UUID", j.OutputID)
 	case j.Owner == "":
 		err = errors.New("no owner")
 	case j.Status == "":

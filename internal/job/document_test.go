@@ -31,7 +31,7 @@ func FuzzDecodeDocument(f *testing.F) {
 			return
 		}
 		if !json.Valid(raw) {
-			t.Errorf("%q decodes as a document, and is no JSON", raw)
+			t.Errorf("%q decodes as a document, and is not JSON", raw)
 		}
 		if j.ID != id || !j.Status.Known() {
 			t.Errorf("%q decodes as job %s, %q", raw, j.ID, j.Status)

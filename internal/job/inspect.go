@@ -5,7 +5,7 @@ import "io"
 // Inspector identifies uploads by their bytes alone.
 type Inspector interface {
 	// Detect returns the media type of the image that begins with head (up to
-	// [HeadSize] bytes), or "" when it is no image.
+	// [HeadSize] bytes), or "" when it is not an image.
 	Detect(head []byte) string
 	// Refusal returns the sentence for a client whose file begins with head and is not an
 	// image of an accepted type.

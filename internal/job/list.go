@@ -32,7 +32,7 @@ type Place struct {
 type Window struct {
 	// After: only jobs after this place.
 	After Place
-	// Since and Until bound CreatedAt, both included; a zero time is no bound.
+	// Since and Until bound CreatedAt, both included; a zero time does not bound.
 	Since, Until time.Time
 	// Limit is the largest number of jobs to look at; at least 1.
 	Limit int

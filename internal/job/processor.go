@@ -52,7 +52,7 @@ type Processor interface {
 type Limiter interface {
 	// Acquire waits until there is room for the task, whose Image is nil, and takes it up
 	// until release is called. An error is ctx's own, or that of params which no processor
-	// would take. No task waits for ever because of others that come later.
+	// would take. No task waits forever because of others that come later.
 	Acquire(ctx context.Context, t Task) (release func(), err error)
 }
 

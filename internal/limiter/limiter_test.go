@@ -36,7 +36,7 @@ func take(t *testing.T, l *limiter.Limiter, owner string, size int64) *limiter.L
 	return lease
 }
 
-// TestWaitIsBounded holds that an upload waits for its turn as long as its size allows, and
+// TestWaitIsBounded checks that an upload waits for its turn as long as its size allows, and
 // is refused then.
 func TestWaitIsBounded(t *testing.T) {
 	t.Parallel()
@@ -367,7 +367,7 @@ func TestLeavingGivesTheTurnBack(t *testing.T) {
 	take(t, l, "a", small)
 }
 
-// TestTwoHundredSubmitsOfOneOwner holds that none of 200 small uploads at once is refused
+// TestTwoHundredSubmitsOfOneOwner checks that none of 200 small uploads at once is refused
 // with the default places, when each takes a second: three rounds of 96 end within the wait.
 func TestTwoHundredSubmitsOfOneOwner(t *testing.T) {
 	t.Parallel()

@@ -200,7 +200,7 @@ func (o Options) check() error {
 		}
 	}
 	if strings.Trim(strings.ToLower(o.Header), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-		mistake("%q is no name of a header", o.Header)
+		mistake("%q is not a header name", o.Header)
 	}
 	if o.Leeway < 0 || o.Leeway > 10*time.Minute {
 		mistake("a leeway of %v is not between 0 and 10 minutes", o.Leeway)

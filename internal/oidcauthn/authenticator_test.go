@@ -221,11 +221,11 @@ func TestNewRefuses(t *testing.T) {
 		{"nothing", oidcauthn.Options{}, []string{"issuer of accepted tokens is missing", "audience of accepted tokens is missing"}},
 		{"http", oidcauthn.Options{Issuers: []string{"http://idp.example"}}, []string{`issuer "http://idp.example"`, "https://"}},
 		{"no URL", oidcauthn.Options{Issuers: []string{"idp.example", "https://", "https://u:p@idp.example", "ftp://idp.example", "http://[::1"}}, []string{
-			`"idp.example": it is no absolute URL`, `"https://": it is no absolute URL`, `"https://u:p@idp.example"`, `"ftp://idp.example"`, `"http://[::1": it is no URL`,
+			`"idp.example": it is not an absolute URL`, `"https://": it is not an absolute URL`, `"https://u:p@idp.example"`, `"ftp://idp.example"`, `"http://[::1": it is not a URL`,
 		}},
 		{"bars", oidcauthn.Options{Issuers: []string{good + "/|x", good + "?x"}}, []string{good + `/|x": it has one of`, good + `?x": it has one of`}},
 		{"empty audience", oidcauthn.Options{Issuers: []string{good}, Audiences: []string{""}}, []string{"audience is empty"}},
-		{"header", oidcauthn.Options{Issuers: []string{good}, Header: "X-Token:"}, []string{`"X-Token:" is no name`}},
+		{"header", oidcauthn.Options{Issuers: []string{good}, Header: "X-Token:"}, []string{`"X-Token:" is not a header name`}},
 		{"leeway", oidcauthn.Options{Issuers: []string{good}, Leeway: time.Hour}, []string{"leeway of 1h"}},
 		{"negative leeway", oidcauthn.Options{Issuers: []string{good}, Leeway: -time.Second}, []string{"leeway of -1s"}},
 		{"retention", oidcauthn.Options{Issuers: []string{good}, KeyLifetime: time.Hour, KeyRetention: time.Minute}, []string{"live for 1h0m0s, be kept for 1m0s"}},
@@ -251,7 +251,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// New makes no request, so a provider that does not exist is no mistake.
+// New makes no request, so a provider that does not exist is not a mistake.
 func TestNewAsksNobody(t *testing.T) {
 	t.Parallel()
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -240,7 +240,7 @@ func TestProviderDownLater(t *testing.T) {
 	if got := kt.discoveries.Load(); got != asked {
 		t.Errorf("%d requests for unknown keys, want none", got-asked)
 	}
-	// Old keys do not stay valid for ever.
+	// Old keys do not stay valid forever.
 	kt.clock.advance(time.Hour)
 	kt.want(kt.send(k), job.Unavailable, 1)
 	kt.setAnswer(nil)

@@ -155,11 +155,11 @@ func checkIssuer(issuer string) error {
 func checkURL(s, issuer string) error {
 	u, err := url.Parse(s)
 	if err != nil {
-		return errors.New("it is no URL")
+		return errors.New("it is not a URL")
 	}
 	switch {
 	case u.Host == "" || u.User != nil:
-		return errors.New("it is no absolute URL of a host")
+		return errors.New("it is not an absolute URL of a host")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme == "http" && loopback(u):

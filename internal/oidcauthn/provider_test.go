@@ -49,7 +49,7 @@ func TestBadProviders(t *testing.T) {
 		{name: "too many keys", discovery: discovery, keys: `{"keys":[` + strings.Repeat(`{},`, 50) + `{}]}`, want: "it has 51, more than 50"},
 		{name: "redirect to http", discovery: discovery, redirect: "http://idp.example/keys", want: "does not begin with https://"},
 		{name: "redirect to loopback", discovery: discovery, redirect: "http://localhost/keys", want: "does not begin with https://"},
-		{name: "redirect for ever", discovery: discovery, redirect: issuer + "/keys", want: "more than 3 redirects"},
+		{name: "redirect forever", discovery: discovery, redirect: issuer + "/keys", want: "more than 3 redirects"},
 		{name: "short key", discovery: discovery, keys: `{"keys":[{"kty":"RSA","kid":"k","n":"` + strings.Repeat("_", 171) + `","e":"AQAB"}]}`, want: "none of its keys"},
 	}
 	for _, tt := range tests {

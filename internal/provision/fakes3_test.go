@@ -153,7 +153,7 @@ func flat(t *testing.T, doc string) []string {
 			return lines
 		}
 		if err != nil {
-			t.Fatalf("%q is no XML: %v", doc, err)
+			t.Fatalf("%q is not XML: %v", doc, err)
 		}
 		switch token := token.(type) {
 		case xml.StartElement:

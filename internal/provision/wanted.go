@@ -66,18 +66,18 @@ func (w Wanted) Check() error {
 		}
 	}
 	want(w.Region != "", "the region is missing: give --region, or set AWS_REGION")
-	want(bucketName().MatchString(w.Bucket), "%q is no name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens", w.Bucket)
+	want(bucketName().MatchString(w.Bucket), "%q is not a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens", w.Bucket)
 	var queues []string
 	if !w.noQueues() {
 		queues = []string{w.Queue, w.DeadLetter}
 	}
 	for _, q := range queues {
 		want(!strings.HasSuffix(q, ".fifo"), "%q is a FIFO queue; Claimcheck wants a standard queue, which is a fair one by its message groups", q)
-		want(queueName().MatchString(strings.TrimSuffix(q, ".fifo")), "%q is no name of a queue: up to 80 letters, digits, hyphens and underscores", q)
+		want(queueName().MatchString(strings.TrimSuffix(q, ".fifo")), "%q is not a queue name: up to 80 letters, digits, hyphens and underscores", q)
 	}
 	if w.Webhooks != "" {
 		want(queueName().MatchString(w.Webhooks) && w.Webhooks != w.Queue && w.Webhooks != w.DeadLetter && w.webhookDead() != w.Queue && w.webhookDead() != w.DeadLetter,
-			"%q is no name of a queue of its own for webhooks: up to 80 letters, digits, hyphens and underscores, and no other queue's", w.Webhooks)
+			"%q is not a name for the queue of webhooks: up to 80 letters, digits, hyphens and underscores, and another name than those of the other queues", w.Webhooks)
 	}
 	want(w.noQueues() || w.Queue != w.DeadLetter, "queue and dead-letter queue are both called %q; they must be two", w.Queue)
 	want(w.JobTTLDays >= 1, "a time to live of %d days is out of range (at least 1)", w.JobTTLDays)
@@ -87,7 +87,7 @@ func (w Wanted) Check() error {
 	want(w.Visibility >= 0 && w.Visibility <= maxVisibility, "a visibility of %s is out of range (0s to 12h)", w.Visibility)
 	want(w.MaxReceives >= 1 && w.MaxReceives <= maxReceives, "%d receives are out of range (1 to %d)", w.MaxReceives, maxReceives)
 	for _, o := range w.Origins {
-		want(isOrigin(o), "%q is no origin: write it like https://jobs.example.com, without a path", o)
+		want(isOrigin(o), "%q is not an origin: write it like https://jobs.example.com, without a path", o)
 	}
 	return errors.Join(wrong...)
 }

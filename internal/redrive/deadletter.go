@@ -19,7 +19,7 @@ type DeadCount struct {
 	Removed int
 	// Kept: not asked for, or its job's redrive failed.
 	Kept int
-	// Malformed: kept, since it is no message of this service.
+	// Malformed: kept, since it is not a message of this service.
 	Malformed int
 }
 

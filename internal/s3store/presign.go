@@ -71,7 +71,7 @@ func (s *Store) UploadedDigest(ctx context.Context, id job.ID) (sha256, tag stri
 	}
 	sum, err := base64.StdEncoding.DecodeString(aws.ToString(head.ChecksumSHA256))
 	if err != nil {
-		sum = nil // of the parts of an upload, which is no digest of the image
+		sum = nil // of the parts of an upload, which is not a digest of the image
 	}
 	return hex.EncodeToString(sum), unquoted(head.ETag), nil
 }

@@ -17,7 +17,7 @@ import (
 	"claimcheck.example/internal/s3store"
 )
 
-// TestUnproved holds that nothing is written to a store under a custom endpoint before
+// TestUnproved checks that nothing is written to a store under a custom endpoint before
 // its bucket holds a finding, and that a finding takes effect without a restart.
 func TestUnproved(t *testing.T) {
 	t.Parallel()

@@ -58,7 +58,7 @@ func TestUsage(t *testing.T) {
 		t.Errorf("got %q of an unknown owner", got)
 	}
 	for range s.ReadUsage(t.Context(), alice, day(0), day(3)) {
-		break // an early end is no trouble
+		break // an early end is not an error
 	}
 	for _, err := range s3store.New(newClient(env), "no-such-bucket", s3store.Options{}).ReadUsage(t.Context(), alice, day(0), day(1)) {
 		wantKind(t, err, job.Misconfigured)
@@ -85,7 +85,7 @@ func TestEscapeOwner(t *testing.T) {
 			t.Fatalf("%q and %q become %q and %q", a, b, ea, eb)
 		}
 		if ea == "" || len(ea) > 255 || ea[0] == '.' || strings.ContainsAny(ea, "/\x00%") {
-			t.Fatalf("%q becomes %q, which is no good as a segment of a key", a, ea)
+			t.Fatalf("%q becomes %q, which is not valid as a segment of a key", a, ea)
 		}
 	})
 }

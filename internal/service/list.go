@@ -24,7 +24,7 @@ const (
 type ListQuery struct {
 	Owner        string
 	Statuses     []job.Status // any of these; empty: all
-	Since, Until time.Time    // of CreatedAt, both included; a zero time is no bound
+	Since, Until time.Time    // of CreatedAt, both included; a zero time does not bound
 	Limit        int          // 1 to MaxList
 	After        job.Place    // the zero value: from the newest job on
 }

@@ -74,7 +74,7 @@ func newBackend(t *testing.T, env *awstest.Env) *Backend {
 		return &httputil.ReverseProxy{
 			// The Host stays as it was signed.
 			Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(u); p.Out.Host = p.In.Host },
-			// A client that gives up is no news.
+			// A client that gives up is not news.
 			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 		}
 	}

@@ -13,7 +13,7 @@ import (
 func testIndex(t *testing.T, s StoreFixture) {
 	index, ok := s.Store.(job.Index)
 	if !ok {
-		t.Fatalf("%T is no job.Index", s.Store)
+		t.Fatalf("%T is not a job.Index", s.Store)
 	}
 	list := func(from, to time.Time) []job.ID {
 		t.Helper()

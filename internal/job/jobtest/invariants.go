@@ -36,7 +36,7 @@ func checkDocument(j *job.Job) error {
 		return fmt.Errorf("job %s: canceled with an output", j.ID)
 	}
 	if _, err := job.ParseID(string(j.ID)); err != nil {
-		return fmt.Errorf("job_id %q is no canonical UUID", j.ID)
+		return fmt.Errorf("job_id %q is not a canonical UUID", j.ID)
 	}
 	return nil
 }
@@ -52,7 +52,7 @@ func checkBirth(j *job.Job) error {
 	return checkDocument(j)
 }
 
-// CheckStep returns an error for an invalid change of a document: one that is no transition of
+// CheckStep returns an error for an invalid change of a document: one that is not a transition of
 // a job's life, or that changes a constant member.
 func CheckStep(was, is *job.Job) error {
 	if err := checkDocument(is); err != nil {

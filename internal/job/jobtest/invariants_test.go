@@ -85,7 +85,7 @@ func TestInvariants(t *testing.T) {
 		}, "born processing"},
 		{"without an owner", func(s *jobtest.Store, _ *jobtest.Queue) { create(s, func(j *job.Job) { j.Owner = "" }) }, "it has no owner"},
 		{"without a revision", func(s *jobtest.Store, _ *jobtest.Queue) { create(s, func(j *job.Job) { j.Revision = "" }) }, "without a revision"},
-		{"under no UUID", func(s *jobtest.Store, _ *jobtest.Queue) { create(s, func(j *job.Job) { j.ID = "x" }) }, "no canonical UUID"},
+		{"under no UUID", func(s *jobtest.Store, _ *jobtest.Queue) { create(s, func(j *job.Job) { j.ID = "x" }) }, "not a canonical UUID"},
 		{"of unknown status", func(s *jobtest.Store, _ *jobtest.Queue) {
 			step(s, create(s, plain), func(j *job.Job) { j.Status = "thinking" })
 		}, "unknown status"},

@@ -37,7 +37,7 @@ func testLists(t *testing.T, open func(t *testing.T) StoreFixture) {
 func lists(t testing.TB, s StoreFixture) job.Lists {
 	l, ok := s.Store.(job.Lists)
 	if !ok {
-		t.Fatalf("%T is no job.Lists", s.Store)
+		t.Fatalf("%T is not a job.Lists", s.Store)
 	}
 	return l
 }

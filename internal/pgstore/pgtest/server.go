@@ -38,14 +38,14 @@ type server struct {
 // socket's path has at most 107, and PostgreSQL adds "/.s.PGSQL.5432.lock".
 const maxSocketFolder = 107 - 19
 
-// Running is a server of a program that is no test.
+// Running is a server of a program that is not a test.
 type Running struct {
 	*server
 	// URL names an empty database of it.
 	URL string
 }
 
-// Run starts a server for a program that is no test. If durable, writes wait for the disk,
+// Run starts a server for a program that is not a test. If durable, writes wait for the disk,
 // as in production.
 func Run(ctx context.Context, durable bool) (*Running, error) {
 	fsync := "off"

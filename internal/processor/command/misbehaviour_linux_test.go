@@ -75,11 +75,11 @@ var misbehaviours = map[string]struct {
 		script: `exec awk 'BEGIN { s = "leak"; for (;;) s = s s }'`,
 		kind:   job.Unknown, message: "the processor failed (exit status 2)",
 	},
-	"writes for ever": {
+	"writes forever": {
 		script: `echo $$ >>"$0.pids"; exec cat /dev/zero`,
 		kind:   job.TooLarge, message: "the processor's result has more bytes than this service hands out",
 	},
-	"complains for ever": {
+	"complains forever": {
 		script: `echo $$ >>"$0.pids"; exec cat /dev/zero >&2`,
 		kind:   job.Unavailable, message: "the processor did not finish within 3s",
 	},
@@ -175,7 +175,7 @@ var misbehaviours = map[string]struct {
 		script: `mkfifo "$CLAIMCHECK_UNITS"; printf done`,
 		want:   "done",
 	},
-	"tells of progress for ever": {
+	"tells of progress forever": {
 		script: `echo $$ >>"$0.pids"; exec cat /dev/zero >"$CLAIMCHECK_PROGRESS"`,
 		kind:   job.Unavailable, message: "the processor did not finish within 3s",
 	},

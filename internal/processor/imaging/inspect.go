@@ -29,7 +29,7 @@ func ReadFile(ctx context.Context, t job.Task, limits Limits) ([]byte, error) {
 }
 
 // Inspect reads the headers of a file before any pixel is decoded. It refuses a file that
-// is no image, has too many pixels, or would cost too much under the plan.
+// is not an image, has too many pixels, or would cost too much under the plan.
 func Inspect(data []byte, plan Plan, limits Limits) (imageinfo.Info, error) {
 	info, err := imageinfo.ReadInfo(bytes.NewReader(data), int64(len(data)), limits.MaxPixels)
 	if err != nil {

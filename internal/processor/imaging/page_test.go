@@ -129,7 +129,7 @@ func TestPageListsEveryOperation(t *testing.T) {
 			t.Errorf("the page says that %s %s is %s; it is %s", op, row[1], got, want)
 		}
 		if !strings.HasPrefix(row[5], `{"`+op+`": `) || !strings.Contains(row[5], row[1]) {
-			t.Errorf("%s is no example of %s %s", row[5], op, row[1])
+			t.Errorf("%s is not an example of %s %s", row[5], op, row[1])
 		}
 		if _, _, err := processortest.Run(t, p, small, `{"ops": [`+row[5]+`]}`); err != nil {
 			t.Errorf("%s: %v", row[5], err)

@@ -70,7 +70,7 @@ func (o Options) withDefaults() Options {
 func New(address string, opts Options) (*Server, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		return nil, errors.New("processor address is no URL with a host") // it may hold a secret
+		return nil, errors.New("processor address is not a URL with a host") // it may hold a secret
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
@@ -195,7 +195,7 @@ func (s *Server) failure(ctx context.Context, err, reading error) error {
 	return job.Wrap(job.Unavailable, err, "the processor does not answer now")
 }
 
-// refused returns the error of an answer that is no result, with its kind; nil when it is
+// refused returns the error of an answer that is not a result, with its kind; nil when it is
 // a result.
 func refused(resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {

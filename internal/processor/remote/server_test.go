@@ -64,7 +64,7 @@ func TestServer(t *testing.T) {
 		}, job.Misconfigured, 0, "processor answered 101"},
 		{"coded", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			io.WriteString(w, r.Header.Get("Accept-Encoding")+" is no gzip, but who knows")
+			io.WriteString(w, r.Header.Get("Accept-Encoding")+" is not gzip, but who knows")
 		}, job.Misconfigured, 0, ""},
 		{"empty", func(w http.ResponseWriter, _ *http.Request) {}, job.Unknown, 0, ""},
 		{"empty, in chunks", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, job.Unknown, 0, ""},

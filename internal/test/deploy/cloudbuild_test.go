@@ -94,7 +94,7 @@ func checkCloudBuild(text string) error {
 	for _, s := range b.Steps {
 		for _, w := range s.WaitFor {
 			if w != "-" && !slices.Contains(ids, w) {
-				addf("step %s waits for %s, which is no step above it", s.Id, w)
+				addf("step %s waits for %s, which is not a step above it", s.Id, w)
 			}
 		}
 		ids = append(ids, s.Id)

@@ -126,7 +126,7 @@ func readPolicy(t *testing.T, name string) policy {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil || p.Version != "2012-10-17" {
-		t.Fatalf("%s is no policy: %v", name, err)
+		t.Fatalf("%s is not a policy: %v", name, err)
 	}
 	return p
 }

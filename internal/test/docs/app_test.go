@@ -60,7 +60,7 @@ func fromAnApp(t *testing.T, l service.Local) {
 				t.Errorf("small.jpg is %s of %d × %d, %v", format, c.Width, c.Height, err)
 			}
 			if _, out, err := run([]byte("no picture")); err == nil || !strings.Contains(out, "the file is not an image by its content") {
-				t.Errorf("a file that is no image: %v: %s", err, out)
+				t.Errorf("a file that is not an image: %v: %s", err, out)
 			}
 		})
 	}

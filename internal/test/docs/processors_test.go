@@ -144,9 +144,9 @@ func TestREADMEProcessors(t *testing.T) {
 				}
 			}
 			if _, err := run("", []byte("no image")); err == nil {
-				t.Error("what is no image gives a result")
+				t.Error("what is not an image gives a result")
 			} else if want := job.Invalid; (tt.grey || tt.program == "") && job.KindOf(err) != want {
-				t.Errorf("what is no image ends with %v (%v), want %v", err, job.KindOf(err), want)
+				t.Errorf("what is not an image ends with %v (%v), want %v", err, job.KindOf(err), want)
 			}
 		})
 	}

@@ -227,7 +227,7 @@ func TestPythonWorker(t *testing.T) {
 		}
 		out := apptest.Get(t, l.URL+"/jobs/"+id+"/output")
 		if _, err := png.Decode(bytes.NewReader(out.Bytes)); err != nil || out.Header.Get("Content-Type") != "image/png" {
-			t.Errorf("output of job %s is no PNG: %v", id, err)
+			t.Errorf("output of job %s is not a PNG: %v", id, err)
 		}
 	}
 	a := apptest.Await(t, l.URL+"/jobs/"+broken)

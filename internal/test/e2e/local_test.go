@@ -110,7 +110,7 @@ func shows(t testing.TB, body []byte, n int) bool {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(body))
 	if err != nil {
-		t.Errorf("picture %d is no PNG: %v", n, err)
+		t.Errorf("picture %d is not a PNG: %v", n, err)
 		return false
 	}
 	r, g, b, _ := img.At(1, 1).RGBA()

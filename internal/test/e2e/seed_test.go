@@ -91,7 +91,7 @@ func isUUID(t *testing.T, id any) {
 	t.Helper()
 	s, _ := id.(string)
 	if u, err := uuid.Parse(s); err != nil || u.String() != s {
-		t.Errorf("%q is no UUID", s)
+		t.Errorf("%q is not a UUID", s)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package kubernetes checks the manifests of docs/kubernetes against the types of
-// Kubernetes. It is a module of its own, so that those are no dependency of the service.
+// Kubernetes. It is a module of its own, so that the service does not depend on those.
 package kubernetes
 
 import (

@@ -13,7 +13,7 @@ import (
 	"claimcheck.example/internal/worker"
 )
 
-// TestRefusalsOfStorageCount has storage answer a worker with a refusal that is no outage,
+// TestRefusalsOfStorageCount has storage answer a worker with a refusal that is not an outage,
 // such as a 400 to the result's upload.
 func TestRefusalsOfStorageCount(t *testing.T) {
 	t.Parallel()
@@ -82,7 +82,7 @@ func TestInterruptionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestMediaTypeOfAResult holds that storage gets a media type and nothing else, whatever a
+// TestMediaTypeOfAResult checks that storage gets a media type and nothing else, whatever a
 // processor says of its result.
 func TestMediaTypeOfAResult(t *testing.T) {
 	t.Parallel()

@@ -74,7 +74,7 @@ func TestProgressIsWrittenSparingly(t *testing.T) {
 	}
 }
 
-// TestProgressIsWrittenSparinglyToFailingStorage holds that a failed write counts as one.
+// TestProgressIsWrittenSparinglyToFailingStorage checks that a failed write counts as one.
 func TestProgressIsWrittenSparinglyToFailingStorage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

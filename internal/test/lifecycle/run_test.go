@@ -290,7 +290,7 @@ func TestProcessingHasATimeLimit(t *testing.T) {
 	}
 }
 
-// TestProcessorThatDoesNotReturnIsAbandoned holds that the end of its time frees the worker
+// TestProcessorThatDoesNotReturnIsAbandoned checks that the end of its time frees the worker
 // of a processor that ignores it, and that such a processor can publish nothing later.
 func TestProcessorThatDoesNotReturnIsAbandoned(t *testing.T) {
 	t.Parallel()

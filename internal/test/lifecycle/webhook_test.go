@@ -164,7 +164,7 @@ func TestWebhookSchedule(t *testing.T) {
 			}
 			return answer{status: 200}
 		}, schedule[:3], job.EventDelivered},
-		"500 for ever":      {always(answer{status: 500}), schedule, job.EventFailed},
+		"500 forever":       {always(answer{status: 500}), schedule, job.EventFailed},
 		"redirects":         {always(answer{status: 301}), schedule, job.EventFailed},
 		"gone":              {always(answer{status: 410}), nil, job.EventRefused},
 		"not wanted at all": {always(answer{status: 404}), schedule, job.EventFailed},

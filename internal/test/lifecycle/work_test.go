@@ -10,7 +10,7 @@ import (
 	"claimcheck.example/internal/job"
 )
 
-// TestInputIsTheOneThatWasSubmitted holds that an output can be traced to the very bytes
+// TestInputIsTheOneThatWasSubmitted checks that an output can be traced to the very bytes
 // that it was made of.
 func TestInputIsTheOneThatWasSubmitted(t *testing.T) {
 	t.Parallel()

@@ -67,7 +67,7 @@ func start(cmd *exec.Cmd, env []string, log io.Writer) (*Process, error) {
 	return p, nil
 }
 
-// Signal sends a signal; it is no error when the process has ended.
+// Signal sends a signal; it is not an error when the process has ended.
 func (p *Process) Signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err

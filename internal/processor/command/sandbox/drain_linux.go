@@ -9,7 +9,7 @@ import (
 )
 
 // Drain reads the rest of a pipe whose writers have been killed. It returns at once when
-// the pipe is empty, since a process outside of the run may hold the other end for ever. It
+// the pipe is empty, since a process outside of the run may hold the other end forever. It
 // ends the deadline of earlier reads.
 func Drain(pipe *os.File, p []byte) (n int, err error) {
 	conn, err := pipe.SyscallConn()

@@ -17,7 +17,7 @@ func Start(cmd *exec.Cmd, l Limits) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	// The kernel ends the program when this process is killed; without that, a kill before
-	// the trace ends would leave it stopped for ever.
+	// the trace ends would leave it stopped forever.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Ptrace: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return err

@@ -221,7 +221,7 @@ func (f *tiffFile) known() error {
 	}
 	for _, v := range f.tags[tagSampleFormat] {
 		if v != 1 && v != 4 {
-			return unread("TIFF", "samples that are no whole numbers")
+			return unread("TIFF", "samples that are not whole numbers")
 		}
 	}
 	colours, depths := 1, []int{1, 2, 4, 8, 16}

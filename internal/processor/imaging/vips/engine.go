@@ -54,7 +54,7 @@ var _ imaging.Engine = (*Engine)(nil)
 
 const (
 	// maxJobs is the number of jobs after which a process is replaced, so that leaks of a
-	// library, or traces of a picture, do not stay for ever.
+	// library, or traces of a picture, do not stay forever.
 	maxJobs = 100
 	// maxResident is the memory above which an idle process is ended, in bytes.
 	maxResident = 192 << 20

@@ -167,7 +167,7 @@ func (r *run) broken(err error) error {
 	if inErr := r.input.Err(); inErr != nil {
 		return fmt.Errorf("read input: %w", inErr)
 	}
-	how := "its end was no good"
+	how := "the process broke the protocol"
 	if p.status != nil {
 		how = p.status.Error()
 	}

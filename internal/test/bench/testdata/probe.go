@@ -1,6 +1,6 @@
 package main
 
-// This file is no package of its own: internal/test/bench has "go build -overlay" put it
+// This file is not a package of its own: internal/test/bench has "go build -overlay" put it
 // beside the main of what it measures, so that production carries no such listener.
 
 import (

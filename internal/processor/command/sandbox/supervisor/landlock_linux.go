@@ -53,7 +53,7 @@ func version() (int, error) {
 	return abi, nil
 }
 
-// onFiles are the rights that files have which are no folders.
+// onFiles are the rights on files other than folders.
 const onFiles = landlock.AccessFSExecute | landlock.AccessFSWriteFile | landlock.AccessFSReadFile | landlock.AccessFSTruncate
 
 // newRuleset returns a ruleset that leaves a program all that it had, but for the folder

@@ -77,21 +77,6 @@ func TestSecondHome(t *testing.T) {
 	if again := apptest.Get(t, location); again.StatusCode != http.StatusCreated {
 		t.Errorf("after a restart the job is %s: %s", again.Status, again.Bytes)
 	}
-
-	// A worker that a schedule starts empties the queue and ends.
-	last := apptest.Do(t, http.MethodPost, server.URL+"/jobs", bytes.NewReader(body), "Content-Type", ct)
-	scheduled := home.Launch(t, "worker", "EXIT_WHEN_IDLE=1s")
-	select {
-	case <-scheduled.Done():
-	case <-time.After(service.Limit):
-		t.Fatalf("the idle worker does not end: %s", scheduled.Output())
-	}
-	if err := scheduled.Wait(); err != nil {
-		t.Errorf("the idle worker ends with %v: %s", err, scheduled.Output())
-	}
-	if end := apptest.Get(t, last.Header.Get("Location")); end.StatusCode != http.StatusCreated {
-		t.Errorf("an idle worker leaves the job as %s: %s", end.Status, end.Bytes)
-	}
 }
 
 // TestKilledWorkerOnDatabase kills the worker during its job; another completes the job.

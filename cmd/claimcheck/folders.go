@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// images returns the images to submit, with the names of their results. A folder stands
-// for the images in it.
+// images returns the images to submit, with the names of their results. A folder is
+// replaced by the images in it.
 func (c submitCmd) images(ctx context.Context, s streams) (images, stems []string, err error) {
 	others := 0
 	for _, file := range c.Files {

@@ -28,7 +28,7 @@ func claimcheck(ctx context.Context, stdin []byte, args ...string) result {
 	return result{code, out.String(), err.String()}
 }
 
-// TestCostByOtherPrices takes the prices that are built in, doubles one, and reckons with
+// TestCostByOtherPrices takes the prices that are built in, doubles one, and calculates with
 // them.
 func TestCostByOtherPrices(t *testing.T) {
 	t.Parallel()

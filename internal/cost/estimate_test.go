@@ -6,7 +6,7 @@ import (
 	"claimcheck.example/internal/cost"
 )
 
-// TestEstimateByHand reckons without what is free each month.
+// TestEstimateByHand leaves out what is free each month.
 func TestEstimateByHand(t *testing.T) {
 	t.Parallel()
 	p := cost.Published()

@@ -218,7 +218,7 @@ func TestDamagedImages(t *testing.T) {
 		"GIF that is a script":       gifLike,
 		"PNG with too little data":   pngOf(90, 90),
 		"JPEG with flipped bits":     flipped(photo),
-		"BMP of lies":                append([]byte("BM\xff\xff\xff\x7f\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00\x40\x00\x00\x00\x40\x00\x00\x00\x01\x00\x18\x00"), make([]byte, 30)...),
+		"BMP with false sizes":       append([]byte("BM\xff\xff\xff\x7f\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00\x40\x00\x00\x00\x40\x00\x00\x00\x01\x00\x18\x00"), make([]byte, 30)...),
 	}
 	for name, body := range tests {
 		t.Run(name, func(t *testing.T) {

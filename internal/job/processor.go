@@ -57,7 +57,7 @@ type Limiter interface {
 }
 
 // Rules is the part of a processor that a submit asks before anything is stored, so
-// that a mistake is the client's to mend at once. No input, no output, no state.
+// that the client can correct a mistake at once. No input, no output, no state.
 type Rules interface {
 	// CheckParams returns an Invalid error whose sentence names the mistake, or nil.
 	// Params is nil or a JSON object. It is TooLarge or Invalid when the processor cannot

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// variable stands, in the argument of a command, for a shell variable that an earlier
-// command has set.
+// variable is a shell variable that an earlier command has set, in the argument of a later
+// command.
 type variable string
 
 const (

@@ -109,7 +109,7 @@ func TestPromises(t *testing.T) {
 	}
 	plan.Prove(t.Context(), func(*provision.Step) {})
 	if _, steps = promises(t, env, false); !slices.Equal(states(steps), fine) {
-		t.Errorf("after it was mended: %v, want %v", states(steps), fine)
+		t.Errorf("after the repair: %v, want %v", states(steps), fine)
 	}
 }
 

@@ -48,7 +48,7 @@ func withStatement(policy string, s statement) (with string, has bool, err error
 		if err := json.Unmarshal([]byte(policy), &all); err != nil {
 			return "", false, fmt.Errorf("the policy cannot be read: %w", err)
 		}
-		if json.Unmarshal(all["Statement"], &statements) != nil { // a single one may stand without a list
+		if json.Unmarshal(all["Statement"], &statements) != nil { // a single statement needs no list
 			statements = []json.RawMessage{all["Statement"]}
 		}
 	}

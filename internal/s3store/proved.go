@@ -16,7 +16,7 @@ type Proof uint8
 const (
 	// NoProof asks for nothing; the store speaks S3's own dialect.
 	NoProof Proof = iota
-	// ForBytes heeds the dialect of a finding, whatever else it says: for objects that
+	// ForBytes follows the dialect of a finding, whatever else it says: for objects that
 	// are written once, with documents in another store.
 	ForBytes
 	// ForDocuments refuses every write until the bucket holds a finding by which the

@@ -75,7 +75,7 @@ var (
 	hashes = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// unstable maps the headers whose values differ from run to run to what stands for them;
+// unstable maps the headers whose values differ from run to run to their replacements;
 // a header that is not named is shown as it is.
 var unstable = map[string]string{
 	"Amz-Sdk-Invocation-Id": "", "Amz-Sdk-Request": "", "User-Agent": "", "X-Amz-Date": "", "If-Match": "\"TAG\"",
@@ -110,11 +110,11 @@ func shape(r *http.Request, bucket string) string {
 	slices.Sort(names)
 	for _, name := range names {
 		value := strings.Join(r.Header[name], ", ")
-		if stands, ok := unstable[name]; ok {
-			if stands == "" {
+		if replacement, ok := unstable[name]; ok {
+			if replacement == "" {
 				continue
 			}
-			value = stands
+			value = replacement
 		}
 		switch {
 		case name == "Content-Length":

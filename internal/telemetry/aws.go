@@ -89,7 +89,7 @@ func (s awsSpan) SetProperty(k, v any) {
 
 func (s awsSpan) End() { s.otel.End() }
 
-// droppedSpan stands for a span that is not recorded. It passes attributes of the answer
+// droppedSpan takes the place of a span that is not recorded. It passes attributes of the answer
 // on to the span around it.
 type droppedSpan struct {
 	name   string

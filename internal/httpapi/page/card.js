@@ -99,7 +99,7 @@ class Card {
     this.$(".hook").hidden = !config.webhooks;
   }
 
-  /** From wherever the job stands to its end. */
+  /** Follows the job from its present state to its end. */
   async run() {
     this.report("");
     if (this.$(".again") === document.activeElement) this.$(".delete").focus();

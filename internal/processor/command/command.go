@@ -28,7 +28,7 @@ import (
 // output, or from the file {out}. No shell is involved.
 //
 // The environment variable CLAIMCHECK_PARAMS has the params as JSON, and {name} or
-// {name:default} in the command line stands for one of them, always within one argument.
+// {name:default} in the command line is replaced by one of them, always within one argument.
 // Its value is a string of letters, digits and . _ , + : % # = - that begins with a letter
 // or digit, a number that is not negative, or a boolean.
 //

@@ -141,7 +141,7 @@ func TestBill(t *testing.T) {
 			t.Errorf("requests of a worker (-documented +counted):\n%s", diff)
 		}
 		if _, doc := object(t, s, "jobs/"+location[strings.LastIndexByte(location, '/')+1:]); len(doc) > cost.DocumentBytes {
-			t.Errorf("the document has %d bytes, reckoned as %d", len(doc), cost.DocumentBytes)
+			t.Errorf("the document has %d bytes, estimated at %d", len(doc), cost.DocumentBytes)
 		}
 		costs(t, s, func() { answers(t, apptest.Get(t, location), 201) }, cost.Status)
 		costs(t, s, func() { answers(t, apptest.Get(t, location, "Prefer", "wait=5"), 201) }, cost.Status)

@@ -66,9 +66,9 @@ type receiver struct {
 	s      *system
 	answer func(n int) (status int, retryAfter time.Duration, err error)
 
-	mu   sync.Mutex // guards what follows
-	got  []arrival
-	lies []string // what may not arrive
+	mu    sync.Mutex // guards what follows
+	got   []arrival
+	wrong []string // events that must not arrive
 }
 
 func (r *receiver) post(ctx context.Context, address string, header http.Header, body []byte) (int, time.Duration, error) {
@@ -82,15 +82,15 @@ func (r *receiver) post(ctx context.Context, address string, header http.Header,
 		}
 	}
 	if err := json.Unmarshal(body, &event); err != nil || address != hook {
-		r.lies = append(r.lies, "malformed: "+string(body))
+		r.wrong = append(r.wrong, "malformed: "+string(body))
 	}
 	if !event.Data.Status.Over() {
-		r.lies = append(r.lies, "before the end of its job: "+string(body))
+		r.wrong = append(r.wrong, "before the end of its job: "+string(body))
 	}
 	a := arrival{id: header.Get("Webhook-Id"), kind: event.Type, job: event.Data.JobID, header: header, body: bytes.Clone(body), at: r.s.deliverer.Now()}
 	for _, earlier := range r.got {
 		if earlier.id == a.id && !bytes.Equal(earlier.body, a.body) {
-			r.lies = append(r.lies, a.id+" names two events")
+			r.wrong = append(r.wrong, a.id+" names two events")
 		}
 	}
 	r.got = append(r.got, a)

@@ -49,7 +49,7 @@ func (r *receiver) noLies(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.lies {
+	for _, l := range r.wrong {
 		t.Error(l)
 	}
 }

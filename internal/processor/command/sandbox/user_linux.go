@@ -56,8 +56,8 @@ var errNoUser = fmt.Errorf("all %d users of runs on this machine are taken", use
 // claimUser returns a user that no other run on this machine has until it is closed. Only
 // narrows it to one. It is 0 where there is none.
 //
-// Who has the abstract socket of the user's name has the user: the kernel takes it back
-// from a process that is killed.
+// A process claims a user by the abstract socket of that user's name, which the kernel takes
+// back from a process that is killed.
 func claimUser(only int) (uid int, release io.Closer) {
 	first := firstUser()
 	if first == 0 || only != 0 && (only < first || only >= first+users) {

@@ -94,6 +94,7 @@ const (
 	floor
 	database // the server, over PostgreSQL and a folder
 	mixed    // the server, over PostgreSQL and a bucket
+	unlisted // the server, without lists of jobs
 )
 
 // proc is a running process under measurement.
@@ -154,6 +155,8 @@ func (s *harness) env(which side) []string {
 	switch which {
 	case database:
 		return s.home.env
+	case unlisted:
+		return append(slices.Clone(s.backend.Env), "LIST_JOBS=false")
 	case mixed:
 		env := slices.DeleteFunc(slices.Clone(s.backend.Env), func(kv string) bool {
 			return strings.HasPrefix(kv, "S3_BUCKET=") || strings.HasPrefix(kv, "SQS_QUEUE_URL=")

@@ -63,7 +63,7 @@ func TestEveryKindOfRow(t *testing.T) {
 	program.Need(t, "cat") // a processor that costs next to nothing
 	o := options{
 		round: 20 * time.Millisecond, rounds: 1, short: true, json: true, root: "../../..",
-		only:   regexp.MustCompile("^(submit 20 KB, 16|status, 1 |output 2 MB, 1 |submit to|claim to|exec to)"),
+		only:   regexp.MustCompile("^(submit 20 KB, 1 client, LIST|status, 1 |output 2 MB, 1 |submit to|claim to|exec to)"),
 		listed: 1,
 	}
 	var out bytes.Buffer
@@ -80,7 +80,7 @@ func TestEveryKindOfRow(t *testing.T) {
 		server, floor []figure
 		goals         int
 	}{
-		{"submit 20 KB, 16 clients", both, both, 3},
+		{"submit 20 KB, 1 client, LIST_JOBS=false", both, both, 3},
 		{"status, 1 client", both, both, 3},
 		{"output 2 MB, 1 client", both, both, 3},
 		{"submit to completed, beyond the processing", []figure{p50, p99}, nil, 1},

@@ -13,12 +13,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// versus adds a row: n clients request l from server and floor alternately.
-func (b *bench) versus(ctx context.Context, name string, l load, n int, goals []goal) error {
-	rounds, err := b.alternate(ctx, name, l, n, until{time: b.round}, b.rounds, server, floor)
+// versus adds a row: n clients request l from a server and the floor alternately.
+func (b *bench) versus(ctx context.Context, name string, which side, l load, n int, goals []goal) error {
+	rounds, err := b.alternate(ctx, name, l, n, until{time: b.round}, b.rounds, which, floor)
 	if err != nil {
 		return err
 	}
+	rounds[server] = rounds[which]
 	r := compare(name, rounds)
 	r.judge(goals)
 	b.rows = append(b.rows, r)

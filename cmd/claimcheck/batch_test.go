@@ -58,9 +58,9 @@ func TestInterruptedBatch(t *testing.T) {
 	}
 }
 
-// TestNobodyAnswersABatch has no server: the command says so once, before it reads standard
+// TestBatchWithoutAServer has no server: the command says so once, before it reads standard
 // input, and begins no further image.
-func TestNobodyAnswersABatch(t *testing.T) {
+func TestBatchWithoutAServer(t *testing.T) {
 	t.Parallel()
 	const server = "http://127.0.0.1:1"
 	args := []string{"submit", "--server", server}

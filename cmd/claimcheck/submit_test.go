@@ -360,8 +360,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestWhoIsNotLetIn checks that the error says what to do.
-func TestWhoIsNotLetIn(t *testing.T) {
+// TestRefusalsNameTheToken checks that the error says what to do.
+func TestRefusalsNameTheToken(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "OIDC_ISSUER=https://id.example.com", "OIDC_AUDIENCE=claimcheck")
 	for name, args := range map[string][]string{
@@ -373,8 +373,8 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	}
 }
 
-// TestNobodyAnswers has no server where one should be.
-func TestNobodyAnswers(t *testing.T) {
+// TestSubmitWithoutAServer has no server where one should be.
+func TestSubmitWithoutAServer(t *testing.T) {
 	t.Parallel()
 	const address = "127.0.0.1:1" // a port that was free a moment ago may be another test's now
 	r := claimcheck(t.Context(), nil, "submit", "--server", "http://"+address, photo(t))

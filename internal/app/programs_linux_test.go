@@ -80,10 +80,10 @@ func programs(t *testing.T, vars ...string) (s *apptest.System, submit func(how 
 	return s, submit, left
 }
 
-// TestBadJobDelaysNobody has a job hang in one of a worker's two hands: all others are
+// TestHangingJobDelaysNoOther has a job hang in one of a worker's two hands: all others are
 // carried out meanwhile. Stopped, the worker ends the program, and gives the job back
 // without an attempt.
-func TestBadJobDelaysNobody(t *testing.T) {
+func TestHangingJobDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	s, submit, left := programs(t, "CONCURRENCY=2", "PROCESS_TIMEOUT=5m", "SHUTDOWN_GRACE=0s")
 	stop := s.StartWorker(t)

@@ -150,9 +150,9 @@ func TestDeletedBefore(t *testing.T) {
 	}
 }
 
-// TestWaitingIsNoHammering has a server that does not wait: the client pauses between
+// TestWaitPausesBetweenRequests has a server that does not wait: the client pauses between
 // requests.
-func TestWaitingIsNoHammering(t *testing.T) {
+func TestWaitPausesBetweenRequests(t *testing.T) {
 	t.Parallel()
 	c, s, own := serve(t, "", says(200, `{"status":"pending"}`), says(200, `{"status":"processing"}`), says(201, `{"status":"completed"}`))
 	j, err := c.Status(t.Context(), own+"/jobs/1/output", true)

@@ -492,9 +492,9 @@ func TestSubmitIsNeverNotModified(t *testing.T) {
 	}
 }
 
-// TestOutputThatBreaksOffIsNoWholeOne cuts storage off in the middle of an output: the
+// TestOutputThatBreaksOffIsNotComplete cuts storage off in the middle of an output: the
 // client must notice.
-func TestOutputThatBreaksOffIsNoWholeOne(t *testing.T) {
+func TestOutputThatBreaksOffIsNotComplete(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "PROCESSOR=exec:cat")
 	s.StartWorker(t)

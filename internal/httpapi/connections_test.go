@@ -239,9 +239,9 @@ func TestSlowUploadsYield(t *testing.T) {
 	}
 }
 
-// TestAnswersThatNobodyReads asks again and again and reads nothing: the connection is
+// TestUnreadAnswersEndTheConnection asks again and again and reads nothing: the connection is
 // closed, not kept forever.
-func TestAnswersThatNobodyReads(t *testing.T) {
+func TestUnreadAnswersEndTheConnection(t *testing.T) {
 	t.Parallel()
 	c := dial(t, apptest.Start(t, "IDLE_TIMEOUT=1s"))
 	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // soon full

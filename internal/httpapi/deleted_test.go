@@ -50,9 +50,9 @@ func TestDeletedJobsAreGone(t *testing.T) {
 	remove(http.StatusNotFound)
 }
 
-// TestDeleteOfWhatOneHasSeen deletes jobs under If-Match: only as long as their status is
+// TestDeleteUnderIfMatch deletes jobs under If-Match: only as long as their status is
 // the one that was seen, at the same price.
-func TestDeleteOfWhatOneHasSeen(t *testing.T) {
+func TestDeleteUnderIfMatch(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
 	remove := func(location, ifMatch string, want int) {

@@ -215,10 +215,10 @@ func TestCommitRefusesWhatASubmitWould(t *testing.T) {
 	}
 }
 
-// TestUploadIsOfferedToWhoSendsTooMuch submits an image that is too large for a submit
+// TestTooLargeImageIsOfferedAnUpload submits an image that is too large for a submit
 // but not for a job, in every form of a submit. The refusal carries what a client needs
 // to bring the image in nevertheless.
-func TestUploadIsOfferedToWhoSendsTooMuch(t *testing.T) {
+func TestTooLargeImageIsOfferedAnUpload(t *testing.T) {
 	t.Parallel()
 	photo := rainier(t)
 	form, formBody := apptest.Form(t, photo, "params", `{"width":30}`)

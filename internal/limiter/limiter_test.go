@@ -114,9 +114,9 @@ func TestFairShares(t *testing.T) {
 	}
 }
 
-// TestOwnerWhoHoldsLeastComesFirst has one owner hold all that it may and wait for more,
+// TestOwnerWithTheFewestPlacesComesFirst has one owner hold all that it may and wait for more,
 // when others take the rest, and one more waits as well.
-func TestOwnerWhoHoldsLeastComesFirst(t *testing.T) {
+func TestOwnerWithTheFewestPlacesComesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := limited(4, 1)

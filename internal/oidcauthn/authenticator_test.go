@@ -252,7 +252,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 // New makes no request, so a provider that does not exist is not a mistake.
-func TestNewAsksNobody(t *testing.T) {
+func TestNewMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		t.Errorf("asked %s", r.URL)

@@ -263,7 +263,7 @@ func TestOneProviderDownOfTwo(t *testing.T) {
 }
 
 // The renewal of old keys delays only the request that does it.
-func TestRenewalHoldsUpNobody(t *testing.T) {
+func TestRenewalDelaysOneRequestAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k := rsaKey(0, "k")

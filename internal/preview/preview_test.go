@@ -75,7 +75,7 @@ func TestAcceptedImageIsShown(t *testing.T) {
 	}
 }
 
-func TestBusyOrBrokenViewerHoldsUpNobody(t *testing.T) {
+func TestBusyOrBrokenViewerDelaysNoSubmit(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	var once sync.Once

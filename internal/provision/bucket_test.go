@@ -265,9 +265,9 @@ func enabled(days int) string {
 	return fmt.Sprintf("<Rule><ID>claimcheck-jobs</ID><Filter><Prefix>jobs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>%d</Days></Expiration></Rule>", days)
 }
 
-// TestBackendThatSaysNo gets refusals of every kind: each fails its step, and the other
+// TestRefusalsFailTheirStep gets refusals of every kind: each fails its step, and the other
 // steps go on.
-func TestBackendThatSaysNo(t *testing.T) {
+func TestRefusalsFailTheirStep(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		request string

@@ -220,8 +220,8 @@ func TestQueueThatExists(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeWanted checks that one error names every mistake.
-func TestWhatCannotBeWanted(t *testing.T) {
+// TestWantedRefusesMistakes checks that one error names every mistake.
+func TestWantedRefusesMistakes(t *testing.T) {
 	t.Parallel()
 	w := provision.Wanted{Bucket: "Pictures", Queue: "jobs.fifo", DeadLetter: "jobs.fifo", Visibility: 13 * 3600e9}
 	_, err := provision.New(nil, nil, w)

@@ -303,7 +303,7 @@ func TestTracingOffIsFree(t *testing.T) {
 	}
 }
 
-func TestPlatformsQuestionsAreNoSpans(t *testing.T) {
+func TestHealthChecksHaveNoSpans(t *testing.T) {
 	t.Parallel()
 	p, spans := recording(t)
 	h := handler(t, p, func(http.ResponseWriter, *http.Request) {})

@@ -71,7 +71,7 @@ func TestMessageRoundTrip(t *testing.T) {
 	}
 }
 
-func TestReceiveGivesWhatWasAskedFor(t *testing.T) {
+func TestReceiveReturnsTheRequestedAttributes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	queue := b.queue("jobs", nil)

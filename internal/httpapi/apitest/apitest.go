@@ -22,7 +22,7 @@ func Handler(t testing.TB, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w}
 		h.ServeHTTP(rec, r)
-		if rec.status == statusNobodyReads || rec.status == 0 {
+		if rec.status == clientClosedRequest || rec.status == 0 {
 			return
 		}
 		resp := &http.Response{StatusCode: rec.status, Header: rec.header, Request: r}
@@ -32,8 +32,8 @@ func Handler(t testing.TB, h http.Handler) http.Handler {
 	})
 }
 
-// statusNobodyReads is what is answered to a client that has left.
-const statusNobodyReads = 499
+// clientClosedRequest is the status for a client that has left.
+const clientClosedRequest = 499
 
 // described is the description, loaded once for all tests.
 var described = sync.OnceValues(Load)

@@ -13,8 +13,8 @@ import (
 	"claimcheck.example/internal/processor/processortest"
 )
 
-// TestUnbearableIsRefused checks that a submit and the work itself refuse the same jobs.
-func TestUnbearableIsRefused(t *testing.T) {
+// TestTooCostlyJobsAreRefused checks that a submit and the work itself refuse the same jobs.
+func TestTooCostlyJobsAreRefused(t *testing.T) {
 	t.Parallel()
 	blurs := func(n int, sigma float64) string {
 		return `{"ops": [` + strings.TrimSuffix(strings.Repeat(fmt.Sprintf(`{"blur": %g},`, sigma), n), ",") + `]}`

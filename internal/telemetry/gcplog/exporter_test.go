@@ -245,7 +245,7 @@ func TestLinesGoOutWithoutAFlush(t *testing.T) {
 	}
 }
 
-func TestRepeatedCallBearsTheSameIds(t *testing.T) {
+func TestRepeatedCallHasTheSameIDs(t *testing.T) {
 	t.Parallel()
 	server := &cloudLogging{answer: func(_ context.Context, call int) error {
 		if call == 1 {
@@ -313,7 +313,7 @@ func TestExportGoesOnAfterThePause(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestLinesWithoutAServerGoToTheFallback(t *testing.T) {
 	t.Parallel()
 	var aside fallback
 	e := open(t, "127.0.0.1:1", gcplog.Options{Fallback: &aside, Timeout: 50 * time.Millisecond})
@@ -357,7 +357,7 @@ func TestFlushGivesUp(t *testing.T) {
 	}
 }
 
-func TestHangingServerDoesNotHoldTheEndUp(t *testing.T) {
+func TestHangingServerDoesNotDelayTheEnd(t *testing.T) {
 	t.Parallel()
 	var aside fallback
 	e := open(t, serve(t, &cloudLogging{answer: hanging}), gcplog.Options{Fallback: &aside, Timeout: time.Hour})

@@ -235,9 +235,9 @@ func TestOutageIsReportedAndBounded(t *testing.T) {
 	}
 }
 
-// TestOutageHoldsOneFlushUp has the collector fail: the next flush makes no request and
+// TestOutageDelaysOneFlush has the collector fail: the next flush makes no request and
 // no error, and the first one after the pause sends everything.
-func TestOutageHoldsOneFlushUp(t *testing.T) {
+func TestOutageDelaysOneFlush(t *testing.T) {
 	var requests atomic.Int64
 	var healthy atomic.Bool
 	c := &collector{answer: func(w http.ResponseWriter, _ *http.Request) bool {

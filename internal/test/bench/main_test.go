@@ -131,7 +131,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestPictureIsOfTheSizeAskedFor(t *testing.T) {
+func TestPictureHasTheRequestedSize(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{10_000, small, 200_000} {
 		p, err := picture(size)

@@ -14,10 +14,10 @@ import (
 	"claimcheck.example/internal/app/apptest"
 )
 
-// TestPythonWorkerHeedsCancellation cancels jobs whose processing takes an hour, by their
+// TestPythonWorkerStopsCanceledJobs cancels jobs whose processing takes an hour, by their
 // owner and by Cancel-After: the worker of docs/worker.md stops it, bills its work and
 // goes on to the next job.
-func TestPythonWorkerHeedsCancellation(t *testing.T) {
+func TestPythonWorkerStopsCanceledJobs(t *testing.T) {
 	t.Parallel()
 	interpreter, file := python(t), pythonWorker(t)
 	code, err := os.ReadFile(file)

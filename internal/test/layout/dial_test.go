@@ -34,7 +34,7 @@ var dials = map[string][]string{
 	"crypto/tls": {"Dial", "DialWithDialer", "Dialer"},
 }
 
-func TestWhoDials(t *testing.T) {
+func TestOnlyListedPackagesDial(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
 	for path, p := range list(t, "./...") {

@@ -158,9 +158,9 @@ func TestCommitsAreBooked(t *testing.T) {
 	}
 }
 
-// TestMessagesAreNotRepeatedAtWill repeats a submit and a commit 50 times each: one more
+// TestRepeatsSendFewMessages repeats a submit and a commit 50 times each: one more
 // message is sent for each when some seconds have passed, and none before.
-func TestMessagesAreNotRepeatedAtWill(t *testing.T) {
+func TestRepeatsSendFewMessages(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]func(*testing.T, *system) func() error{
 		"submit": func(t *testing.T, s *system) func() error {

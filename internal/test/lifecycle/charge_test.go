@@ -33,9 +33,9 @@ func (s *system) recorded(t *testing.T, j *job.Job) job.UsageRecord {
 	return rec
 }
 
-// TestWhatFollowsIsCounted: a document has the requests that are yet to be made when it is
+// TestRequestsToComeAreCounted: a document has the requests that are yet to be made when it is
 // written.
-func TestWhatFollowsIsCounted(t *testing.T) {
+func TestRequestsToComeAreCounted(t *testing.T) {
 	t.Parallel()
 	s := charged(t)
 	j := s.submit(t, "IMG one")

@@ -390,9 +390,9 @@ func TestStorageThatFailsCostsNoAttempt(t *testing.T) {
 	}
 }
 
-// TestWhoLosesTheLeaseDiscardsItsWork lets a second worker take the job while the first
+// TestLostLeaseDiscardsTheWork lets a second worker take the job while the first
 // sleeps with its result in hand; the first one's result must never be seen.
-func TestWhoLosesTheLeaseDiscardsItsWork(t *testing.T) {
+func TestLostLeaseDiscardsTheWork(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		when       string

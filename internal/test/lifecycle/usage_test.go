@@ -36,7 +36,7 @@ func TestUsageSumsUpWhatEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := job.UsageDay{Jobs: 3, Completed: 2, Failed: 1, BytesIn: 17, BytesOut: 8, Pixels: 5, Units: 0.2, ProcessingSeconds: 0.3}
-		u.Total.Requests = job.Requests{} // see TestWhatFollowsIsCounted
+		u.Total.Requests = job.Requests{} // see TestRequestsToComeAreCounted
 		if u.Total != want || len(u.Days) != 1 {
 			t.Errorf("total is %+v of %d days, want %+v", u.Total, len(u.Days), want)
 		}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNoRunIsRootForWantOfAUser takes all users, as a program can, in a network of its own.
-func TestNoRunIsRootForWantOfAUser(t *testing.T) {
+// TestRunWithoutAFreeUserIsRefused takes all users, as a program can, in a network of its own.
+func TestRunWithoutAFreeUserIsRefused(t *testing.T) {
 	t.Parallel()
 	first := firstUser()
 	if first == 0 {

@@ -169,7 +169,7 @@ func TestProcessSeesNothingOfTheWorker(t *testing.T) {
 	}
 }
 
-func TestInputsErrorIsTheJobs(t *testing.T) {
+func TestInputErrorFailsTheJob(t *testing.T) {
 	t.Parallel()
 	e := open(t, vips.Options{Processes: 1})
 	broken := errors.New("the store is down")

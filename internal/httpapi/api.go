@@ -116,6 +116,7 @@ type api struct {
 	Options
 	routes    []route
 	own       documents
+	names     paramNames
 	readiness readiness
 }
 
@@ -203,7 +204,7 @@ func New(o Options) (h http.Handler, patterns []string) {
 	if a.ParamsSchema == nil {
 		a.ParamsSchema = []byte(`{"type":"object"}`)
 	}
-	a.own = a.newDocuments()
+	a.own, a.names = a.newDocuments(), namesIn(a.ParamsSchema)
 	a.routes = a.table()
 	mux := http.NewServeMux()
 	for _, rt := range a.routes {

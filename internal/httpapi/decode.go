@@ -31,13 +31,13 @@ func decode(r *http.Request, h head, limit int64) (service.Submission, error) {
 	case h.source != nil:
 		return fromSource(h.query, r.Body)
 	case h.mediaType == "multipart/form-data":
-		in, err := decodeForm(r.Body, h.boundary)
+		in, err := decodeForm(r.Body, h.boundary, h.names)
 		if least := r.ContentLength - formOverhead; least > 0 {
 			in.Announced = least
 		}
 		return in, err
 	case h.mediaType == "application/json":
-		return readAnnouncement(r.Body)
+		return readAnnouncement(r.Body, h.names)
 	case r.ContentLength > limit:
 		return service.Submission{}, tooLarge(limit)
 	}
@@ -74,6 +74,7 @@ type form struct {
 	body      io.Reader
 	frame     *frame
 	parts     *multipart.Reader
+	names     paramNames
 	count     int
 	spent     int // bytes of fields read so far
 	params    json.RawMessage
@@ -94,12 +95,12 @@ func (f *form) noImage(otherwise string) error {
 }
 
 // decodeForm reads the fields in front of the image.
-func decodeForm(body io.Reader, boundary string) (service.Submission, error) {
+func decodeForm(body io.Reader, boundary string, names paramNames) (service.Submission, error) {
 	if boundary == "" || len(boundary) > 70 {
 		return service.Submission{}, job.Errorf(job.Invalid, "the multipart form names no valid boundary in its Content-Type")
 	}
 	frame := &frame{r: body, left: formOverhead}
-	f := &form{body: body, frame: frame, parts: multipart.NewReader(frame, boundary)}
+	f := &form{body: body, frame: frame, parts: multipart.NewReader(frame, boundary), names: names}
 	frame.over = func() error {
 		return f.noImage(fmt.Sprintf("the form has more than %d bytes beside its image; the file belongs in a field named image", formOverhead))
 	}
@@ -223,7 +224,7 @@ func (f *form) field(p *multipart.Part, name string) error {
 		f.hasSource, f.source = true, strings.TrimSpace(string(value))
 		return nil
 	case name != "params":
-		return misplacedField(name, string(value))
+		return f.names.misplacedField(name, string(value))
 	}
 	f.hasParams = true
 	f.params, err = checkParams(value)

@@ -136,7 +136,7 @@ func FuzzAnnouncement(f *testing.F) {
 	f.Add([]byte(`{"size_bytes":1e3}`))
 	f.Add([]byte(`{"params":null}{}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		in, err := parseAnnouncement(body)
+		in, err := parseAnnouncement(body, nil)
 		if err != nil {
 			wantWorded(t, err)
 			return

@@ -71,7 +71,7 @@ const maxAnnouncement = maxParams + 4<<10
 
 // readAnnouncement reads a submit with a JSON body: the image will be uploaded directly, or
 // is fetched from a source.
-func readAnnouncement(from io.Reader) (service.Submission, error) {
+func readAnnouncement(from io.Reader, names paramNames) (service.Submission, error) {
 	body, err := io.ReadAll(io.LimitReader(from, maxAnnouncement+1))
 	if err != nil {
 		return service.Submission{}, formError(err)
@@ -79,13 +79,13 @@ func readAnnouncement(from io.Reader) (service.Submission, error) {
 	if len(body) > maxAnnouncement {
 		return service.Submission{}, job.Errorf(job.Invalid, "the JSON body has more than %d bytes; it must announce the image, not carry it", maxAnnouncement)
 	}
-	return parseAnnouncement(body)
+	return parseAnnouncement(body, names)
 }
 
-func parseAnnouncement(body []byte) (service.Submission, error) {
+func parseAnnouncement(body []byte, names paramNames) (service.Submission, error) {
 	const want = `send {"content_type": "image/tiff", "size_bytes": 734003200} or {"source": {"url": "https://..."}}, with sha256, params, cancel_after and webhook if you like`
 	var in announcement
-	if err := misplacedMembers(body); err != nil {
+	if err := names.misplacedMembers(body); err != nil {
 		return service.Submission{}, err
 	}
 	if err := strictJSON(body, &in); err != nil {

@@ -173,7 +173,7 @@ func TestParamsOutsideOfParams(t *testing.T) {
 		{"a width that is none", postForm(t, s, part{disposition(`name="width"`), []byte("'; rm")}, image), `-F 'params={"width": 800}'`},
 		{"the client's own format", postForm(t, s, part{disposition(`name="format"`), []byte("png")}, image), `-F 'params={"format": "png"}'`},
 		{"an operation", postForm(t, s, part{disposition(`name="rotate"`), []byte("180")}, image), `-F 'params={"ops": [{"rotate": 180}]}'`},
-		{"nested deeper", postForm(t, s, part{disposition(`name="params[ops][0][blur]"`), []byte("3")}, image), `-F 'params={"ops": [{"rotate": 90}]}'`},
+		{"nested deeper", postForm(t, s, part{disposition(`name="params[ops][0][blur]"`), []byte("3")}, image), `-F 'params={"ops": [{"fit": {"width": 800}}]}'`},
 		{"another processor's", postForm(t, s, part{disposition(`name="params[model]"`), []byte("large")}, image), `-F 'params={"model": "large"}'`},
 		{"a parameter", bare("width=320"), `which is {"width": 320}`},
 		{"a member", announced(`"width":320`), `"params": {"width": 320}}`},

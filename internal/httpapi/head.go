@@ -17,6 +17,7 @@ type head struct {
 	cancelAfter int    // seconds; zero for never
 	mediaType   string // of the body
 	boundary    string // of a form's parts
+	names       paramNames
 	query
 }
 
@@ -30,6 +31,7 @@ type query struct {
 // readHead refuses a submit whose head alone is wrong. The end of the body becomes an error
 // where its digest is another than announced.
 func (a *api) readHead(r *request) (h head, err error) {
+	h.names = a.names
 	if h.key, err = idempotencyKey(r.Header); err != nil {
 		return head{}, err
 	}
@@ -39,7 +41,7 @@ func (a *api) readHead(r *request) (h head, err error) {
 	if h.mediaType, h.boundary, err = contentType(r.Header); err != nil {
 		return head{}, err
 	}
-	if h.query, err = readQuery(r.URL.RawQuery, h.mediaType); err != nil {
+	if h.query, err = readQuery(r.URL.RawQuery, h.mediaType, a.names); err != nil {
 		return head{}, err
 	}
 	switch {
@@ -126,13 +128,13 @@ func contentType(h http.Header) (mediaType, boundary string, err error) {
 
 // readQuery reads the query of a submit. A form and a JSON body have in themselves what the
 // query of a bare image or of a source says.
-func readQuery(raw, mediaType string) (query, error) {
+func readQuery(raw, mediaType string, names paramNames) (query, error) {
 	q, err := url.ParseQuery(raw)
 	bare := q.Has("source") || mediaType != "multipart/form-data" && mediaType != "application/json"
 	if err != nil && bare {
 		return query{}, job.Wrap(job.Invalid, err, "the query string is malformed")
 	}
-	if err := misplacedQuery(q, bare); err != nil || !bare {
+	if err := names.misplacedQuery(q, bare); err != nil || !bare {
 		return query{}, err
 	}
 	for _, name := range []string{"source", "params", "webhook"} {

@@ -66,7 +66,7 @@ var operations = []entry{
 		{"type", "object"},
 		{"properties", object{
 			{"x", integer(0, math.MaxInt32)}, {"y", integer(0, math.MaxInt32)},
-			{"width", integer(1, math.MaxInt32)}, {"height", integer(1, math.MaxInt32)},
+			{"width", like(400, integer(1, math.MaxInt32))}, {"height", like(300, integer(1, math.MaxInt32))},
 		}},
 		{"required", []string{"width", "height"}}, {"additionalProperties", false},
 	}},

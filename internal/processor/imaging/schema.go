@@ -45,11 +45,14 @@ func number(low, high float64) object {
 	return object{{"type", "number"}, {"minimum", low}, {"maximum", high}}
 }
 
+// like adds an example to the description of a value.
+func like(example any, o object) object { return append(o, member{"examples", []any{example}}) }
+
 // sides describes a width and a height, of which any or all are needed.
 func sides(need string) object {
 	return object{
 		{"type", "object"},
-		{"properties", object{{"width", integer(1, maxSide)}, {"height", integer(1, maxSide)}}},
+		{"properties", object{{"width", like(800, integer(1, maxSide))}, {"height", like(600, integer(1, maxSide))}}},
 		{need, []object{{{"required", []string{"width"}}}, {{"required", []string{"height"}}}}},
 		{"additionalProperties", false},
 	}
@@ -65,15 +68,17 @@ func Schema(can Capabilities) []byte {
 	boolean := object{{"type", "boolean"}}
 	lossy := formatsOf(can, func(f Format) bool { return f.Lossy && (f.Name != "webp" || can.LossyWebP) })
 	properties := object{
-		{"width", titled("Width", "The most, in pixels. Proportions stay.", integer(1, maxSide))},
-		{"height", titled("Height", "The most, in pixels.", integer(1, maxSide))},
+		{"width", titled("Width", "The most, in pixels. Proportions stay.", like(800, integer(1, maxSide)))},
+		{"height", titled("Height", "The most, in pixels.", like(600, integer(1, maxSide)))},
 		{"format", titled("Format", "By itself a JPEG stays a JPEG.", object{{"oneOf", formatChoices(can)}})},
-		{"quality", titled("Quality", "Less makes a smaller file.", integer(1, 100))},
+		{"quality", titled("Quality", "Less makes a smaller file.", like(80, integer(1, 100)))},
 		{"lossless", titled("Lossless", "The file is larger.", boolean)},
 	}
-	if can.Animated {
-		properties = append(properties, member{"animated", titled("Animated", "All frames of an animation are kept.", boolean)})
+	animated := boolean
+	if !can.Animated {
+		animated = object{{"const", false}}
 	}
+	properties = append(properties, member{"animated", titled("Animated", "All frames of an animation are kept.", animated)})
 	ops := make([]object, len(operations))
 	for i, e := range operations {
 		ops[i] = object{

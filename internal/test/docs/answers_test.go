@@ -48,6 +48,33 @@ func shape(v any) any {
 	return v
 }
 
+// shorten cuts lists that a page ends with "…" after the elements that it shows.
+func shorten(answered, shown any) any {
+	switch shown := shown.(type) {
+	case map[string]any:
+		if of, ok := answered.(map[string]any); ok {
+			for k := range of {
+				of[k] = shorten(of[k], shown[k])
+			}
+		}
+	case []any:
+		of, ok := answered.([]any)
+		last := len(shown) - 1
+		if !ok || last < 0 || shown[last] != "…" {
+			break
+		}
+		short := []any{}
+		for i := 0; i < len(shown) && i < len(of); i++ {
+			short = append(short, shorten(of[i], shown[i]))
+		}
+		if len(of) > last {
+			short[last] = "…"
+		}
+		return short
+	}
+	return answered
+}
+
 var (
 	digits   = regexp.MustCompile(`[0-9]+`)
 	opaque   = regexp.MustCompile(`[0-9a-zA-Z_+/=-]{20,}`) // ids, digests, keys
@@ -180,7 +207,7 @@ func answers(t *testing.T, l service.Local) {
 			if err := json.Unmarshal(got[name], &answered); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(shape(answered), shape(want)); diff != "" {
+			if diff := cmp.Diff(shorten(shape(answered), shape(want)), shape(want)); diff != "" {
 				t.Errorf("%s shows another answer %q (-answered +shown):\n%s", page, name, diff)
 			}
 		}

@@ -13,7 +13,7 @@ import (
 type deliveriesCmd struct {
 	server
 	Job    string `arg:"" name:"job" predictor:"job" help:"The job: its URL or identifier."`
-	Replay bool   `help:"Have the webhook called once more."`
+	Replay bool   `help:"Send the webhook again."`
 	Format string `enum:"text,json" default:"text" help:"How to print: text, or json for the API's JSON document (default ${default})."`
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // TestListen has a service call the receiver of the command, which passes what it verified
-// on; and looks at the deliveries, and has the webhook called once more.
+// on; and looks at the deliveries, and sends the webhook again.
 func TestListen(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t, "WEBHOOK_KEY=whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "OUTBOUND_ALLOW=127.0.0.1")

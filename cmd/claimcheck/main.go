@@ -32,7 +32,7 @@ type cli struct {
 	Link       linkCmd                   `cmd:"" help:"Make a link to the output of a job, for people without a token."`
 	Cancel     cancelCmd                 `cmd:"" help:"Cancel jobs."`
 	Delete     deleteCmd                 `cmd:"" help:"Delete jobs, their images and their outputs."`
-	Deliveries deliveriesCmd             `cmd:"" help:"Print what became of a job's webhook, or have it called once more."`
+	Deliveries deliveriesCmd             `cmd:"" help:"Print the tries of a job's webhook, or send it again."`
 	Listen     listenCmd                 `cmd:"" help:"Receive webhooks on this machine, verify and print them."`
 	MCP        mcpCmd                    `cmd:"" name:"mcp" help:"Serve the API to an agent, by the Model Context Protocol."`
 	Usage      usageCmd                  `cmd:"" help:"Print the usage per day."`

@@ -33,7 +33,7 @@ type submitCmd struct {
 	Recursive   bool              `short:"r" help:"Submit all images in the named folders and the folders below them, except hidden ones. The results get the same folders."`
 	Param       map[string]string `placeholder:"NAME=VALUE" mapsep:"none" help:"A parameter for the processor, such as width=800; repeatable."`
 	Params      string            `placeholder:"JSON" help:"All parameters as one JSON object."`
-	Webhook     string            `placeholder:"URL" help:"Have the service post the end of each job to this URL."`
+	Webhook     string            `placeholder:"URL" help:"Post the end of each job to this URL."`
 	CancelAfter time.Duration     `placeholder:"DURATION" help:"Cancel each job that is not over after this time, such as 10m, in whole seconds."`
 	Wait        bool              `help:"Wait until each job ends."`
 	Output      string            `short:"o" type:"path" placeholder:"DIR" help:"Write the results into this folder, and create it if it does not exist. Results are named after the images, and equal names are numbered. Implies --wait."`

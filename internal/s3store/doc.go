@@ -8,7 +8,7 @@
 //	usage/{owner}/{yyyy-mm-dd}/{id}            a usage record, application/json
 //	usage/{owner}/sums/{yyyy-mm}               the sums of a month's days, application/json
 //	lists/{owner}/{time}-{job_id}              a job's place in its owner's list, empty
-//	deliveries/{id}                            what became of a job's webhook, application/json
+//	deliveries/{id}                            the tries of a job's webhook, application/json
 //
 // The id is the job_id or, for a job under an idempotency key, the uid in its document. For an
 // output it is the document's output_id, if there is one.

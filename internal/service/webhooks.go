@@ -75,11 +75,11 @@ func (s *Service) Deliveries(ctx context.Context, who job.Caller, id job.ID) (*j
 	return s.effective(j), log, nil
 }
 
-// replayPause is the least time between two requests to send an event of a job once more.
+// replayPause is the minimum time between two requests to send an event of a job again.
 const replayPause = 10 * time.Second
 
-// Redeliver has the webhook of a job that is over called once more, and again as after its
-// end if that fails. Conflict when the job is not over.
+// Redeliver sends the webhook of a job that is over again, with further tries if that fails,
+// as after the job's end. Conflict when the job is not over.
 func (s *Service) Redeliver(ctx context.Context, who job.Caller, id job.ID, trace map[string]string) (*job.Job, *job.EventLog, error) {
 	if err := s.quota.Request(who.Owner(), job.Repeats, 0); err != nil {
 		return nil, nil, err

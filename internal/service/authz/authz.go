@@ -124,7 +124,7 @@ func (a *Authorizer) Deliveries(ctx context.Context, who job.Caller, id job.ID) 
 	return j, func(ctx context.Context) (*job.EventLog, error) { return a.c.Events.LoadEvents(ctx, j.ObjectID()) }, nil
 }
 
-// Redeliver returns a job whose webhook who may have called once more.
+// Redeliver returns a job whose webhook who may send again.
 func (a *Authorizer) Redeliver(ctx context.Context, who job.Caller, id job.ID) (*job.Job, job.EventLogs, error) {
 	j, err := a.find(ctx, who, job.ActionSubmit, id)
 	if err != nil {

@@ -66,6 +66,23 @@ func (d *Description) Routes() map[string][]string {
 	return routes
 }
 
+// Call is a method of a described path, which is as a ServeMux has its pattern.
+type Call struct{ Method, Pattern string }
+
+// Secured returns the calls that need a principal, sorted: all but those with an empty
+// security.
+func (d *Description) Secured() (calls []Call) {
+	for p, item := range d.doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.Security == nil || len(*op.Security) > 0 {
+				calls = append(calls, Call{method, pattern(p)})
+			}
+		}
+	}
+	slices.SortFunc(calls, func(a, b Call) int { return strings.Compare(a.Pattern+a.Method, b.Pattern+b.Method) })
+	return calls
+}
+
 // ProblemTypes returns the types of problem documents, and how many examples there are
 // of each.
 func (d *Description) ProblemTypes() map[string]int {

@@ -23,7 +23,7 @@ import (
 	"claimcheck.example/internal/test/program"
 )
 
-var duration = flag.Duration("chaos.for", 7*time.Second, "how long the chaos lasts")
+var duration = flag.Duration("chaos.for", 5*time.Second, "how long the chaos lasts")
 
 func TestMain(m *testing.M) {
 	process.RunBackend()
@@ -35,7 +35,7 @@ func TestNothingIsLostAndNothingDoneTwice(t *testing.T) {
 	t.Parallel()
 	program.Need(t, "sh") // a processor that takes its time
 	err := run(t.Context(), options{
-		duration: *duration, killEvery: 1500 * time.Millisecond, faultEvery: 1500 * time.Millisecond,
+		duration: *duration, killEvery: 1100 * time.Millisecond, faultEvery: 1100 * time.Millisecond,
 		clients: 4, workers: 2, seed: uint64(time.Now().UnixNano()), root: "../../..",
 	}, t.Output())
 	if err != nil {
@@ -49,7 +49,7 @@ func TestNothingIsLostOnADatabase(t *testing.T) {
 	program.Need(t, "sh")
 	pgtest.Programs(t)
 	err := run(t.Context(), options{
-		duration: *duration, killEvery: 1500 * time.Millisecond, clients: 4, workers: 2,
+		duration: *duration, killEvery: 1100 * time.Millisecond, clients: 4, workers: 2,
 		seed: uint64(time.Now().UnixNano()), root: "../../..", database: true,
 	}, t.Output())
 	if err != nil {

@@ -70,7 +70,7 @@ func cancelFamilies(t *testing.T, launch func(name string, vars ...string) servi
 // until waits for a state.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond) // a look at all processes takes a while
 	defer tick.Stop()
 	for deadline := time.Now().Add(service.Limit); !ok(); <-tick.C {
 		if time.Now().After(deadline) {

@@ -10,7 +10,7 @@ import (
 // submit answers POST /jobs.
 func (a *api) submit(w http.ResponseWriter, r *request) error {
 	out, err := a.take(r)
-	a.tellQuota(w.Header(), r.who.Owner())
+	a.setRateLimit(w.Header(), r.who.Owner())
 	if err == nil {
 		err = out.Err
 	}
@@ -47,8 +47,8 @@ func (a *api) take(r *request) (service.Outcome, error) {
 	return a.Service.Submit(r.Context(), r.who, in)
 }
 
-// tellQuota says what limits hold and what is left of them.
-func (a *api) tellQuota(h http.Header, owner string) {
+// setRateLimit sets the headers with the limits of an owner and what is left of them.
+func (a *api) setRateLimit(h http.Header, owner string) {
 	if a.Quota == nil {
 		return
 	}

@@ -83,7 +83,7 @@ type Servers struct {
 // or use relative paths. A process can run one pair at a time (else [ErrRunning]).
 //
 // Start fails with [ErrInUse] when another server owns the folder, and with
-// [ErrAddrTaken] when another program listens on an address. Cancelling ctx ends the
+// [ErrAddrTaken] when another program listens on an address. Canceling ctx ends the
 // start, not the servers.
 func Start(ctx context.Context, o Options) (_ *Servers, err error) {
 	if o.Dir == "" {

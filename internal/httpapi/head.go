@@ -139,7 +139,7 @@ func readQuery(raw, mediaType string, names paramNames) (query, error) {
 	}
 	for _, name := range []string{"source", "params", "webhook"} {
 		if len(q[name]) > 1 {
-			return query{}, job.Errorf(job.Invalid, "%s is given twice", name)
+			return query{}, job.Errorf(job.Invalid, "the query has %s twice", name)
 		}
 	}
 	params, err := checkParams([]byte(q.Get("params")))

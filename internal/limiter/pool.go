@@ -92,7 +92,7 @@ func (p *Pool) Acquire(ctx context.Context, owner string) (*Lease, error) {
 		return lease, nil
 	case <-ctx.Done():
 		p.leave(w)
-		return nil, job.Wrap(job.Canceled, fmt.Errorf("wait for a place among %s: %w", p.o.Of, context.Cause(ctx)), "the request was cancelled while it waited for its turn")
+		return nil, job.Wrap(job.Canceled, fmt.Errorf("wait for a place among %s: %w", p.o.Of, context.Cause(ctx)), "the request was canceled while it waited for its turn")
 	case <-timer.C:
 		p.leave(w)
 		return nil, p.exhausted()

@@ -91,7 +91,7 @@ func (o Options) asks(j *job.Job, message string) bool {
 //
 // It may be repeated, also after it broke off between document and message: a job that
 // was put back and not taken since gets a message again. Once the document has changed
-// the message is sent even when ctx is cancelled.
+// the message is sent even when ctx is canceled.
 func (r *Redriver) Redrive(ctx context.Context, id job.ID, opts Options) (Result, error) {
 	for {
 		j, err := r.Store.Load(ctx, id)

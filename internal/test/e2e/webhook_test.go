@@ -203,7 +203,7 @@ func TestWebhookOfEverySubmit(t *testing.T) {
 		"form, twice":                {form(s.URL+"/jobs", "webhook", hook, "webhook", hook), 400, "two fields named webhook"},
 		"form, in the query":         {form(s.URL+"/jobs?webhook="+hook, "a", "b"), 400, "-F webhook="},
 		"bare":                       {bare("webhook=" + hook), 202, ""},
-		"bare, twice":                {bare("webhook=" + hook + "&webhook=" + hook), 400, "given twice"},
+		"bare, twice":                {bare("webhook=" + hook + "&webhook=" + hook), 400, "the query has webhook twice"},
 		"announced":                  {announced(`"` + hook + `"`), 202, ""},
 		"announced, no string":       {announced(`7`), 400, "webhook"},
 		"plain http":                 {form(s.URL+"/jobs", "webhook", "http://receiver.example/"), 400, "https://"},

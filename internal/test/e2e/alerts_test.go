@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"claimcheck.example/internal/app/apptest"
 	"claimcheck.example/internal/awslocal/awstest"
 	"claimcheck.example/internal/pgstore/pgtest"
+	"claimcheck.example/internal/processor/command/sandbox/supervisor"
 	"claimcheck.example/internal/test/process"
 	"claimcheck.example/internal/test/program"
 	"claimcheck.example/internal/test/service"
@@ -142,26 +144,17 @@ func TestDashboardAndAlerts(t *testing.T) {
 		}
 	}, "ClaimcheckServerErrors")
 	pgtest.Exec(t, home.Database, `UPDATE claimcheck.messages SET sent_at = sent_at - interval '20 minutes'`)
-	var supervisor int
+	var stopped int
 	fault("a worker comes late, for the damaged document too, and its processor does not return", func() {
 		worker = launchWorker("PROCESSOR=exec:sleep 1000", "PROCESS_TIMEOUT=5s", "CONCURRENCY=1")
-		p.await(t, "the supervisor of a run", func() bool {
-			children, err := worker.Children()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(children) == 1 {
-				supervisor = children[0]
-			}
-			return supervisor != 0
+		p.await(t, "a run whose supervisor stops", func() bool {
+			stopped = stopSupervisor(t, worker.Process)
+			return stopped != 0
 		})
-		t.Cleanup(func() { _ = syscall.Kill(supervisor, syscall.SIGKILL) })
-		if err := syscall.Kill(supervisor, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
+		t.Cleanup(func() { _ = syscall.Kill(stopped, syscall.SIGKILL) })
 		started()
 	}, nil, "ClaimcheckQueueOld", "ClaimcheckDeadLetters", "ClaimcheckProcessorHangs")
-	if err := syscall.Kill(supervisor, syscall.SIGKILL); err != nil { // the run ends, and the worker cleans up
+	if err := syscall.Kill(stopped, syscall.SIGKILL); err != nil { // the run ends, and the worker cleans up
 		t.Fatal(err)
 	}
 	stop(worker)
@@ -209,4 +202,32 @@ func TestDashboardAndAlerts(t *testing.T) {
 		}
 	}
 	dashboardShows(t, p, begin)
+}
+
+// stopSupervisor stops the process that supervises the present run of a worker's program, by
+// SIGSTOP, so that the run does not end. It returns zero where there is no run, or it has just
+// ended.
+func stopSupervisor(t *testing.T, worker *process.Process) (pid int) {
+	t.Helper()
+	children, err := worker.Children()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range children {
+		proc := fmt.Sprintf("/proc/%d/", pid)
+		line, err := os.ReadFile(proc + "cmdline")
+		if err != nil || !bytes.HasPrefix(line, []byte(supervisor.Name+"\x00")) || syscall.Kill(pid, syscall.SIGSTOP) != nil {
+			continue
+		}
+		for range 100 { // it stops a moment later, if it has not ended
+			stat, err := os.ReadFile(proc + "stat")
+			if _, state, _ := bytes.Cut(stat, []byte(") ")); err != nil || bytes.HasPrefix(state, []byte("Z")) {
+				break
+			} else if bytes.HasPrefix(state, []byte("T")) {
+				return pid
+			}
+			runtime.Gosched()
+		}
+	}
+	return 0
 }

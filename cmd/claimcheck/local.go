@@ -37,7 +37,7 @@ type localCmd struct {
 	Database config.Location `placeholder:"URL" help:"Keep documents and messages in this PostgreSQL database, such as postgres:///claimcheck, and images in a folder, without S3 and SQS."`
 }
 
-// What the local bucket and queue are called.
+// Names of the local bucket and queue.
 const (
 	localBucket = "claimcheck"
 	localQueue  = "claimcheck"

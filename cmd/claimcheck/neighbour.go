@@ -72,7 +72,7 @@ func neighbourData(ctx context.Context, addr string) (string, bool) {
 	}
 	defer resp.Body.Close()
 	folder, err := url.PathUnescape(resp.Header.Get(dataHeader))
-	// What another program says goes to a terminal: no control characters.
+	// The text of another program goes to a terminal: no control characters.
 	ok := err == nil && filepath.IsAbs(folder) && !strings.ContainsFunc(folder, unicode.IsControl)
 	return folder, ok
 }

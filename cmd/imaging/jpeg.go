@@ -61,7 +61,7 @@ const maxHead = 32 << 20
 
 // readHead reads up to the first scan, and keeps what it read for libjpeg.
 func (s *jpegStream) readHead() ([]byte, error) {
-	// Of a file shorter than HeadSize the scanner knows nothing before its end.
+	// The scanner knows nothing of a file shorter than HeadSize before its end.
 	if _, err := s.in.Peek(imageinfo.HeadSize); err != nil && err != io.EOF {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func parseAnnouncement(body []byte, names paramNames) (service.Submission, error
 		return service.Submission{}, err
 	}
 	if err := strictJSON(body, &in); err != nil {
-		// What is wrong may quote a key of any length.
+		// The error may quote a key of any length.
 		return service.Submission{}, job.Errorf(job.Invalid, "the JSON body is not an announcement of an image (%.80s); %s", err, want)
 	}
 	params := in.Params

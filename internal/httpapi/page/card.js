@@ -406,7 +406,7 @@ class Card {
     cards.delete(this);
   }
 
-  /** Takes the card off the page, whose job is none any more. */
+  /** Removes the card of a job that no longer exists from the page. */
   removed() {
     if (this.id) forget(this.id);
     const held = this.node.contains(document.activeElement);

@@ -74,7 +74,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
-		// What else the machine does changes from minute to minute.
+		// The load of the machine changes from minute to minute.
 		after, err := s.measure(ctx, attack{}, o)
 		if err != nil {
 			return err

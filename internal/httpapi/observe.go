@@ -123,8 +123,8 @@ func (w *recorder) WriteHeader(status int) {
 		if !w.body.Drain(w.of) {
 			w.Header().Set("Connection", "close")
 		}
-		// For all of the answer that is not renewed on the way, what net/http has still to
-		// send when the handler is through included.
+		// This bounds the whole answer unless the handler renews it, including the bytes that
+		// net/http sends after the handler has returned.
 		http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.idle))
 	}
 	w.ResponseWriter.WriteHeader(status)

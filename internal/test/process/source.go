@@ -43,7 +43,8 @@ const unused = 7 * 24 * time.Hour
 var builds = struct {
 	sync.Mutex
 	done map[string]bool
-}{done: map[string]bool{}}
+	bad  map[string]bool // it does not compile
+}{done: map[string]bool{}, bad: map[string]bool{}}
 
 // Build builds commands: those of cmd by their names, others by their folders, such as
 // internal/test/bench/floor. The binaries are in a folder of the user's cache that all
@@ -84,13 +85,18 @@ func (s Source) Build(ctx context.Context, log io.Writer, commands ...string) (*
 		}
 		args = append(args, "./"+c)
 	}
+	line := strings.Join(args, " ")
+	if builds.bad[line] {
+		return nil, fmt.Errorf("go %s failed before; the first test that needed it has the errors", line)
+	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	if s.Cgo {
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, out)
+		builds.bad[line] = ctx.Err() == nil
+		return nil, fmt.Errorf("go %s: %w: %s", line, err, out)
 	}
 	for _, c := range commands {
 		builds.done[filepath.Join(dir, c)] = true

@@ -102,7 +102,7 @@ func (c *canvas) Gray() error {
 	if c.gray {
 		return nil
 	}
-	c.picture = c.toned(func(row []float32) {
+	c.picture = c.tonedLast(func(row []float32) {
 		for i := 0; i < len(row); i += 4 {
 			v := 0.2126*row[i] + 0.7152*row[i+1] + 0.0722*row[i+2] // Rec. ITU-R BT.709
 			row[i], row[i+1], row[i+2] = v, v, v

@@ -149,8 +149,10 @@ func (p *picture) resamplePlanes(ctx context.Context, w, h int) (*picture, error
 	return q, nil
 }
 
-// toned returns the picture with one more change of colours.
-func (p *picture) toned(tone func(row []float32)) *picture {
+// tonedLast returns the picture with one more change of colours. While the picture has planes
+// the change comes after a later change of size: that is faster, and a linear change is the
+// same there. For another change set planes to nil.
+func (p *picture) tonedLast(tone func(row []float32)) *picture {
 	q := *p
 	q.tones = append(q.tones[:len(q.tones):len(q.tones)], tone)
 	return &q

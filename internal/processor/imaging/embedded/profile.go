@@ -262,5 +262,5 @@ func (p *picture) managed(icc []byte, plan imaging.Plan) *picture {
 	case !prof.usable || prof.isSRGB():
 		return p
 	}
-	return p.toned(prof.tone)
+	return p.tonedLast(prof.tone)
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -266,6 +267,45 @@ func TestTurnsAndPartsAgreeWithTheEmbeddedEngine(t *testing.T) {
 			}
 			if d := imagingtest.Difference(t, imagingtest.Picture(t, got), imagingtest.Picture(t, want)); d > 2 {
 				t.Errorf("%s, orientation %d: the mean difference is %.2f of 255", ops, orientation, d)
+			}
+		}
+	}
+}
+
+// TestOperationsAgreeWithTheEmbeddedEngine applies the first example of each operation in
+// docs/image.md to a picture of fine lines, by itself, before a change of size and after it:
+// each operation works on the result of the one before.
+func TestOperationsAgreeWithTheEmbeddedEngine(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../../docs/image.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := regexp.MustCompile("(?m)^\\| `[a-z]+` \\|.*\\| `(\\{\"[a-z]+\": .*\\})` \\|$").FindAllStringSubmatch(string(page), -1)
+	if len(examples) < 9 {
+		t.Fatalf("docs/image.md has %d examples of operations", len(examples))
+	}
+	p, _ := libvips(t, vips.Options{})
+	reference := embeddedProcessor()
+	lines := scene(240, 200)
+	for i := 2; i < len(lines.Pix); i += 4 { // columns of more blue and of less
+		lines.Pix[i] = uint8(60 + i/4%2*70)
+	}
+	data := imagingtest.PNG(t, lines)
+	const smaller = `{"resize": {"width": 80, "height": 60}}`
+	for _, example := range examples {
+		for _, ops := range []string{example[1], example[1] + ", " + smaller, smaller + ", " + example[1]} {
+			params := `{"ops": [` + ops + `]}`
+			_, got, err := processortest.Run(t, p, data, params)
+			if err != nil {
+				t.Fatalf("%s: %v", ops, err)
+			}
+			_, want, err := processortest.Run(t, reference, data, params)
+			if err != nil {
+				t.Fatalf("%s: %v", ops, err)
+			}
+			if d := imagingtest.Difference(t, imagingtest.Picture(t, got), imagingtest.Picture(t, want)); d > 2 {
+				t.Errorf("%s: the mean difference is %.2f of 255", ops, d)
 			}
 		}
 	}

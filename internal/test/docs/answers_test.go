@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,19 @@ func answers(t *testing.T, l service.Local) {
 	announced := apptest.Do(t, http.MethodPost, l.URL+"/jobs", strings.NewReader(`{"content_type": "image/jpeg", "size_bytes": 226149}`), "Content-Type", "application/json")
 	keep("announced", http.StatusAccepted, announced)
 	keep("canceled", http.StatusAccepted, apptest.Do(t, http.MethodPost, announced.JSON(t)["location"].(string)+"/cancel", nil))
+	photograph := apptest.Photograph(t)
+	uploading := apptest.Do(t, http.MethodPost, l.URL+"/jobs", strings.NewReader(`{"content_type": "image/jpeg", "size_bytes": 226149}`), "Content-Type", "application/json").JSON(t)
+	upload := uploading["upload"].(map[string]any)
+	if a := apptest.Do(t, http.MethodPut, upload["url"].(string), bytes.NewReader(photograph), "Content-Type", "image/jpeg", "If-None-Match", "*"); a.StatusCode != http.StatusOK {
+		t.Fatalf("the upload: %s: %s", a.Status, a.Bytes)
+	}
+	keep("committed", http.StatusAccepted, apptest.Do(t, http.MethodPost, uploading["location"].(string)+"/commit", nil))
+	broken := l.Submit(t, photograph[:len(photograph)/2]).Header.Get("Location")
+	apptest.Await(t, broken)
+	keep("failed", http.StatusOK, apptest.Get(t, broken))
+	health := keep("health", http.StatusOK, apptest.Get(t, l.URL+"/health"))
+	version, _ := health.JSON(t)["version"].(string) // of the build, which a test has no name for
+	got["health"] = bytes.ReplaceAll(health.Bytes, []byte(strconv.Quote(version)), []byte(`"v1.2.3"`))
 	keep("keys", http.StatusOK, apptest.Get(t, l.URL+"/webhook-key"))
 	keep("secrets", http.StatusOK, apptest.Get(t, l.URL+"/webhook-secret"))
 	keep("ready", http.StatusOK, apptest.Get(t, l.URL+"/ready"))

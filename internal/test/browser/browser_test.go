@@ -71,6 +71,8 @@ func start(path string) (ctx context.Context, end func() error, err error) {
 		chromedp.UserDataDir(profile),
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
+		// A renderer for a page that may come costs as much as the one of a page.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,SpareRendererForSitePerProcess"),
 		chromedp.Flag("host-resolver-rules", "MAP "+rebound+" 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // nothing leaves this machine
 		chromedp.WSURLReadTimeout(2*time.Minute),
 	)

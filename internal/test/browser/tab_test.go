@@ -243,7 +243,8 @@ func fill(t *testing.T, expression string, args []any) string {
 func (b *tab) until(expression string, args ...any) {
 	b.t.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
-	for {
+	// Each look costs processor time that the page needs.
+	for wait := 25 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		ok, err := tryEval[bool](b, "Boolean("+expression+")", args...)
 		if ok {
 			return
@@ -252,7 +253,7 @@ func (b *tab) until(expression string, args ...any) {
 			b.t.Fatalf("%s does not come about (%v); the page says:\n%s", fill(b.t, expression, args), err, eval[string](b, "document.body.innerText"))
 		}
 		select {
-		case <-time.After(25 * time.Millisecond):
+		case <-time.After(wait):
 		case <-b.t.Context().Done():
 			b.t.Fatal("the test is over")
 		}

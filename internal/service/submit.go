@@ -160,13 +160,14 @@ func (u *submit) run(ctx context.Context) (Outcome, error) {
 
 // finish reads, judges and settles a submission that is booked.
 func (u *submit) finish(ctx context.Context) (Outcome, error) {
-	if err := u.receive(ctx); err != nil {
-		if !failedBackend(err) {
-			return Outcome{}, err
-		}
+	err := u.receive(ctx)
+	switch {
+	case err == nil:
+		return u.settle(ctx)
+	case failedBackend(err):
 		return u.refuse(ctx, err), nil
 	}
-	return u.settle(ctx)
+	return Outcome{}, err
 }
 
 // lookUp gives the job its identifier, and finds the job that its key names already. A try
@@ -281,7 +282,7 @@ func (u *submit) refuse(ctx context.Context, cause error) Outcome {
 		return u.notAccepted(u.job, fmt.Errorf("%w; and the document could not be marked as failed: %w", cause, err))
 	}
 	if !j.Unaccepted && !j.Deleted && j.Status != job.Pending && sameSubmission(j, u.job) {
-		return u.answer(Accepted, j)
+		return Outcome{Accepted, j, nil}
 	}
 	return u.notAccepted(j, cause)
 }

@@ -5,6 +5,8 @@ const byID = new Map(); // cards by job
 let listed = can("GET /jobs"); // until the service says that it keeps no list
 let next = ""; // URL of the next part of the list; empty at its end
 let loading = null;
+let newest = 0; // when the first job of the present walk through the list was created
+let whole = 0; // the page has all jobs that were created until then
 const filters = { active: ["pending", "processing"], completed: ["completed"], failed: ["failed"], canceled: ["canceled"] };
 const sides = { active: ["waiting", "uploading"], failed: ["refused"] }; // what the page itself adds
 
@@ -24,6 +26,7 @@ function nextOf(answer) {
 /** Shows the jobs from the newest on. */
 function fromTheTop() {
   next = listed ? firstPage() : "";
+  newest = 0;
   if (listed) more();
   else fromMemory();
   overview();
@@ -41,8 +44,11 @@ function more() {
       if (answer.status === 404 || answer.status === 405) return fromMemory(); // LIST_JOBS is off
       if (!answer.ok) throw problemOf(answer);
       const names = new Map(remembered().map((j) => [j.id, j.name]));
-      for (const job of answer.json.jobs) have(job, names.get(job.job_id));
-      next = nextOf(answer);
+      const { jobs } = answer.json;
+      for (const job of jobs) have(job, names.get(job.job_id));
+      newest ||= Date.parse(jobs[0]?.created_at);
+      next = Date.parse(jobs.at(-1)?.created_at) <= whole ? "" : nextOf(answer);
+      if (!next && !filter && newest) whole = newest - 60_000; // servers' clocks differ a little
       end.unobserve($("#more")); // a tall window wants the next part as well
       end.observe($("#more"));
       $("#list-why").textContent = "";
@@ -131,7 +137,7 @@ $("#filter").onchange = () => {
   fromTheTop();
 };
 $("#more").onclick = more;
-const end = new IntersectionObserver(([e]) => { if (e.isIntersecting) more(); }, { rootMargin: "400px" });
+const end = new IntersectionObserver((entries) => { if (entries.at(-1).isIntersecting) more(); }, { rootMargin: "400px" });
 end.observe($("#more"));
 
 $("#save-all").onclick = async () => {

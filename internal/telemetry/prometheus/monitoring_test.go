@@ -195,3 +195,18 @@ func TestDashboardIsGrafanas(t *testing.T) {
 		t.Errorf("the dashboard %q of schema %d has %d panels", d.Title, d.SchemaVersion, len(ids))
 	}
 }
+
+// TestKEDAFindsTheDepth looks for the values that the manifest for KEDA names in a scrape.
+func TestKEDAFindsTheDepth(t *testing.T) {
+	t.Parallel()
+	page := scrape(t)
+	values := regexp.MustCompile(`(?m)^ +valueLocation: (.+)$`).FindAllStringSubmatch(read(t, "../../../docs/kubernetes/keda-metrics.yaml"), -1)
+	if len(values) != 2 {
+		t.Errorf("the manifest names %d values", len(values))
+	}
+	for _, v := range values {
+		if !strings.Contains(page, "\n"+v[1]+" ") {
+			t.Errorf("no scrape has %s", v[1])
+		}
+	}
+}

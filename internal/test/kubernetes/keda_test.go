@@ -32,6 +32,7 @@ const (
 var scalers = map[string][2]string{
 	"aws-sqs-queue": {"aws_sqs_queue_scaler.go", "awsSqsQueueMetadata"},
 	"postgresql":    {"postgresql_scaler.go", "postgreSQLMetadata"},
+	"metrics-api":   {"metrics_api_scaler.go", "metricsAPIScalerMetadata"},
 }
 
 // keda returns the folder of KEDA's module, from the module cache or the proxy.
@@ -200,6 +201,12 @@ func metadataMistakes(t *testing.T, dir, kind string, metadata map[string]string
 			if !given && !strings.Contains(tag, "optional") && !strings.Contains(tag, "default=") {
 				list = append(list, name+" is missing")
 			}
+			if _, values, ok := strings.Cut(tag, "enum="); ok && value != "" {
+				values, _, _ = strings.Cut(strings.Trim(values, `"`), ",")
+				if !slices.Contains(strings.Split(values, ";"), value) {
+					list = append(list, fmt.Sprintf("%s: %s is not one of %s", name, value, values))
+				}
+			}
 			if ident, ok := field.Type.(*ast.Ident); ok && value != "" {
 				var err error
 				switch ident.Name {
@@ -256,6 +263,7 @@ func TestKEDAMistakesAreFound(t *testing.T) {
 		{"aws-sqs-queue", map[string]string{"queueURL": "https://x", "awsRegion": "r", "queueLength": "ten"}, "queueLength: "},
 		{"aws-sqs-queue", map[string]string{"queueURL": "https://x"}, "awsRegion is missing"},
 		{"postgresql", map[string]string{"connectionFromEnv": "DATABASE_URL", "targetQueryValue": "10"}, "query is missing"},
+		{"metrics-api", map[string]string{"url": "http://x", "valueLocation": "x", "format": "text"}, "format: text is not one of prometheus;json;xml;yaml"},
 	} {
 		got := metadataMistakes(t, filepath.Join(dir, "pkg/scalers"), tt.kind, tt.metadata)
 		if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {

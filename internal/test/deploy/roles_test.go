@@ -11,26 +11,6 @@ import (
 	"claimcheck.example/internal/awslocal/awstest"
 )
 
-// fakeAWS records its arguments, each call on lines of its own. A role exists if the test
-// says so.
-const fakeAWS = `#!/bin/sh
-for a; do printf '%s' "$a" | tr '\n' ' '; echo; done >>"$CALLS"
-echo end >>"$CALLS"
-case "$1 $2" in
-"sts get-caller-identity") echo 123456789012 ;;
-"iam create-role") exit "$EXISTS" ;;
-esac
-`
-
-const fakeGcloud = `#!/bin/sh
-[ "$1 $2 $3" = "iam service-accounts describe" ] || exit 1
-case $4 in
-claimcheck-server@my-project.iam.gserviceaccount.com) echo 1001 ;;
-claimcheck-worker@my-project.iam.gserviceaccount.com) echo 1002 ;;
-*) exit 1 ;;
-esac
-`
-
 // call is one call of the aws command: its two words, and its flags.
 type call struct {
 	name  string
@@ -40,19 +20,14 @@ type call struct {
 // roles runs docs/iam/roles and returns its calls of aws.
 func roles(t *testing.T, exists string, args ...string) []call {
 	t.Helper()
-	folder := t.TempDir()
-	for name, text := range map[string]string{"aws": fakeAWS, "gcloud": fakeGcloud} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
+	file := filepath.Join(t.TempDir(), "calls")
 	cmd := exec.CommandContext(t.Context(), awstest.Module("docs/iam/roles"), args...)
-	cmd.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "CALLS="+filepath.Join(folder, "calls"), "EXISTS="+exists,
+	cmd.Env = append(os.Environ(), "PATH="+awstest.Module("internal/test/deploy/testdata/commands")+":"+os.Getenv("PATH"), "CALLS="+file, "EXISTS="+exists,
 		"AWS_REGION=eu-central-1", "S3_BUCKET=pictures", "SQS_QUEUE_URL=https://sqs.eu-central-1.amazonaws.com/123456789012/jobs")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	raw, err := os.ReadFile(filepath.Join(folder, "calls"))
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,16 +56,27 @@ func Run(ctx context.Context, durable bool) (*Running, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := pgx.Connect(ctx, s.url(superuser, "postgres"))
-	if err == nil {
-		_, err = conn.Exec(ctx, "CREATE DATABASE claimcheck")
-		err = errors.Join(err, conn.Close(ctx))
-	}
-	if err != nil {
+	r := &Running{s, s.url(superuser, "claimcheck")}
+	if err := r.Renew(ctx); err != nil {
 		s.stop()
 		return nil, err
 	}
-	return &Running{s, s.url(superuser, "claimcheck")}, nil
+	return r, nil
+}
+
+// Renew replaces the database by an empty one, and ends all connections to it. What comes
+// next begins with all else written to the disk.
+func (r *Running) Renew(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, r.url(superuser, "postgres"))
+	if err != nil {
+		return err
+	}
+	for _, sql := range []string{"DROP DATABASE IF EXISTS claimcheck WITH (FORCE)", "CREATE DATABASE claimcheck", "CHECKPOINT"} {
+		if _, err = conn.Exec(ctx, sql); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // Stop ends the server and removes what it has.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"claimcheck.example/internal/pgstore/pgtest"
 	"claimcheck.example/internal/test/process"
 )
 
@@ -25,6 +26,8 @@ type harness struct {
 	probed  *process.Binaries // the same with testdata/probe.go beside their mains
 	backend *process.Backend
 	home    *home // the database beside it; nil until it is asked for
+
+	postgres *pgtest.Running // of all homes, one after the other; nil until the first
 }
 
 // ownList is the prefix of the keys of the list of the one owner of an anonymous server.
@@ -79,11 +82,17 @@ func (s *harness) clear() {
 		s.backend.Kill()
 		s.backend = nil
 	}
-	if s.home != nil {
-		s.home.stop()
-		s.home = nil
-	}
+	s.home = nil
 	_ = os.RemoveAll(filepath.Join(s.dir, "backend"))
+}
+
+// close ends the backend and PostgreSQL, and removes their data.
+func (s *harness) close() {
+	s.clear()
+	if s.postgres != nil {
+		s.postgres.Stop()
+		s.postgres = nil
+	}
 }
 
 // side is one of the two compared programs.

@@ -18,19 +18,24 @@ import (
 
 // home is a database and a folder, in place of S3 and SQS.
 type home struct {
-	url  string // of the database
-	env  []string
-	stop func()
+	url string // of the database
+	env []string
 }
 
-// openHome starts PostgreSQL and makes schema and folder.
-func (s *harness) openHome(ctx context.Context) error {
-	db, err := pgtest.Run(ctx, s.durable)
+// openHome makes an empty database with its schema, and a folder. The first call starts
+// PostgreSQL.
+func (s *harness) openHome(ctx context.Context) (err error) {
+	if s.postgres == nil {
+		s.postgres, err = pgtest.Run(ctx, s.durable)
+	} else {
+		err = s.postgres.Renew(ctx)
+	}
 	if err != nil {
 		return err
 	}
+	db := s.postgres
 	folder := filepath.Join(s.dir, "backend", "images")
-	s.home = &home{db.URL, []string{"DATABASE_URL=" + db.URL, "OBJECTS=" + (&url.URL{Scheme: "file", Path: folder}).String()}, db.Stop}
+	s.home = &home{db.URL, []string{"DATABASE_URL=" + db.URL, "OBJECTS=" + (&url.URL{Scheme: "file", Path: folder}).String()}}
 	if _, _, err := pgstore.Provision(ctx, db.URL); err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer s.clear()
+	defer s.close()
 	b := &bench{options: o, harness: s, progress: progress}
 	if err := b.measure(ctx); err != nil {
 		return err

@@ -36,7 +36,7 @@ type redriveCmd struct {
 
 // Help is the text of --help in addition to the flags.
 func (redriveCmd) Help() string {
-	return `A failed job becomes pending again, with all its attempts, and gets a new message; it is billed only once. Jobs that are pending, processing or completed stay unchanged. It is safe to repeat or interrupt the command.
+	return `A failed job becomes pending again, with all its attempts, and gets a new message; it is billed only once. Jobs that are pending, processing, completed or canceled stay unchanged. It is safe to repeat or interrupt the command.
 
 The command uses the AWS credentials of the environment, which need s3:ListBucket, s3:GetObject and s3:PutObject on jobs/*, s3:GetObject on input/*, and sqs:SendMessage; with --dead also sqs:GetQueueAttributes on the queue, and sqs:GetQueueUrl, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on its dead-letter queue.
 

@@ -19,7 +19,7 @@ func TestCostOfACanceledJob(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
 	j := jobtest.Claimed(aged(time.Second), "worker")
-	j.StartedAt = j.UpdatedAt
+	j.StartedAt, j.LeaseUntil = j.UpdatedAt, j.UpdatedAt.Add(time.Hour)
 	stock(t, s, nil, j)
 	b := open(t, s.URL, look{}, `{ const real = setTimeout; window.setTimeout = (f, ms, ...rest) => ms === 10_000 ? (window.learn = f) : real(f, ms, ...rest); }`)
 	b.until(`document.querySelector(".card")?.dataset.state === "processing"`)

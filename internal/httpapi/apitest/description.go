@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -245,7 +246,34 @@ func checkBody(want *openapi3.Response, resp *http.Response, body []byte) error 
 
 func mediaIsProblem(contentType string) bool { return contentType == "application/problem+json" }
 
-// visit holds a value against a schema of JSON Schema 2020-12.
+// visit holds a value against a schema. With the keywords of JSON Schema 2020-12 the library
+// compiles the schema for each value, which takes most of the time of a test with many
+// requests.
 func visit(s *openapi3.Schema, v any) error {
-	return s.VisitJSON(v, openapi3.EnableJSONSchema2020(), openapi3.EnableFormatValidation(), openapi3.MultiErrors(), openapi3.VisitAsResponse())
+	options := []openapi3.SchemaValidationOption{openapi3.EnableFormatValidation(), openapi3.MultiErrors(), openapi3.VisitAsResponse()}
+	if needs2020(s) {
+		options = append(options, openapi3.EnableJSONSchema2020())
+	}
+	return s.VisitJSON(v, options...)
+}
+
+// known has the answers of needs2020 by schema.
+var known sync.Map
+
+// needs2020 reports whether a schema or a part of it has a keyword that only JSON Schema
+// 2020-12 knows.
+func needs2020(s *openapi3.Schema) bool {
+	if needs, ok := known.Load(s); ok {
+		return needs.(bool)
+	}
+	needs := openapi3.NewSchemaRef("", s).WalkSubtree(func(_ string, ref *openapi3.SchemaRef) error {
+		if v := ref.Value; v != nil && (v.Const != nil || len(v.PrefixItems) > 0 || v.Contains != nil || len(v.PatternProperties) > 0 || len(v.DependentSchemas) > 0 ||
+			v.PropertyNames != nil || v.UnevaluatedItems.Has != nil || v.UnevaluatedItems.Schema != nil || v.UnevaluatedProperties.Has != nil ||
+			v.UnevaluatedProperties.Schema != nil || v.If != nil || len(v.DependentRequired) > 0 || len(v.Defs) > 0 || v.ContentSchema != nil) {
+			return errors.New("found")
+		}
+		return nil
+	}) != nil
+	known.Store(s, needs)
+	return needs
 }

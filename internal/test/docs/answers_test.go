@@ -190,6 +190,10 @@ func answers(t *testing.T, l service.Local) {
 	broken := l.Submit(t, photograph[:len(photograph)/2]).Header.Get("Location")
 	apptest.Await(t, broken)
 	keep("failed", http.StatusOK, apptest.Get(t, broken))
+	// The commands of the pages list the jobs of this service, and none of theirs may fail.
+	if a := apptest.Do(t, http.MethodDelete, broken, nil); a.StatusCode != http.StatusNoContent {
+		t.Fatalf("the deletion of the failed job: %s: %s", a.Status, a.Bytes)
+	}
 	health := keep("health", http.StatusOK, apptest.Get(t, l.URL+"/health"))
 	version, _ := health.JSON(t)["version"].(string) // of the build, which a test has no name for
 	got["health"] = bytes.ReplaceAll(health.Bytes, []byte(strconv.Quote(version)), []byte(`"v1.2.3"`))

@@ -25,7 +25,7 @@ import (
 	"claimcheck.example/internal/test/service"
 )
 
-var withPrometheus = flag.Bool("prometheus", false, "also the test that scrapes with a Prometheus, which takes a minute or two")
+var withPrometheus = flag.Bool("prometheus", false, "also the test that scrapes with a Prometheus, which takes over a minute")
 
 // TestDashboardAndAlerts has a Prometheus scrape a server and a worker, and brings about each
 // fault of the runbook: each alert fires after its fault, and not before. A load of jobs
@@ -36,7 +36,7 @@ var withPrometheus = flag.Bool("prometheus", false, "also the test that scrapes 
 func TestDashboardAndAlerts(t *testing.T) {
 	t.Parallel()
 	if !*withPrometheus {
-		t.Skip("without -prometheus: it takes a minute or two")
+		t.Skip("without -prometheus: it takes over a minute")
 	}
 	program.Need(t, "prometheus")
 	const role = "claimcheck_alerts"
@@ -102,6 +102,7 @@ func TestDashboardAndAlerts(t *testing.T) {
 				t.Errorf("the alert %s fires before this fault: %s", name, what)
 			}
 		}
+		begin := time.Now()
 		bring()
 		for _, name := range alerts {
 			p.await(t, what+": the alert "+name, func() bool {
@@ -111,6 +112,7 @@ func TestDashboardAndAlerts(t *testing.T) {
 				return slices.Contains(p.fired(t), name)
 			})
 		}
+		t.Logf("%s: %v after %s", what, alerts, time.Since(begin).Round(time.Second))
 	}
 	// started waits until Prometheus has seen the worker's counters at zero, twice.
 	starts := 0
@@ -128,12 +130,13 @@ func TestDashboardAndAlerts(t *testing.T) {
 	}
 
 	fault("the worker is gone", func() { stop(worker) }, nil, "ClaimcheckDown")
+	var damaged string
 	fault("jobs wait for a worker", func() {
+		damaged = submit(http.StatusAccepted) // the first that the worker receives
 		for range 10 {
 			submit(http.StatusAccepted)
 		}
 	}, nil, "ClaimcheckJobsWait")
-	damaged := submit(http.StatusAccepted)
 	fault("a document is damaged", func() {
 		id := damaged[len(damaged)-len("01a2187f-15f3-7cc2-a6f9-cca06b468c76"):]
 		pgtest.Exec(t, home.Database, `UPDATE claimcheck.jobs SET document = 'damaged' WHERE id = $1`, id)

@@ -95,8 +95,8 @@ func startS3(ctx context.Context, dir string, o Options) (*s3Server, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "s3.local"
 			r.Out.Host = r.In.Host // the signature includes it
-			// The gateway leaves the body of an upload that it refuses unread, and would read
-			// it as the next request of the connection.
+			// The gateway does not read a chunked body that it refuses, and would read it as
+			// the next request of the connection.
 			r.Out.Close = r.In.ContentLength != 0
 		},
 		ModifyResponse: func(r *http.Response) error {

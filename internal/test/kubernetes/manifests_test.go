@@ -20,7 +20,7 @@ import (
 const folder = "../../../docs/kubernetes"
 
 // TestManifests decodes each document into the type that it names; an unknown or repeated
-// field is an error.
+// field is an error. Each file can be applied alone: it has the service accounts of its pods.
 func TestManifests(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil || len(files) == 0 {
@@ -31,6 +31,7 @@ func TestManifests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		accounts, wanted := map[string]bool{}, map[string]string{}
 		for i, document := range strings.Split(string(text), "\n---\n") {
 			var meta struct{ APIVersion, Kind string }
 			if err := yaml.Unmarshal([]byte(document), &meta); err != nil {
@@ -60,8 +61,11 @@ func TestManifests(t *testing.T) {
 				t.Errorf("%s: %v", where, err)
 			}
 			switch o := object.(type) {
+			case *corev1.ServiceAccount:
+				accounts[o.Name] = true
 			case *appsv1.Deployment:
 				pod(t, where, o.Spec.Template.Spec)
+				wanted[where] = o.Spec.Template.Spec.ServiceAccountName
 				for k, v := range o.Spec.Selector.MatchLabels {
 					if o.Spec.Template.Labels[k] != v {
 						t.Errorf("%s: the selector is not the label of the pods", where)
@@ -72,6 +76,12 @@ func TestManifests(t *testing.T) {
 				}
 			case *batchv1.CronJob:
 				pod(t, where, o.Spec.JobTemplate.Spec.Template.Spec)
+				wanted[where] = o.Spec.JobTemplate.Spec.Template.Spec.ServiceAccountName
+			}
+		}
+		for where, account := range wanted {
+			if !accounts[account] {
+				t.Errorf("%s: the file does not create the service account %q of its pods", where, account)
 			}
 		}
 	}

@@ -25,19 +25,25 @@ func TestLocalQueue(t *testing.T) {
 	t.Parallel()
 	env := awstest.Start(t)
 	client := sqsClient(env, env.SQSURL)
-	results, err := proof.Queue(t.Context(), client, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range results {
-		if !r.Kept {
-			t.Errorf("%s: %s", r.Promise, r.Saw)
+	t.Run("with message groups", func(t *testing.T) {
+		t.Parallel()
+		results, err := proof.Queue(t.Context(), client, true)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	results, err = proof.Queue(t.Context(), client, false)
-	if err != nil || slices.ContainsFunc(results, func(r proof.Result) bool { return r.Promise == "message group" }) {
-		t.Errorf("without message groups: %+v, %v", results, err)
-	}
+		for _, r := range results {
+			if !r.Kept {
+				t.Errorf("%s: %s", r.Promise, r.Saw)
+			}
+		}
+	})
+	t.Run("without message groups", func(t *testing.T) {
+		t.Parallel()
+		results, err := proof.Queue(t.Context(), client, false)
+		if err != nil || slices.ContainsFunc(results, func(r proof.Result) bool { return r.Promise == "message group" }) {
+			t.Errorf("%+v, %v", results, err)
+		}
+	})
 }
 
 // members returns a fault that removes members from an operation's input.

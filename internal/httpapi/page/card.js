@@ -228,7 +228,7 @@ class Card {
     if (this.over && !job.usage) this.learning ??= this.learnUsage();
     this.state(job.status); // before the reason, which a screen reader is to tell
     if (job.status === "failed") {
-      this.report(sentence(job.message || "the job failed"), this.file ? "Change the parameters above, then try again." : "Submit another image, or this one with other parameters.");
+      this.report(sentence(job.message || "the job failed"), this.file ? "Submit another image, or try this one again with other parameters." : "Submit another image, or this one with other parameters.");
       this.$(".again").hidden = !this.file;
     } else if (job.status === "canceled") {
       this.report(sentence(job.message || "the job was canceled"));

@@ -242,7 +242,7 @@ func fill(t *testing.T, expression string, args []any) string {
 // until waits for an expression to be true; the page may load meanwhile.
 func (b *tab) until(expression string, args ...any) {
 	b.t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(4 * time.Minute)
 	// Each look costs processor time that the page needs.
 	for wait := 25 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		ok, err := tryEval[bool](b, "Boolean("+expression+")", args...)

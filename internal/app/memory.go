@@ -3,6 +3,7 @@ package app
 import (
 	"os"
 	"sync"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
@@ -11,6 +12,9 @@ import (
 
 const (
 	ballastBytes = 16 << 20
+	// ballastDelay is the time from the start of a process to its ballast, whose allocation
+	// makes the garbage collector run: the first answer comes before that.
+	ballastDelay = time.Second
 	// smallMemory is a memory limit in bytes below which a process has no room for ballast.
 	smallMemory = 256 << 20
 )
@@ -19,10 +23,7 @@ const (
 // collector counts it as live and waits until as much again is allocated. Without it the
 // few MiB that a process holds cost a collection every hundred requests, which is a sixth
 // of the CPU time of a status.
-var (
-	ballast     []byte
-	ballastOnce sync.Once
-)
+var ballast = sync.OnceValue(func() []byte { return make([]byte, ballastBytes) })
 
 // tuneMemory makes the garbage collector respect the memory limit of the container (cgroups
 // v1 and v2) or of the Lambda function, unless GOMEMLIMIT says something else, and makes it
@@ -34,7 +35,7 @@ func tuneMemory(c *config.Config) {
 	}
 	limit, _ := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(from))
 	if takesBallast(limit, os.Getenv("GOGC")) {
-		ballastOnce.Do(func() { ballast = make([]byte, ballastBytes) })
+		time.AfterFunc(ballastDelay, func() { ballast() })
 	}
 }
 

@@ -4,7 +4,7 @@
 //
 //   - service: admission, digest, direct, end, idempotency, limiter, link, list, lives, outbox,
 //     outcome, questions, service, submit and usage
-//   - worker: counted, lease, ownershares, rest, run, usage, webhook and work
+//   - worker: counted, lease, rest, run, usage, webhook, webhookshares and work
 //   - both: cancel and charge
 //   - redrive: deadletter and redrive
 //   - all of them at once, by random sequences: model; documents of newer releases: unknown

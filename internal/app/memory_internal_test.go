@@ -1,19 +1,21 @@
 package app
 
 import (
-	"os"
+	"math"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"testing"
 )
 
 // TestTheHeapGrowsBeforeItIsCollected reads the size of the heap at which the next
-// collection starts.
+// collection starts, without a setting of GOGC or GOMEMLIMIT.
 func TestTheHeapGrowsBeforeItIsCollected(t *testing.T) {
-	t.Parallel()
-	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
-		t.Skip("GOGC or GOMEMLIMIT is set")
-	}
+	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(math.MaxInt64)
+	t.Cleanup(func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	})
 	ballast()
 	runtime.GC()
 	goal := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}
